@@ -1,0 +1,1 @@
+"""How this installation is set up: settings read from the environment, URLs, server entry points."""

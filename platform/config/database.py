@@ -1,0 +1,69 @@
+"""DATABASE_URL and DATABASE_OWNER_URL as Django's two database aliases."""
+
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+from django.core.exceptions import ImproperlyConfigured
+
+from config.env import split_url
+
+SCHEMES = ("postgresql", "postgres")
+APP_ROLE = "countersign_app"
+OWNER_ROLE = "countersign_owner"
+
+Database = dict[str, Any]
+
+
+def embedded_databases(*, pool_size: int) -> dict[str, Database]:
+    """The embedded server's database, reached as the runtime role and as the owner."""
+    common: Database = {"ENGINE": "db.embedded.backend", "NAME": "countersign", "CONN_MAX_AGE": 0}
+    return {
+        "default": {**common, "USER": APP_ROLE, "OPTIONS": _runtime_options(pool_size)},
+        "owner": {**common, "USER": OWNER_ROLE, "OPTIONS": {}},
+    }
+
+
+def external_databases(*, url: str, owner_url: str, pool_size: int) -> dict[str, Database]:
+    """An operator's server.
+
+    The login names may be anything: what a connection may do is decided by the role it enters, so a login that is
+    not called like its role enters the role with SET ROLE. Without `owner_url` both use the same login.
+    """
+    default = parse_database_url("DATABASE_URL", url)
+    owner = parse_database_url("DATABASE_OWNER_URL" if owner_url else "DATABASE_URL", owner_url or url)
+    default["OPTIONS"] |= _runtime_options(pool_size)
+    for database, role in ((default, APP_ROLE), (owner, OWNER_ROLE)):
+        if database["USER"] != role:
+            database["OPTIONS"]["assume_role"] = role
+    return {"default": default, "owner": owner}
+
+
+def parse_database_url(name: str, url: str) -> Database:
+    """`postgresql://user:password@host:port/dbname?sslmode=require` as an entry of DATABASES.
+
+    The query holds any of libpq's parameters; a socket's folder is given as `?host=/folder`.
+    Raises ImproperlyConfigured, naming the variable `name`, if it is anything else.
+    """
+    parts = split_url(name, url, SCHEMES)
+    options = dict(parse_qsl(parts.query))
+    database: Database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or options.pop("dbname", ""),
+        "USER": unquote(parts.username or "") or options.pop("user", ""),
+        "PASSWORD": unquote(parts.password or "") or options.pop("password", ""),
+        "HOST": options.pop("host", "") or unquote(parts.hostname or ""),
+        "PORT": options.pop("port", "") or str(parts.port or ""),
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": options,
+    }
+    for field, meaning in (("NAME", "database"), ("USER", "user")):
+        if not database[field]:
+            raise ImproperlyConfigured(
+                f"{name} names no {meaning}: write it as postgresql://user:password@host:5432/database."
+            )
+    return database
+
+
+def _runtime_options(pool_size: int) -> Database:
+    # A statement is prepared at its fifth use on a connection: the step of a run is the same one all day.
+    return {"pool": {"min_size": 0, "max_size": pool_size, "timeout": 15}, "prepare_threshold": 5}

@@ -1,0 +1,363 @@
+"""Every setting of an installation, read from the environment (docs: the README's table of settings).
+
+A value that can't be right stops the process at its start with a sentence that says how to mend it. In production
+(ENVIRONMENT=production, or chosen because the installation is reachable from outside) unsafe values do the same.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONCE, NONE, SELF
+
+from config.database import embedded_databases, external_databases
+from config.email import email_settings
+from config.env import Env, decode_keys
+from config.production import choose_environment, refuse_unsafe
+from config.secrets_store import generated_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+_env = Env(os.environ)
+
+
+# --- The installation -------------------------------------------------------------------------------------------
+
+BASE_URL: str = _env.url("BASE_URL", "http://localhost:8000")
+"""Where people and clients reach the installation; links in notices and the origin of the logs are made of it."""
+
+ALLOWED_HOSTS: list[str] = list(_env.items("ALLOWED_HOSTS", ("localhost", "127.0.0.1", "[::1]")))
+"""Host names this installation answers to."""
+
+ENVIRONMENT: str = choose_environment(_env)
+"""development or production."""
+
+PRODUCTION: bool = ENVIRONMENT == "production"
+DEBUG: bool = _env.flag("DEBUG")
+
+
+def _default_data_dir() -> Path:
+    # The embedded database can't run as root: its files must lie where an unprivileged user can reach them.
+    if os.name == "posix" and os.geteuid() == 0:
+        digest = hashlib.sha256(str(BASE_DIR).encode()).hexdigest()[:8]
+        return Path("/var/lib/countersign") / f"{BASE_DIR.name}-{digest}"
+    return BASE_DIR / ".data"
+
+
+DATA_DIR: Path = Path(_env.text("DATA_DIR") or _default_data_dir()).absolute()
+"""What the installation keeps on this machine: the embedded database, generated secrets."""
+
+ENGINE: str = _env.choice("ENGINE", ("django_q", "temporal"), "django_q")
+"""Which engine starts and resumes runs."""
+
+TEMPORAL_ADDRESS: str = _env.text("TEMPORAL_ADDRESS", "127.0.0.1:7233")
+TEMPORAL_NAMESPACE: str = _env.text("TEMPORAL_NAMESPACE", "default")
+REDIS_URL: str = _env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
+"""A cache shared by several machines; "" keeps one per process."""
+
+WORKERS: int = _env.integer("WORKERS", 2, minimum=0, maximum=64)
+"""Worker processes of one `qcluster` or `up`."""
+
+MAX_BODY_BYTES: int = _env.integer("MAX_BODY_BYTES", 256 * 1024, minimum=1024, maximum=64 * 1024 * 1024)
+"""Largest request body the API accepts."""
+
+EGRESS_ALLOW: tuple[str, ...] = _env.host_ports("EGRESS_ALLOW")
+"""host:port of private places that outgoing calls may reach; the installation's to set, never a tenant's."""
+
+OTEL_EXPORTER_OTLP_ENDPOINT: str = _env.url("OTEL_EXPORTER_OTLP_ENDPOINT")
+
+
+# --- The model's supplier ---------------------------------------------------------------------------------------
+
+ANTHROPIC_API_KEY: str = _env.secret("ANTHROPIC_API_KEY")
+ANTHROPIC_BASE_URL: str = _env.url("ANTHROPIC_BASE_URL")
+"""Any server that speaks the Messages API; "" is the supplier's own."""
+
+
+# --- Secrets ----------------------------------------------------------------------------------------------------
+
+
+def _secret(name: str) -> str:
+    given = _env.secret(name)
+    return given if given or PRODUCTION else generated_secret(DATA_DIR / "secrets", name.lower())
+
+
+SECRET_KEY: str = _secret("SECRET_KEY")
+_field_keys = _secret("FIELD_KEYS")
+_signing_keys = _secret("AUDIT_SIGNING_KEYS")
+
+
+# --- Database ---------------------------------------------------------------------------------------------------
+
+_database_url = _env.secret("DATABASE_URL")
+_owner_url = _env.secret("DATABASE_OWNER_URL")
+_pool_size = _env.integer("DATABASE_POOL_SIZE", 20, minimum=1, maximum=500)
+EMBEDDED_DATABASE: bool = not _database_url
+"""Whether the installation runs its own PostgreSQL server out of DATA_DIR."""
+
+DATABASES: dict[str, dict[str, Any]] = (
+    embedded_databases(pool_size=_pool_size)
+    if EMBEDDED_DATABASE
+    else external_databases(url=_database_url, owner_url=_owner_url, pool_size=_pool_size)
+)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+# --- Production refuses unsafe values ---------------------------------------------------------------------------
+
+EMAIL = email_settings(_env.secret("EMAIL_URL"))
+refuse_unsafe(
+    _env,
+    production=PRODUCTION,
+    debug=DEBUG,
+    base_url=BASE_URL,
+    secret_key=SECRET_KEY,
+    field_keys=_field_keys,
+    signing_keys=_signing_keys,
+)
+FIELD_KEYS: tuple[bytes, ...] = decode_keys("FIELD_KEYS", Env({"k": _field_keys}).items("k"))
+"""Keys that encrypt secrets at rest, newest first."""
+
+AUDIT_SIGNING_KEYS: tuple[bytes, ...] = decode_keys("AUDIT_SIGNING_KEYS", Env({"k": _signing_keys}).items("k"))
+"""Ed25519 seeds that sign the logs' checkpoints, newest first."""
+
+
+# --- Django -----------------------------------------------------------------------------------------------------
+
+_LOCAL_APPS = (
+    "db",  # before Django's own: its `migrate` provisions roles and partitions
+    "audit",
+    "tenants",
+    "access",
+    "vault",
+    "quotas",
+    "egress",
+    "agents",  # before django_q: its `qcluster` starts both queues
+    "escalations",
+    "api",
+    "console",
+    "ops",
+)
+INSTALLED_APPS = [
+    *(
+        name
+        for name in _LOCAL_APPS
+        if any((BASE_DIR / place / name / "apps.py").exists() for place in (".", "platform"))
+    ),
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "guardian",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "lucide",
+    "django_q",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = True
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+            "builtins": ["lucide.templatetags.lucide", "django.templatetags.static"],
+        },
+    },
+]
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+CACHES: dict[str, dict[str, Any]] = {
+    "default": (
+        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    ),
+}
+
+
+# --- Static files -----------------------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "collected"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "whitenoise.storage.CompressedManifestStaticFilesStorage"
+            if PRODUCTION
+            else "django.contrib.staticfiles.storage.StaticFilesStorage"
+        )
+    },
+}
+WHITENOISE_USE_FINDERS = not PRODUCTION
+
+
+# --- Signing in -------------------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "tenants.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"  # People are added by a tenant's owner, who vouches for the address.
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_SESSION_REMEMBER = True
+ANONYMOUS_USER_NAME = None  # guardian: nobody acts anonymously.
+GUARDIAN_MONKEY_PATCH_USER = False
+GUARDIAN_MONKEY_PATCH_GROUP = False
+
+
+# --- What a browser is told -------------------------------------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    },
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _env.flag("TRUST_PROXY") else None
+SECURE_SSL_REDIRECT = PRODUCTION
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come to the process itself
+SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
+SECURE_HSTS_PRELOAD = PRODUCTION
+SESSION_COOKIE_SECURE = PRODUCTION
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_SECURE = PRODUCTION
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL.startswith("https://") else []
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+
+# --- REST -------------------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Countersign",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+
+# --- Mail -------------------------------------------------------------------------------------------------------
+
+EMAIL_BACKEND = EMAIL.backend
+EMAIL_HOST = EMAIL.host
+EMAIL_PORT = EMAIL.port
+EMAIL_HOST_USER = EMAIL.user
+EMAIL_HOST_PASSWORD = EMAIL.password
+EMAIL_USE_TLS = EMAIL.starttls
+EMAIL_USE_SSL = EMAIL.tls
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.text("EMAIL_FROM", "countersign@localhost")
+
+
+# --- Queues (django-q2); what its values guard against stands in docs and in agents/engine ----------------------
+
+Q_CLUSTER: dict[str, Any] = {
+    "name": "runs",
+    "orm": "default",
+    "workers": max(WORKERS, 1),
+    "timeout": 900,
+    "retry": 1000,
+    "ack_failures": True,
+    "max_attempts": 1,
+    "poll": 0.2,
+    "recycle": 1_000_000,
+    "save_limit": -1,
+    "catch_up": False,
+    "label": "Queues",
+    "ALT_CLUSTERS": {"jobs": {"workers": 1, "timeout": 300, "retry": 400}},
+}
+
+
+# --- Logs: one line of JSON each, to stderr ---------------------------------------------------------------------
+
+LOG_LEVEL: str = _env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO")
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"json": {"()": "config.logs.JsonFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "uvicorn": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        "httpx2": {"level": "WARNING"},
+    },
+}

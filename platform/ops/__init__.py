@@ -1,0 +1,1 @@
+"""Running the platform: probes, `up`, alerts, demo. Sits on top of everything else."""
