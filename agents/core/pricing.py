@@ -1,0 +1,152 @@
+"""What tokens cost. Pure: integer arithmetic in nano-USD (10^-9 USD); the table is data (`prices.yaml`).
+
+A price of one USD per million tokens is exactly 1,000 nano-USD per token, so no sum is ever rounded.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from agents.core.model import ModelRequest, Usage
+
+_NANO_PER_TOKEN = 1_000
+_DATED_SNAPSHOT = re.compile(r"-\d{8}$")
+_RATES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+# What a request's JSON is at most worth: tokens average over three bytes of it, dense text comes down to two.
+_BYTES_PER_TOKEN = 2
+
+
+class BadPriceTable(Exception):
+    """The price table cannot be used; the message says where and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Nano-USD per token, each ≥ 0.
+
+    effective_from: the first day it holds. estimated: the model is not in the table; this is the dearest rate of each
+        kind that is.
+    """
+
+    effective_from: date
+    input: int
+    output: int
+    cache_read: int
+    cache_write_5m: int
+    cache_write_1h: int
+    estimated: bool = False
+
+    def of(self, usage: Usage) -> int:
+        """Return what the usage costs, in nano-USD."""
+        written_5m = usage.cache_creation_input_tokens - usage.cache_creation_1h_input_tokens
+        return (
+            usage.input_tokens * self.input
+            + usage.output_tokens * self.output
+            + usage.cache_read_input_tokens * self.cache_read
+            + written_5m * self.cache_write_5m
+            + usage.cache_creation_1h_input_tokens * self.cache_write_1h
+        )
+
+
+class PriceTable:
+    """Prices by model and day."""
+
+    def __init__(self, prices: Mapping[str, Iterable[Price]]) -> None:
+        self._prices = {model: sorted(each, key=lambda price: price.effective_from) for model, each in prices.items()}
+        if not self._prices:
+            raise BadPriceTable("The price table is empty.")
+
+    @classmethod
+    def parse(cls, text: str) -> "PriceTable":
+        """Read a table in the form of `prices.yaml`. Raises `BadPriceTable`."""
+        try:
+            entries = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise BadPriceTable(f"The price table is not YAML: {error}") from error
+        if not isinstance(entries, list):
+            raise BadPriceTable("The price table is a list of prices.")
+        prices: dict[str, list[Price]] = {}
+        for number, entry in enumerate(entries, start=1):
+            model, price = _entry(number, entry)
+            if any(other.effective_from == price.effective_from for other in prices.get(model, ())):
+                raise BadPriceTable(f"Price {number}: {model} has two prices from {price.effective_from}.")
+            prices.setdefault(model, []).append(price)
+        return cls(prices)
+
+    def price(self, model: str, on: date) -> Price:
+        """Return the price of a model on a day; before its first entry that one holds."""
+        known = self._prices.get(model) or self._prices.get(_DATED_SNAPSHOT.sub("", model))
+        if known is None:
+            return self._dearest(on)
+        return max((price for price in known if price.effective_from <= on), default=known[0], key=_effective_from)
+
+    def _dearest(self, on: date) -> Price:
+        each = [self.price(model, on) for model in self._prices]
+        rates: dict[str, int] = {rate: max(getattr(price, rate) for price in each) for rate in _RATES}
+        return Price(effective_from=on, estimated=True, **rates)
+
+
+def cost(usage: Usage, model: str, on: date) -> int:
+    """Return what a call cost, in nano-USD; an unlisted model is charged at the dearest rates (`is_estimated`)."""
+    return shipped().price(model, on).of(usage)
+
+
+def is_estimated(model: str, on: date) -> bool:
+    """Say whether the model's price is a guess because the table does not list it."""
+    return shipped().price(model, on).estimated
+
+
+def upper_bound(input_tokens: int, max_tokens: int, model: str, on: date) -> int:
+    """Return the most a call can have cost, in nano-USD: all input newly cached, all output used.
+
+    For a call whose answer was lost. input_tokens: counted, or `tokens_at_most`.
+    """
+    price = shipped().price(model, on)
+    return input_tokens * max(price.input, price.cache_write_5m) + max_tokens * price.output
+
+
+def tokens_at_most(request: ModelRequest) -> int:
+    """Return a generous guess of a request's input tokens without asking the supplier."""
+    parts = [request.system, list(request.messages), list(request.tools), request.output_schema]
+    return len(json.dumps(parts, ensure_ascii=False, default=dict).encode(errors="replace")) // _BYTES_PER_TOKEN
+
+
+@functools.cache
+def shipped() -> PriceTable:
+    """Return the table beside this module, read once."""
+    return PriceTable.parse(resources.files(__package__).joinpath("prices.yaml").read_text(encoding="utf-8"))
+
+
+def _effective_from(price: Price) -> date:
+    return price.effective_from
+
+
+def _entry(number: int, entry: Any) -> tuple[str, Price]:
+    expected = {"model", "from", *_RATES}
+    if not isinstance(entry, dict) or set(entry) != expected:
+        raise BadPriceTable(f"Price {number}: needs exactly {', '.join(sorted(expected))}.")
+    if not isinstance(entry["model"], str) or not isinstance(entry["from"], date):
+        raise BadPriceTable(f"Price {number}: `model` is a name and `from` a date (YYYY-MM-DD).")
+    rates = {rate: _nano_per_token(number, rate, entry[rate]) for rate in _RATES}
+    return entry["model"], Price(effective_from=entry["from"], **rates)
+
+
+def _nano_per_token(number: int, rate: str, usd_per_million: Any) -> int:
+    if isinstance(usd_per_million, bool) or not isinstance(usd_per_million, int | float | str):
+        raise BadPriceTable(f"Price {number}: `{rate}` is USD per million tokens.")
+    try:
+        nano = Decimal(str(usd_per_million)) * _NANO_PER_TOKEN
+        whole = int(nano)
+    except (ArithmeticError, ValueError) as error:
+        raise BadPriceTable(f"Price {number}: `{rate}` is not a number.") from error
+    if whole != nano or whole < 0:
+        raise BadPriceTable(f"Price {number}: `{rate}` is at least 0 and in steps of 0.001 USD per million tokens.")
+    return whole
