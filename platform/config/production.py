@@ -53,7 +53,7 @@ def refuse_unsafe(
         ),
         (
             not env.secret("EMAIL_URL"),
-            "EMAIL_URL is missing: set smtp://user:password@host:587?tls=starttls, or `off` to send no notices by mail.",
+            "EMAIL_URL is missing: set smtp://user:password@host:587?tls=starttls, or off to send no mail.",
         ),
     ]
     sentences = [sentence for refused, sentence in rules if refused]
