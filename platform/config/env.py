@@ -15,6 +15,35 @@ from django.core.exceptions import ImproperlyConfigured
 
 FIELD_KEY_BYTES = 32
 
+KNOWN = (
+    "ALLOWED_HOSTS",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "AUDIT_SIGNING_KEYS",
+    "BASE_URL",
+    "DATABASE_OWNER_URL",
+    "DATABASE_POOL_SIZE",
+    "DATABASE_URL",
+    "DATA_DIR",
+    "DEBUG",
+    "EGRESS_ALLOW",
+    "EMAIL_FROM",
+    "EMAIL_URL",
+    "ENGINE",
+    "ENVIRONMENT",
+    "FIELD_KEYS",
+    "LOG_LEVEL",
+    "MAX_BODY_BYTES",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "REDIS_URL",
+    "SECRET_KEY",
+    "TEMPORAL_ADDRESS",
+    "TEMPORAL_NAMESPACE",
+    "TRUST_PROXY",
+    "WORKERS",
+)
+"""Every variable that settings.py reads."""
+
 
 @dataclass(frozen=True)
 class Env:

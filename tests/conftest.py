@@ -1,0 +1,52 @@
+"""The database of the tests: a real PostgreSQL server, real commits, and the runtime role.
+
+A run gets a database of its own, copied from a template that is migrated once for each state of the migrations. Nothing
+is flushed between tests, because the journal can't be: a test makes tenants of its own instead.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from pytest_django.plugin import DjangoDbBlocker
+
+from db import embedded
+from tests import template_database
+
+
+@pytest.fixture(scope="session")
+def embedded_server() -> Iterator[embedded.Server]:
+    """The tests' own server; the last run to leave stops it."""
+    yield embedded.ensure_running(settings.DATA_DIR)
+    embedded.stop_if_unused(settings.DATA_DIR)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(embedded_server: embedded.Server, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Point both aliases at this run's database."""
+    with django_db_blocker.unblock(), template_database.copied(embedded_server) as name:
+        template_database.use(name)
+        yield
+        template_database.leave()
+
+
+@pytest.fixture
+def database(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Real commits as the runtime role; connections are returned afterwards, rows stay."""
+    with django_db_blocker.unblock():
+        yield
+        connections.close_all()
+
+
+@pytest.fixture
+def owner_connection(database: None) -> BaseDatabaseWrapper:
+    """A connection as the owner of the tables, for the few tests that look behind the runtime role's back."""
+    return connections["owner"]
+
+
+@pytest.fixture
+def process_environment(django_db_setup: None, embedded_server: embedded.Server) -> dict[str, str]:
+    """The environment for a child process (`manage.py …`) that shall use this run's database."""
+    return template_database.environment(embedded_server)

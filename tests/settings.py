@@ -1,0 +1,18 @@
+"""The installation's settings with a data folder of the tests' own, whatever the developer's environment says.
+
+The folder stays between runs, so that only the first run makes a database cluster.
+"""
+
+import os
+from pathlib import Path
+
+from config.env import KNOWN
+
+for _name in KNOWN:
+    for _variable in (_name, f"{_name}_FILE"):
+        os.environ.pop(_variable, None)
+
+_root = Path(__file__).resolve().parent.parent
+os.environ["DATA_DIR"] = os.environ.get("TEST_DATA_DIR") or str(_root / ".data" / "tests")
+
+from config.settings import *  # noqa: E402, F403
