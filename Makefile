@@ -1,0 +1,64 @@
+# The commands of this project. All of them set up what is missing first; `make setup` says what it does.
+
+PYTHON := $(shell for python in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$python; break; }; done)
+BIN := .venv/bin
+MANAGE := $(BIN)/python manage.py
+
+.PHONY: help setup demo up test test-all check bench bench-large lock assets clean
+
+help:
+	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
+	@echo "make demo       everything on this machine, with demo tenants; Ctrl-C stops it"
+	@echo "make up         the same without demo data"
+	@echo "make test       the tests        make test-all   with the long ones"
+	@echo "make check      format, types, layers, migrations, deployment checks"
+	@echo "make bench      the benchmarks   make bench-large  on millions of rows"
+	@echo "make lock       lock the dependencies anew    make assets  copy the console's assets anew"
+	@echo "make clean      remove what can be made again; the data stays"
+
+setup:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed: install it and try again." >&2; exit 1; }
+	@$(PYTHON) platform/ops/project_setup.py
+
+demo: setup
+	@$(MANAGE) demo
+
+up: setup
+	@$(MANAGE) up
+
+test: setup
+	$(BIN)/pytest
+
+test-all: setup
+	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m ""
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=platform $(BIN)/lint-imports
+	$(MANAGE) makemigrations --check --dry-run
+	@if $(MANAGE) help --commands | grep -qx docs; then $(MANAGE) docs --check; fi
+	@$(BIN)/python platform/ops/deploy_check.py
+	@$(BIN)/python platform/ops/assets.py --check
+
+bench: setup
+	$(BIN)/python bench/run.py
+
+bench-large: setup
+	$(BIN)/python bench/run.py --large
+
+# uv resolves for every platform and Python at once; it is not needed to install what it locked.
+lock: setup
+	@test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip install --quiet uv; }
+	@for name in requirements requirements-dev requirements-node; do \
+		UV_PYTHON_DOWNLOADS=never .cache/uv/bin/uv pip compile $$name.in -o $$name.txt --quiet --universal \
+			--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url || exit 1; done
+	@$(BIN)/python platform/ops/assets.py --lock
+
+assets: setup
+	@$(BIN)/python platform/ops/assets.py
+
+clean:
+	rm -rf .venv .cache static/vendor collected .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
