@@ -103,6 +103,8 @@ class Client:
             for connection, _ in connections:
                 connection.close()
 
+    __del__ = close
+
     def _addresses(self, host: str, port: int, address: Address | None, deadline: float) -> list[Address]:
         found = [address] if address else self._resolve(host, port, deadline)
         if (host, port) not in self._allow:
@@ -189,7 +191,7 @@ class Client:
     def _take(self, places: list[_Place]) -> tuple[_Place, _Connection, Stream] | None:
         with self._lock:
             if self._pid != os.getpid():
-                self._pid, self._idle = os.getpid(), {}
+                self._forget_the_parents()
             for place in places:
                 kept = self._idle.get(place, [])
                 while kept:
@@ -200,6 +202,12 @@ class Client:
                         return place, connection, stream
                     connection.close()
         return None
+
+    def _forget_the_parents(self) -> None:
+        self._pid, idle, self._idle = os.getpid(), self._idle, {}
+        for connections in idle.values():
+            for connection, _ in connections:
+                connection.close()  # only this process's handle: nothing goes over the wire
 
     def _give_back(self, place: _Place, connection: _Connection, stream: Stream) -> None:
         if connection.is_idle():
