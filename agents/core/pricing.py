@@ -136,7 +136,7 @@ def _entry(number: int, entry: Any) -> tuple[str, Price]:
     if not isinstance(entry["model"], str) or not isinstance(entry["from"], date):
         raise BadPriceTable(f"Price {number}: `model` is a name and `from` a date (YYYY-MM-DD).")
     rates = {rate: _nano_per_token(number, rate, entry[rate]) for rate in _RATES}
-    return entry["model"], Price(effective_from=entry["from"], **rates)
+    return entry["model"], Price(effective_from=entry["from"], estimated=False, **rates)
 
 
 def _nano_per_token(number: int, rate: str, usd_per_million: Any) -> int:

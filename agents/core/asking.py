@@ -1,0 +1,64 @@
+"""Ask a person: the one place where a `decision.requested` is made. Pure."""
+
+import hashlib
+from typing import Any, Final
+from uuid import uuid5
+
+from agents.core.events import DecisionRequested
+from agents.core.exact import enclose
+from agents.core.spec import AgentSpec
+from agents.core.state import RunState
+from audit.canonical import canonical
+
+Json = Any
+
+#: Which answers each kind of question takes (so far; edits come with the inbox).
+ALLOWED: Final[dict[str, tuple[str, ...]]] = {
+    "tool_call": ("approve", "reject", "respond"),
+    "output": ("approve", "reject", "respond"),
+    "question": ("respond", "reject"),
+    "budget": ("approve", "reject"),
+    "reconcile": ("approve", "reject", "respond"),
+}
+
+
+def ask(
+    state: RunState,
+    spec: AgentSpec,
+    kind: str,
+    reason: str,
+    detail: str,
+    proposal: dict[str, Json],
+    *,
+    call: int | None = None,
+    digest: str | None = None,
+    rule: str | None = None,
+    required: int = 1,
+    queue: str | None = None,
+    due_s: int | None = None,
+) -> DecisionRequested:
+    """Return the question. Its id follows from the run's id and its number, so asking again is the same one.
+
+    digest: what the answer is bound to; the proposal's own when None.
+    """
+    review = spec.review
+    return DecisionRequested(
+        escalation=str(uuid5(state.run_id, f"decision {state.asked}")),
+        kind=kind,
+        reason=reason,
+        allowed=ALLOWED[kind],
+        turn=state.turn,
+        detail=detail,
+        digest=digest or proposal_digest(proposal),
+        proposal=proposal,
+        call=call,
+        rule=rule,
+        required=max(required, review.get("required", 1)) if kind == "output" else required,
+        queue=queue or review.get("queue"),
+        due_s=due_s or review.get("due_s"),
+    )
+
+
+def proposal_digest(proposal: dict[str, Json]) -> str:
+    """Return SHA-256 (hex) over the canonical proposal."""
+    return hashlib.sha256(canonical(enclose(proposal)).encode()).hexdigest()

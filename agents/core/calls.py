@@ -1,0 +1,191 @@
+"""Plan the tool calls of a turn: which are made, which are refused, which ask a person. Pure.
+
+Order of the checks on each call: known tool, grant, arguments, cap, loop, approval. What is refused goes back to the
+model as an error it can act on; nothing is executed that did not pass all of them at this moment.
+"""
+
+import hashlib
+from collections.abc import Iterable, Set
+from typing import Any
+from uuid import UUID
+
+from agents.core import rules
+from agents.core.asking import ask
+from agents.core.events import Event, ToolDenied, ToolFailed, ToolFinished, ToolRequested, ToolUnknown
+from agents.core.exact import enclose
+from agents.core.fold import call_key, fold
+from agents.core.schema import problems
+from agents.core.spec import ESCALATE, AgentSpec, ToolSpec
+from agents.core.state import Call, RunState
+from agents.tools.seam import Failed, Finished, Outcome
+from audit.canonical import canonical, is_plain
+
+Json = Any
+
+#: How often the same call may have had the same result before a person is asked.
+SAME_RESULTS = 3
+
+
+def plan(state: RunState, spec: AgentSpec, granted: Set[UUID]) -> list[Event]:
+    """Return what becomes of the turn's proposed and approved calls.
+
+    granted: ids of the tools whose `use` the principal holds at this moment.
+    """
+    happened: list[Event] = []
+    for call in state.calls:
+        if call.phase in {"proposed", "approved"}:
+            event = _plan_one(state, spec, call, granted)
+            happened.append(event)
+            state = fold(state, event)
+    return happened
+
+
+def _plan_one(state: RunState, spec: AgentSpec, call: Call, granted: Set[UUID]) -> Event:
+    if call.tool == ESCALATE and spec.escalates:
+        return _escalate(state, spec, call)
+    tool = spec.tools.get(call.tool)
+    refused = _refusal(spec, tool, call, granted)
+    if refused or tool is None:
+        code, error = refused or ("unknown_tool", "")
+        return _denied(state, call, code, error)
+    if state.tool_calls >= spec.limits.tool_calls + state.extra.tool_calls:
+        detail = f"The run has made {state.tool_calls} tool calls, its limit."
+        more = {"tool_calls": spec.limits.tool_calls}
+        return ask(state, spec, "budget", "tool_calls", detail, {"arguments": more}, call=call.index)
+    digest = call_digest(tool, call.arguments)
+    if call.phase != "approved" or call.approved_digest != digest:
+        if repeats(state, call) >= SAME_RESULTS:
+            detail = f"{call.tool} was called {SAME_RESULTS} times with the same arguments and gave the same result."
+            return ask(state, spec, "question", "loop_detected", detail, _proposal(call), call=call.index)
+        if needs_approval(tool, call.arguments):
+            return _approval(state, spec, tool, call, digest)
+    return ToolRequested(
+        turn=state.turn,
+        call=call.index,
+        call_id=call.call_id,
+        tool=call.tool,
+        version=tool.version,
+        idempotency_key=idempotency_key(state, call),
+        arguments=enclose(call.arguments),
+        digest=digest,
+    )
+
+
+def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, granted: Set[UUID]) -> tuple[str, str] | None:
+    if tool is None or not (tool.offered or call.approved_digest or _is_fallback(spec, call.tool)):
+        names = [each["name"] for each in spec.offered]
+        return "unknown_tool", f"There is no tool {call.tool!r}. The tools are: {', '.join(names) or 'none'}."
+    if tool.id not in granted:
+        return "not_granted", f"The person this run acts for may not use {call.tool}. Do not try it again."
+    wrong = problems(tool.arguments, call.arguments)
+    if not wrong and not is_interoperable(call.arguments):
+        return "invalid_arguments", "A number is beyond 2^53 - 1; write it as a string."
+    if wrong:
+        lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
+        return "invalid_arguments", f"The arguments of {call.tool} are not valid. {lines}. Mend them and call again."
+    return None
+
+
+def is_interoperable(arguments: Json) -> bool:
+    """Say whether every number reaches any JSON reader unchanged (RFC 7493)."""
+    return is_plain(arguments) or _numbers_safe(arguments)
+
+
+def _numbers_safe(value: Json) -> bool:
+    if isinstance(value, dict):
+        return all(map(_numbers_safe, value.values()))
+    if isinstance(value, list):
+        return all(map(_numbers_safe, value))
+    return not isinstance(value, int) or abs(value) < 2**53
+
+
+def _is_fallback(spec: AgentSpec, name: str) -> bool:
+    return any(tool.fallback == name for tool in spec.tools.values())
+
+
+def _denied(state: RunState, call: Call, code: str, error: str) -> ToolDenied:
+    return ToolDenied(
+        turn=state.turn, call=call.index, call_id=call.call_id, tool=call.tool[:64], code=code, error=error
+    )
+
+
+def _escalate(state: RunState, spec: AgentSpec, call: Call) -> Event:
+    question = call.arguments.get("question") if isinstance(call.arguments, dict) else None
+    if not isinstance(question, str) or not question.strip():
+        return _denied(state, call, "invalid_arguments", f"{ESCALATE} needs a `question` in words.")
+    return ask(state, spec, "question", "model_asked", question, _proposal(call), call=call.index)
+
+
+def _approval(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, digest: str) -> Event:
+    rule = f"approval.when of {tool.name}" if tool.approval else f"{tool.effect} effect"
+    approval = tool.approval
+    return ask(
+        state,
+        spec,
+        "tool_call",
+        "approval_required",
+        f"{tool.name} has the effect {tool.effect!r}: {rule} asks for a person.",
+        _proposal(call),
+        call=call.index,
+        digest=digest,
+        rule=rule,
+        required=approval.required if approval else 1,
+        queue=approval.queue if approval else None,
+        due_s=approval.expires_s if approval else None,
+    )
+
+
+def needs_approval(tool: ToolSpec, arguments: Json) -> bool:
+    """Say whether a person has to approve this call: the tool's condition, or an irreversible effect without one."""
+    if tool.approval is None:
+        return tool.effect == "irreversible"
+    return rules.asks(tool.approval.when, rules.APPROVAL, {"args": arguments, "tool": {"name": tool.name}})
+
+
+def _proposal(call: Call) -> dict[str, Json]:
+    return {"tool": call.tool, "arguments": enclose(call.arguments)}
+
+
+def call_digest(tool: ToolSpec, arguments: Json) -> str:
+    """Return what an approval is bound to: SHA-256 (hex) over the tool's definition and the canonical arguments."""
+    return hashlib.sha256(canonical({"tool": tool.digest, "arguments": enclose(arguments)}).encode()).hexdigest()
+
+
+def idempotency_key(state: RunState, call: Call) -> str:
+    """Return the key of one call: the same at every repetition, another for a fallback."""
+    return f"{state.run_id}-{state.turn}-{call.index}-{call.tool}"
+
+
+def repeats(state: RunState, call: Call) -> int:
+    """Count how often, at the end of the window, this same call had one same result."""
+    key = call_key(call.tool, call.arguments)
+    results = [result for seen, result in state.recent if seen == key]
+    count = 0
+    for result in reversed(results):
+        if result != results[-1]:
+            break
+        count += 1
+    return count
+
+
+def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome) -> Event:
+    """Return the fact that a performed call's outcome is; a failed call goes on to its fallback, if it has one."""
+    tool = spec.tools[call.tool]
+    common: dict[str, Any] = {
+        "turn": state.turn,
+        "call": call.index,
+        "call_id": call.call_id,
+        "tool": call.tool,
+        "version": tool.version,
+    }
+    if isinstance(outcome, Finished):
+        return ToolFinished(**common, result=enclose(outcome.result))
+    if isinstance(outcome, Failed):
+        fallback = tool.fallback if outcome.retryable and tool.fallback in spec.tools else None
+        return ToolFailed(**common, code=outcome.code, error=outcome.message, fallback=fallback)
+    return ToolUnknown(**common, error=outcome.message)
+
+
+def requested(state: RunState) -> Iterable[Call]:
+    """Return the calls whose intent is recorded and whose outcome is not."""
+    return [call for call in state.calls if call.phase == "requested"]

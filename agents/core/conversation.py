@@ -1,0 +1,60 @@
+"""The conversation with the model: how facts become messages. Assistant content is never touched."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from audit.canonical import canonical
+
+Json = Any
+Message = dict[str, Json]
+Messages = tuple[Message, ...]
+
+
+def opening(run_input: Json) -> Messages:
+    """Return the first message: the run's input as canonical JSON in a labelled text block."""
+    return (user(text(f"Input of this run (JSON):\n{canonical(run_input)}")),)
+
+
+def text(words: str) -> dict[str, Json]:
+    """Return a text block."""
+    return {"type": "text", "text": words}
+
+
+def user(*blocks: dict[str, Json]) -> Message:
+    """Return a user message."""
+    return {"role": "user", "content": list(blocks)}
+
+
+def with_assistant(messages: Messages, content: Sequence[Json]) -> Messages:
+    """Append the model's content as it came."""
+    return (*messages, {"role": "assistant", "content": content})
+
+
+def with_user(messages: Messages, blocks: Sequence[dict[str, Json]]) -> Messages:
+    """Append blocks to the user's side: to the last message if it is the user's, else as a new one."""
+    if not blocks:
+        return messages
+    if messages and messages[-1]["role"] == "user":
+        return (*messages[:-1], user(*messages[-1]["content"], *blocks))
+    return (*messages, user(*blocks))
+
+
+def tool_result(call_id: str, result: str, *, is_error: bool) -> dict[str, Json]:
+    """Return the block that answers one tool_use block."""
+    block: dict[str, Json] = {"type": "tool_result", "tool_use_id": call_id, "content": result}
+    return block | {"is_error": True} if is_error else block
+
+
+def result_text(result: Json) -> str:
+    """Return a tool's result as the model reads it: text as it is, anything else as canonical JSON."""
+    return result if isinstance(result, str) else canonical(result)
+
+
+def final_text(content: Sequence[Json]) -> str:
+    """Return the text of a finished answer: its text blocks joined; other kinds of block are not output."""
+    return "".join(block["text"] for block in content if block.get("type") == "text")
+
+
+def tool_uses(content: Sequence[Json]) -> list[dict[str, Json]]:
+    """Return the tool_use blocks in the model's order."""
+    return [block for block in content if block.get("type") == "tool_use"]

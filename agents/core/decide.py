@@ -1,0 +1,265 @@
+"""What happens next: the one pure function between a run's state and the engine.
+
+`decide` looks at a state and returns a command. `Record` commands are consequences that need nothing from outside; the
+engine folds them and asks again, and writes them together with the next intent, so that a step is one commit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from agents.core import calls, limits
+from agents.core.asking import ask
+from agents.core.conversation import tool_uses
+from agents.core.endings import completed, ended, failed
+from agents.core.events import (
+    Event,
+    ModelFailed,
+    OutputAccepted,
+    OutputRejected,
+    RunCancelled,
+    ToolUnknown,
+)
+from agents.core.exact import disclose, enclose
+from agents.core.output import Judgement, judge, must_be_confirmed
+from agents.core.spec import AgentSpec
+from agents.core.state import Call, RunState
+
+Json = Any
+
+#: Attempts of one model call before a person is asked; and the back-off's first pause and cap, in seconds.
+PROVIDER_ATTEMPTS = 8
+BACKOFF_FIRST_S = 1.0
+BACKOFF_CAP_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Write these facts, then decide again."""
+
+    events: Sequence[Event]
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Reserve this much more of the tenant's budget: nano-USD and tokens."""
+
+    usd_nano: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallModel:
+    """Call the model for this turn."""
+
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckGrants:
+    """Ask which of these tools the principal may use now, then `calls.plan`."""
+
+    tools: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Make these tool calls, all at once; their intents are recorded."""
+
+    calls: Sequence[Call]
+
+
+@dataclass(frozen=True, slots=True)
+class Park:
+    """Let go of the run. until: when to take it up again by itself, for a timer or provider."""
+
+    waiting_for: str
+    reason: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Nothing more will happen."""
+
+
+Command = Record | Reserve | CallModel | CheckGrants | Perform | Park | Finished
+
+
+def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) -> Command:
+    """Return what to do in this state.
+
+    now: the database's time, aware. jitter: a random number in [0, 1) that spreads back-offs.
+    """
+    if state.ended:
+        return Finished()
+    over = _over(state, spec, now)
+    if over:
+        return Record(over)
+    missing = limits.missing(state, spec)
+    if missing:
+        return Reserve(*missing)
+    if state.calls:
+        return _on_calls(state, spec)
+    if state.questions:
+        return Park("decision", state.questions[0].reason)
+    if state.failure is not None:
+        return _on_failure(state, spec, state.failure, now, jitter)
+    if state.answered is not None and state.answered.stop_reason != "pause_turn":
+        return Record(_on_answer(state, spec))
+    reached = limits.reached(state, spec, now)
+    return Record([reached]) if reached else CallModel(state.answers + 1)
+
+
+def recover(state: RunState, spec: AgentSpec, *, lost_cost_nano: int, lost_tokens: int) -> list[Event]:
+    """Return what a new worker must record of what the former one left in mid-air.
+
+    A lost model call is charged at its upper bound and made again; a tool call is made again with the same key if it
+    can be, else its outcome is unknown.
+    """
+    if state.calling_model:
+        return [
+            ModelFailed(
+                turn=state.turn,
+                model=spec.model,
+                code="lost",
+                retryable=True,
+                error="The worker stopped before the answer was recorded.",
+                cost_nano=lost_cost_nano,
+                tokens=lost_tokens,
+                estimated=True,
+            )
+        ]
+    return [
+        ToolUnknown(
+            turn=state.turn,
+            call=call.index,
+            call_id=call.call_id,
+            tool=call.tool,
+            version=spec.tools[call.tool].version,
+            error="The worker stopped after the call was begun and before its result was recorded.",
+        )
+        for call in calls.requested(state)
+        if not spec.tools[call.tool].repeatable
+    ]
+
+
+def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
+    """Return the run's end when something outside the model's work ends it."""
+    in_flight = any(call.phase == "requested" for call in state.calls)
+    if in_flight:
+        return []
+    if state.cancel_requested:
+        return ended(state, RunCancelled())
+    if state.verdict is not None and state.verdict_on is not None:
+        question, made = state.verdict_on, state.verdict
+        if question.kind == "output" and made.decision == "approve":
+            return completed(state, disclose(question.proposal["output"]))
+        code = "output_rejected" if question.kind == "output" else question.reason
+        return failed(state, code, made.reason or "A person ended the run.", "Read the reason given, then start anew.")
+    if state.deadline and now >= datetime.fromisoformat(state.deadline).astimezone(UTC):
+        return failed(state, "deadline_exceeded", "The run's deadline has passed.", "Start it with a later deadline.")
+    return []
+
+
+def _on_calls(state: RunState, spec: AgentSpec) -> Command:
+    proposed = [call for call in state.calls if call.phase in {"proposed", "approved"}]
+    if proposed:
+        return CheckGrants(frozenset(spec.tools[call.tool].id for call in proposed if call.tool in spec.tools))
+    requested = calls.requested(state)
+    if requested:
+        return Perform(tuple(requested))
+    asked_about = {question.call for question in state.questions}
+    unknown = [call for call in state.calls if call.phase == "unknown" and call.index not in asked_about]
+    if unknown:
+        return Record([_reconcile(state, spec, unknown[0])])
+    return Park("decision", state.questions[0].reason)
+
+
+def _reconcile(state: RunState, spec: AgentSpec, call: Call) -> Event:
+    proposal = {"tool": call.tool, "arguments": enclose(call.arguments)}
+    return ask(state, spec, "reconcile", "outcome_unknown", call.answer, proposal, call=call.index, digest=call.digest)
+
+
+def _on_failure(state: RunState, spec: AgentSpec, failure: ModelFailed, now: datetime, jitter: float) -> Command:
+    if failure.code == "spend_limit":
+        detail = "The provider's spend limit is reached. Raise it there, then approve to try again."
+        return Record([ask(state, spec, "budget", "provider_spend_limit", detail, {"arguments": {}})])
+    if not failure.retryable:
+        detail = f"The provider refused the call: {failure.error}"
+        return Record([ask(state, spec, "question", f"provider_{failure.code}", detail, {})])
+    if state.provider_attempts >= PROVIDER_ATTEMPTS:
+        detail = f"The provider failed {state.provider_attempts} times in a row, last with: {failure.error}"
+        return Record([ask(state, spec, "question", "provider_unavailable", detail, {})])
+    return Park("provider", failure.code, now + timedelta(seconds=back_off(state, jitter)))
+
+
+def back_off(state: RunState, jitter: float) -> float:
+    """Return the pause before the next attempt in seconds: what the provider asked for, else doubling, capped, jittered."""
+    if state.retry_after_ms is not None:
+        return state.retry_after_ms / 1000 + jitter
+    doubled = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0 ** max(0, state.provider_attempts - 1))
+    return doubled * (0.5 + jitter / 2)
+
+
+_UNUSABLE = {
+    "max_tokens": "The answer was cut off at max_tokens and discarded. Answer more briefly.",
+    "tool_use": "The answer's tool calls had no id or the same id twice and were discarded.",
+}
+
+
+def _on_answer(state: RunState, spec: AgentSpec) -> Sequence[Event]:
+    answer = state.answered
+    if answer is None:
+        raise ValueError("There is no answer to judge.")
+    if answer.stop_reason in {"end_turn", "stop_sequence"}:
+        return _on_output(state, spec, judge(spec, state.input, disclose(answer.content)))
+    if answer.stop_reason == "refusal":
+        detail = f"The model refused to go on: {answer.stop_details or 'no reason given'}"
+        return [ask(state, spec, "question", "model_refused", detail, {})]
+    if answer.stop_reason == "model_context_window_exceeded":
+        detail = "The conversation no longer fits the model's context window."
+        return [ask(state, spec, "question", "context_window_exceeded", detail, {})]
+    code = answer.stop_reason if answer.stop_reason == "max_tokens" else "bad_tool_calls"
+    judgement = Judgement(None, code, ())
+    if answer.stop_reason == "tool_use" and not tool_uses(disclose(answer.content)):
+        words = "The answer stopped for tool use but held no tool call."
+    else:
+        words = _UNUSABLE[answer.stop_reason]
+    return _rejected(state, spec, judgement, [{"rule": code, "pointer": "", "message": words}])
+
+
+def _on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
+    if judgement.code is None:
+        accepted = OutputAccepted(turn=state.turn, output=enclose(judgement.output))
+        if not must_be_confirmed(spec, state.input, judgement.output):
+            return [accepted, *completed(state, judgement.output)]
+        return [accepted, _confirm(state, spec, judgement, "escalate_when", spec.escalate_when)]
+    errors = [problem.as_json() for problem in judgement.problems]
+    if judgement.on_fail == "escalate":
+        accepted = OutputAccepted(turn=state.turn, output=enclose(judgement.output))
+        return [accepted, _confirm(state, spec, judgement, "rule", judgement.rule)]
+    rejected = _rejected(state, spec, judgement, errors)
+    if judgement.on_fail == "reject":
+        detail = "; ".join(error["message"] for error in errors)
+        return [rejected[0], *failed(state, "rule_violated", detail, "Correct the input, or the agent's rules.")]
+    return rejected
+
+
+def _confirm(state: RunState, spec: AgentSpec, judgement: Judgement, reason: str, rule: str | None) -> Event:
+    words = "; ".join(problem.message for problem in judgement.problems) or f"{rule} holds for the output."
+    return ask(state, spec, "output", reason, words, {"output": enclose(judgement.output)}, rule=rule)
+
+
+def _rejected(state: RunState, spec: AgentSpec, judgement: Judgement, errors: Sequence[dict[str, str]]) -> list[Event]:
+    rejected: list[Event] = [
+        OutputRejected(turn=state.turn, code=judgement.code or "", errors=errors, output=enclose(judgement.output))
+    ]
+    if state.rejections >= spec.limits.validation_retries + state.extra.validation_retries:
+        detail = f"The output was rejected {state.rejections + 1} times, last with: {errors[0]['message']}"
+        more = {"validation_retries": spec.limits.validation_retries + 1}
+        proposal = {"output": enclose(judgement.output), "arguments": more}
+        rejected.append(ask(state, spec, "question", "validation_failed", detail, proposal))
+    return rejected

@@ -1,0 +1,355 @@
+"""What can happen to a run, as frozen values, and their form in the journal.
+
+Each class is one event type of the contract. Its `erasable` fields (arguments, outputs, messages, digests) go to the
+record's payload, all others to its facts: opaque ids, codes and numbers only. A class's `v` is the version of its shape;
+a changed shape gets a new version and an entry in `UPCASTERS`, so that every journal ever written folds for ever.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import Any, ClassVar
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A fact of a run's history."""
+
+    action: ClassVar[str]
+    v: ClassVar[int] = 1
+    erasable: ClassVar[frozenset[str]] = frozenset()
+    outcome: ClassVar[str] = "ok"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSubmitted(Event):
+    """A client asked for a run. principal: whom it acts for; requested_by: who asked."""
+
+    action = "run.submitted"
+    erasable = frozenset({"input"})
+    agent: str
+    version: int
+    principal: str
+    requested_by: str
+    input: Json
+    usd_nano: int | None = None
+    tokens: int | None = None
+    deadline: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """A worker took the run up for the first time. epoch: number of its lease."""
+
+    action = "run.started"
+    epoch: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunWaiting(Event):
+    """The run was parked. until: ISO time of a timer; reason: stable code."""
+
+    action = "run.waiting"
+    waiting_for: str
+    reason: str
+    until: str | None = None
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResumed(Event):
+    """A worker took the run up again: after waiting, or after another worker died (`reason` lease_expired)."""
+
+    action = "run.resumed"
+    epoch: int
+    reason: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelRequested(Event):
+    """Somebody asked to end the run; the worker stops after the step it is in."""
+
+    action = "run.cancel_requested"
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCompleted(Event):
+    """The run ended with an output."""
+
+    action = "run.completed"
+    erasable = frozenset({"output"})
+    output: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFailed(Event):
+    """The run ended without an output. suggestion: what the client can do now."""
+
+    action = "run.failed"
+    outcome = "failed"
+    erasable = frozenset({"detail", "suggestion"})
+    code: str
+    detail: str
+    suggestion: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCancelled(Event):
+    """The run was ended on request."""
+
+    action = "run.cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequested(Event):
+    """The intent to call the model, durable before the call."""
+
+    action = "model.requested"
+    turn: int
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelAnswered(Event):
+    """The model's complete answer. content: its blocks, exactly as they came (see `agents.core.exact`)."""
+
+    action = "model.answered"
+    erasable = frozenset({"content", "stop_details"})
+    turn: int
+    model: str
+    stop_reason: str
+    input_tokens: int
+    output_tokens: int
+    cache_read_input_tokens: int
+    cache_creation_input_tokens: int
+    cost_nano: int
+    content: Json
+    estimated: bool | None = None
+    request_id: str | None = None
+    stop_details: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFailed(Event):
+    """A model call without an answer. Its cost, if it may have been billed, is an upper bound (`estimated`)."""
+
+    action = "model.failed"
+    outcome = "failed"
+    erasable = frozenset({"error"})
+    turn: int
+    model: str
+    code: str
+    retryable: bool
+    error: str
+    retry_after_ms: int | None = None
+    cost_nano: int = 0
+    tokens: int = 0
+    estimated: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolRequested(Event):
+    """The intent to call a tool, durable before the effect: checked, granted and, if need be, approved."""
+
+    action = "tool.requested"
+    erasable = frozenset({"arguments", "digest"})
+    turn: int
+    call: int
+    call_id: str
+    tool: str
+    version: int
+    idempotency_key: str
+    arguments: Json
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolDenied(Event):
+    """The call was not made. code: `unknown_tool`, `invalid_arguments`, `not_granted`, `rejected`, …"""
+
+    action = "tool.denied"
+    outcome = "denied"
+    erasable = frozenset({"error"})
+    turn: int
+    call: int
+    call_id: str
+    tool: str
+    code: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFinished(Event):
+    """The tool answered."""
+
+    action = "tool.finished"
+    erasable = frozenset({"result"})
+    turn: int
+    call: int
+    call_id: str
+    tool: str
+    version: int
+    result: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolFailed(Event):
+    """The tool failed. fallback: the tool that is tried in its place, if any."""
+
+    action = "tool.failed"
+    outcome = "failed"
+    erasable = frozenset({"error"})
+    turn: int
+    call: int
+    call_id: str
+    tool: str
+    version: int
+    code: str
+    error: str
+    fallback: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolUnknown(Event):
+    """Nobody knows whether the call had its effect; a person must say."""
+
+    action = "tool.unknown"
+    outcome = "failed"
+    erasable = frozenset({"error"})
+    turn: int
+    call: int
+    call_id: str
+    tool: str
+    version: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputAccepted(Event):
+    """The output passed its schema and rules."""
+
+    action = "output.accepted"
+    erasable = frozenset({"output"})
+    turn: int
+    output: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputRejected(Event):
+    """The answer cannot be used; the model is told why. code: `schema`, `rule`, `not_json`, `max_tokens`, …"""
+
+    action = "output.rejected"
+    outcome = "failed"
+    erasable = frozenset({"output", "errors"})
+    turn: int
+    code: str
+    errors: Sequence[Mapping[str, str]]
+    output: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRequested(Event):
+    """A person is asked. call: index of the tool call it is about; allowed: the answers that can be given."""
+
+    action = "decision.requested"
+    erasable = frozenset({"digest", "proposal", "detail"})
+    escalation: str
+    kind: str
+    reason: str
+    allowed: Sequence[str]
+    turn: int
+    detail: str
+    digest: str
+    proposal: Mapping[str, Json]
+    call: int | None = None
+    rule: str | None = None
+    required: int = 1
+    queue: str | None = None
+    due_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionMade(Event):
+    """A person answered. decision: `approve`, `reject` or `respond`; by: opaque id of who did."""
+
+    action = "decision.made"
+    erasable = frozenset({"digest", "reason", "message", "output", "arguments"})
+    escalation: str
+    kind: str
+    decision: str
+    by: str
+    digest: str
+    reason: str | None = None
+    message: str | None = None
+    output: Json = None
+    arguments: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetReserved(Event):
+    """The run holds this much of its tenant's month. window: the month's first day."""
+
+    action = "budget.reserved"
+    usd_nano: int
+    tokens: int
+    window: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSettled(Event):
+    """What the run really spent; its reservation is given back."""
+
+    action = "budget.settled"
+    usd_nano: int
+    tokens: int
+    window: str
+
+
+#: Every event type by its name in the journal.
+BY_ACTION: dict[str, type[Event]] = {cls.action: cls for cls in Event.__subclasses__()}
+
+#: (action, version) → function from that version's data to the next one's.
+UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Json]], dict[str, Json]]] = {}
+
+
+class UnknownEvent(Exception):
+    """The journal holds an event of a type or version this release does not know."""
+
+
+@cache
+def _split(cls: type[Event]) -> tuple[tuple[tuple[str, Json], ...], tuple[tuple[str, Json], ...]]:
+    """Return (name, default) of the class's facts and of its erasable fields."""
+    named = [(field.name, field.default) for field in fields(cls)]
+    return (
+        tuple(pair for pair in named if pair[0] not in cls.erasable),
+        tuple(pair for pair in named if pair[0] in cls.erasable),
+    )
+
+
+def facts_and_payload(event: Event) -> tuple[dict[str, Json], dict[str, Json] | None]:
+    """Return the event's two parts; fields at their default are left out. payload is None when nothing is erasable."""
+    facts, erasable = _split(type(event))
+    payload = {name: value for name, default in erasable if (value := getattr(event, name)) is not default}
+    return (
+        {name: value for name, default in facts if (value := getattr(event, name)) is not default},
+        payload if erasable else None,
+    )
+
+
+def event_of(action: str, v: int, facts: Mapping[str, Json], payload: Mapping[str, Json] | None) -> Event:
+    """Return the event that a stored record tells, brought up to this release's version.
+
+    Raises `UnknownEvent`; `TypeError` when a needed payload was erased.
+    """
+    cls = BY_ACTION.get(action)
+    if cls is None or v > cls.v:
+        raise UnknownEvent(f"{action} version {v}")
+    data = {**facts, **(payload or {})}
+    for version in range(v, cls.v):
+        data = UPCASTERS[action, version](data)
+    return cls(**data)

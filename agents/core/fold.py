@@ -1,0 +1,220 @@
+"""The fold: a run's state from its journal, one function an event."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from agents.core import conversation, events
+from agents.core.conversation import Messages
+from agents.core.events import Event
+from agents.core.exact import disclose, enclose
+from agents.core.lifecycle import after
+from agents.core.model import Usage
+from agents.core.state import Call, Held, Question, RunState, settled, with_call
+from agents.core.verdicts import apply_verdict
+from audit.canonical import canonical
+
+Json = Any
+
+#: How many past calls loop detection looks back on.
+LOOP_WINDOW: Final = 30
+
+
+def fold(state: RunState, event: Event) -> RunState:
+    """Return the state after `event`. Raises `ImpossibleTransition` for a journal that cannot be."""
+    state = replace(state, seq=state.seq + 1, status=after(state.status, event.action))
+    step = _STEPS.get(event.action)
+    return step(state, event) if step else state
+
+
+def fold_all(history: Iterable[Event], state: RunState) -> RunState:
+    """Fold a history onto `state`: `RunState(run_id)` for a whole one."""
+    for event in history:
+        state = fold(state, event)
+    return state
+
+
+def call_key(tool: str, arguments: Json) -> str:
+    """Return a short key that is equal for equal calls."""
+    return hashlib.sha256(f"{tool}\n{canonical(enclose(arguments))}".encode()).hexdigest()[:16]
+
+
+# --- one function an event ----------------------------------------------------------------------------------------
+
+
+def _submitted(state: RunState, e: events.RunSubmitted) -> RunState:
+    run_input = disclose(e.input)
+    return replace(
+        state,
+        input=run_input,
+        messages=conversation.opening(run_input),
+        requested_usd_nano=e.usd_nano,
+        requested_tokens=e.tokens,
+        deadline=e.deadline,
+    )
+
+
+def _started(state: RunState, e: events.RunStarted) -> RunState:
+    return replace(state, started_at=e.at)
+
+
+def _waiting(state: RunState, e: events.RunWaiting) -> RunState:
+    return replace(state, waiting_for=e.waiting_for, waiting_since=e.at)
+
+
+def _resumed(state: RunState, e: events.RunResumed) -> RunState:
+    waited = state.waited_s
+    if state.waiting_since and state.waiting_for == "decision":
+        waited += (datetime.fromisoformat(e.at) - datetime.fromisoformat(state.waiting_since)).total_seconds()
+    failure = None if state.waiting_for == "provider" else state.failure
+    return replace(state, waiting_for=None, waiting_since=None, waited_s=waited, failure=failure)
+
+
+def _cancel_requested(state: RunState, e: events.RunCancelRequested) -> RunState:
+    return replace(state, cancel_requested=True)
+
+
+def _model_requested(state: RunState, e: events.ModelRequested) -> RunState:
+    return replace(state, turn=e.turn, calling_model=True, failure=None, answered=None, calls=(), candidate=None)
+
+
+def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
+    usage = Usage(e.input_tokens, e.output_tokens, e.cache_read_input_tokens, e.cache_creation_input_tokens)
+    state = replace(
+        state,
+        calling_model=False,
+        provider_attempts=0,
+        answered=e,
+        answers=state.answers + 1,
+        model_calls=state.model_calls + 1,
+        usage=state.usage + usage,
+        spent_tokens=state.spent_tokens + usage.total,
+        cost_nano=state.cost_nano + e.cost_nano,
+    )
+    content = disclose(e.content)
+    if e.stop_reason == "pause_turn":
+        return replace(state, messages=conversation.with_assistant(state.messages, content))
+    uses = conversation.tool_uses(content)
+    if e.stop_reason != "tool_use" or len({use["id"] for use in uses}) < len(uses):
+        return state
+    calls = tuple(Call(index, use["id"], use["name"], use["input"]) for index, use in enumerate(uses))
+    return replace(state, calls=calls, messages=conversation.with_assistant(state.messages, content))
+
+
+def _model_failed(state: RunState, e: events.ModelFailed) -> RunState:
+    lost = e.code == "lost"
+    return replace(
+        state,
+        calling_model=False,
+        failure=None if lost else e,
+        provider_attempts=state.provider_attempts + (0 if lost else 1),
+        retry_after_ms=e.retry_after_ms,
+        model_calls=state.model_calls + 1,
+        spent_tokens=state.spent_tokens + e.tokens,
+        cost_nano=state.cost_nano + e.cost_nano,
+    )
+
+
+def _tool_requested(state: RunState, e: events.ToolRequested) -> RunState:
+    state = replace(state, tool_calls=state.tool_calls + 1)
+    return with_call(state, e.call, phase="requested", tool=e.tool, digest=e.digest)
+
+
+def _tool_denied(state: RunState, e: events.ToolDenied) -> RunState:
+    return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)
+
+
+def _tool_finished(state: RunState, e: events.ToolFinished) -> RunState:
+    answer = conversation.result_text(disclose(e.result))
+    return settled(_remember(state, e.call, answer), e.call, answer, is_error=False)
+
+
+def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
+    if e.fallback:
+        return with_call(state, e.call, phase="proposed", tool=e.fallback, approved_digest=None)
+    return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)
+
+
+def _tool_unknown(state: RunState, e: events.ToolUnknown) -> RunState:
+    return with_call(state, e.call, phase="unknown", answer=e.error)
+
+
+def _remember(state: RunState, index: int, answer: str) -> RunState:
+    """Keep what came of a call, for loop detection."""
+    call = state.calls[index]
+    seen = (call_key(call.tool, call.arguments), hashlib.sha256(answer.encode()).hexdigest()[:16])
+    return replace(state, recent=(*state.recent, seen)[-LOOP_WINDOW:])
+
+
+def _output_accepted(state: RunState, e: events.OutputAccepted) -> RunState:
+    return replace(state, candidate=e, answered=None, messages=_with_answer(state))
+
+
+def _output_rejected(state: RunState, e: events.OutputRejected) -> RunState:
+    lines = "\n".join(f"- {error['pointer'] or '/'}: {error['message']}" for error in e.errors)
+    note = f"[platform] Your answer was not accepted:\n{lines}\nGive the answer again with this mended."
+    messages = conversation.with_user(_with_answer(state), [conversation.text(note)])
+    return replace(state, answered=None, rejections=state.rejections + 1, messages=messages)
+
+
+def _with_answer(state: RunState) -> Messages:
+    """Append the finished answer; one that was cut off or refused never enters the conversation."""
+    if state.answered is None or state.answered.stop_reason not in {"end_turn", "stop_sequence"}:
+        return state.messages
+    content = disclose(state.answered.content)
+    return conversation.with_assistant(state.messages, content) if content else state.messages
+
+
+def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunState:
+    question = Question(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal)
+    state = replace(state, questions=(*state.questions, question), asked=state.asked + 1)
+    if e.call is not None and state.calls[e.call].phase != "unknown":
+        state = with_call(state, e.call, phase="asked", digest=e.digest)
+    return state
+
+
+def _decision_made(state: RunState, e: events.DecisionMade) -> RunState:
+    question = next(q for q in state.questions if q.escalation == e.escalation)
+    left = tuple(q for q in state.questions if q is not question)
+    return apply_verdict(replace(state, questions=left), question, e)
+
+
+def _budget_reserved(state: RunState, e: events.BudgetReserved) -> RunState:
+    held = state.held or Held(0, 0, e.window)
+    return replace(state, held=Held(held.usd_nano + e.usd_nano, held.tokens + e.tokens, held.window))
+
+
+def _budget_settled(state: RunState, e: events.BudgetSettled) -> RunState:
+    return replace(state, held=None)
+
+
+def _ended(state: RunState, e: Event) -> RunState:
+    return replace(state, waiting_for=None, questions=(), calling_model=False)
+
+
+_STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
+    "run.submitted": _submitted,
+    "run.started": _started,
+    "run.waiting": _waiting,
+    "run.resumed": _resumed,
+    "run.cancel_requested": _cancel_requested,
+    "run.completed": _ended,
+    "run.failed": _ended,
+    "run.cancelled": _ended,
+    "model.requested": _model_requested,
+    "model.answered": _model_answered,
+    "model.failed": _model_failed,
+    "tool.requested": _tool_requested,
+    "tool.denied": _tool_denied,
+    "tool.finished": _tool_finished,
+    "tool.failed": _tool_failed,
+    "tool.unknown": _tool_unknown,
+    "output.accepted": _output_accepted,
+    "output.rejected": _output_rejected,
+    "decision.requested": _decision_requested,
+    "decision.made": _decision_made,
+    "budget.reserved": _budget_reserved,
+    "budget.settled": _budget_settled,
+}

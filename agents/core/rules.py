@@ -1,0 +1,60 @@
+"""Rules as data: CEL expressions, compiled once, evaluated with a bounded budget.
+
+A run-time error (a missing key, a wrong type) is never a yes: `holds` says False for it and `asks` says True, so each
+caller states which way is safe.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+
+Json = Any
+
+#: What each kind of expression may speak of.
+OUTPUT_RULE = ("input", "output", "tools")
+APPROVAL = ("args", "principal", "run", "taint", "tool")
+
+MAX_LENGTH = 4_000
+
+
+class BadRule(ValueError):
+    """The expression does not compile, or does not yield true or false."""
+
+
+def check(expression: str, names: tuple[str, ...]) -> None:
+    """Raise `BadRule`, with the place and the reason, unless the expression compiles over `names` to a boolean."""
+    _compiled(expression, names)
+
+
+def holds(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool:
+    """Say whether the expression is true. An error counts as not."""
+    return _evaluate(expression, names, values) is True
+
+
+def asks(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool:
+    """Say whether a condition for asking a person is met. An error counts as met."""
+    return _evaluate(expression, names, values) is not False
+
+
+def _evaluate(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool | None:
+    try:
+        result = _compiled(expression, names).eval(data={name: values.get(name) for name in names})
+    except (RuntimeError, TypeError, ValueError, OverflowError):
+        return None
+    # An error comes back as a value, whose `.value()` is a truthy string: only a real boolean counts.
+    return result.value() if result.type() == cel.Type.BOOL else None
+
+
+@lru_cache(maxsize=4096)
+def _compiled(expression: str, names: tuple[str, ...]) -> Any:
+    if len(expression) > MAX_LENGTH:
+        raise BadRule(f"An expression has at most {MAX_LENGTH} characters.")
+    try:
+        compiled = cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN)).compile(expression)
+    except RuntimeError as error:
+        raise BadRule(str(error)) from error
+    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+        raise BadRule(f"The expression yields {compiled.return_type().name()}, not true or false: {expression}")
+    return compiled

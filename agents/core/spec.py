@@ -1,0 +1,179 @@
+"""What an agent is told and allowed, as one frozen value made from a version's stored JSON.
+
+The JSON was checked when the version was made (`agents.core.document`), so nothing here validates again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from jsonschema.protocols import Validator
+
+from agents.core.money import from_usd
+from agents.core.schema import validator
+
+Json = Any
+
+#: The built-in tool by which the model itself asks a person.
+ESCALATE = "escalate_to_human"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of one run; reaching one parks the run for a person.
+
+    turns: model calls answered. tool_calls: calls made. validation_retries: outputs sent back before a person gets it.
+    usd_nano: nano-USD. tokens: of all kinds. seconds: wall time since the start, less the time waited for people.
+    """
+
+    turns: int = 20
+    tool_calls: int = 40
+    validation_retries: int = 3
+    usd_nano: int = 1_000_000_000
+    tokens: int = 500_000
+    seconds: int = 3600
+
+    @classmethod
+    def of(cls, document: Mapping[str, Json]) -> "Limits":
+        """Read the `limits` block; what it does not name keeps its default."""
+        values = {key: int(document[key]) for key in cls.__slots__ if key in document}
+        if "usd" in document:
+            values["usd_nano"] = from_usd(document["usd"])
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A semantic rule: a CEL expression over `input` and `output` that must hold."""
+
+    id: str
+    expression: str
+    message: str
+    on_fail: str = "retry"
+
+
+@dataclass(frozen=True)
+class Approval:
+    """When a call of a tool waits for people. when: CEL over `args`; required: how many must approve."""
+
+    when: str
+    required: int = 1
+    queue: str | None = None
+    expires_s: int | None = None
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """One tool as the agent's version pinned it.
+
+    id: the tool whose grants are checked at each call. digest: SHA-256 (hex) of the definition, part of what an approval
+    is bound to. offered: False for a tool that only serves as another's fallback.
+    """
+
+    id: UUID
+    name: str
+    version: int
+    digest: str
+    effect: str
+    idempotent: bool
+    document: Mapping[str, Json]
+    approval: Approval | None
+    fallback: str | None
+    offered: bool = True
+
+    @cached_property
+    def arguments(self) -> Validator:
+        """The validator of its arguments."""
+        return validator(self.document.get("input_schema") or {"type": "object"})
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether a call whose outcome nobody saw may simply be made again with the same key."""
+        return self.effect == "read" or self.idempotent
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """One version of an agent.
+
+    system: the compiled system prompt. tools: by name, fallbacks included. escalates: whether the model may call
+    `escalate_to_human`. escalate_when: CEL over `input` and `output`; a person confirms the output when it holds.
+    """
+
+    agent_id: UUID
+    slug: str
+    version: int
+    system: str
+    model: str
+    max_tokens: int
+    effort: str | None
+    tools: Mapping[str, ToolSpec]
+    escalates: bool
+    input_schema: Mapping[str, Json] | None
+    output_schema: Mapping[str, Json] | None
+    rules: tuple[Rule, ...] = ()
+    escalate_when: str | None = None
+    review: Mapping[str, Json] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+    @cached_property
+    def output(self) -> Validator | None:
+        """The validator of the final output, or None when it is free text."""
+        return validator(self.output_schema) if self.output_schema is not None else None
+
+    @cached_property
+    def offered(self) -> tuple[Mapping[str, Json], ...]:
+        """The tools as the model is told of them, in the agent's order."""
+        from agents.core.prompt import escalation_tool, model_tool
+
+        told = [model_tool(tool.document) for tool in self.tools.values() if tool.offered]
+        return (*told, escalation_tool()) if self.escalates else tuple(told)
+
+
+def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
+    """Make the value from `AgentVersion.compiled`, the JSON that `agents.actions.versions` stores."""
+    document = stored["document"]
+    model = document["model"]
+    return AgentSpec(
+        agent_id=UUID(stored["agent_id"]),
+        slug=stored["slug"],
+        version=stored["version"],
+        system=stored["system"],
+        model=model["id"],
+        max_tokens=model.get("max_tokens", 8192),
+        effort=model.get("effort"),
+        tools={tool["name"]: _tool_spec(tool) for tool in stored["tools"]},
+        escalates=ESCALATE in document.get("tools", ()),
+        input_schema=document.get("input_schema"),
+        output_schema=document.get("output_schema"),
+        rules=tuple(
+            Rule(rule["id"], rule["assert"], rule.get("message", rule["id"]), rule.get("on_fail", "retry"))
+            for rule in document.get("rules", ())
+        ),
+        escalate_when=document.get("escalate_when"),
+        review=document.get("review") or {},
+        limits=Limits.of(document.get("limits") or {}),
+    )
+
+
+def _tool_spec(stored: Mapping[str, Json]) -> ToolSpec:
+    document = stored["document"]
+    approval = document.get("approval")
+    return ToolSpec(
+        id=UUID(stored["id"]),
+        name=stored["name"],
+        version=stored["version"],
+        digest=stored["digest"],
+        effect=document.get("effect", "read"),
+        idempotent=bool(document.get("idempotent", False)),
+        document=document,
+        approval=Approval(
+            approval.get("when", "true"), approval.get("required", 1), approval.get("queue"), approval.get("expires_s")
+        )
+        if approval is not None
+        else None,
+        fallback=document.get("fallback"),
+        offered=stored["offered"],
+    )

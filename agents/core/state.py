@@ -1,0 +1,143 @@
+"""Where a run stands, as one frozen value made by `agents.core.fold`.
+
+It holds what decisions need and nothing that grows with the run but the conversation itself.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from uuid import UUID
+
+from agents.core import conversation, events
+from agents.core.conversation import Messages
+from agents.core.lifecycle import TERMINAL, Status
+from agents.core.model import Usage
+
+Json = Any
+
+Phase = Literal["proposed", "approved", "asked", "requested", "unknown", "settled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One tool call of the current turn.
+
+    tool: the tool that is tried now (a fallback after its forerunner failed); arguments as the model gave them.
+    phase: proposed → (asked → approved) → requested → settled; `unknown` when its outcome is.
+    digest: what an approval was bound to. answer, is_error: what the model is told once settled.
+    """
+
+    index: int
+    call_id: str
+    tool: str
+    arguments: Json
+    phase: Phase = "proposed"
+    digest: str | None = None
+    approved_digest: str | None = None
+    answer: str = ""
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """An open decision. proposal: what an approval would bring about."""
+
+    escalation: str
+    kind: str
+    reason: str
+    call: int | None
+    digest: str
+    proposal: Json
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """What people have added to the limits of this run."""
+
+    turns: int = 0
+    tool_calls: int = 0
+    usd_nano: int = 0
+    tokens: int = 0
+    seconds: int = 0
+    validation_retries: int = 0
+    provider_attempts: int = 0
+    loops: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the run holds of its tenant's budget."""
+
+    usd_nano: int
+    tokens: int
+    window: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """See the module. Times are ISO strings of the database's clock, as the events carry them."""
+
+    run_id: UUID
+    seq: int = 0
+    status: Status = "queued"
+    waiting_for: str | None = None
+    input: Json = None
+    messages: Messages = ()
+    turn: int = 0
+    answers: int = 0
+    calling_model: bool = False
+    provider_attempts: int = 0
+    retry_after_ms: int | None = None
+    failure: events.ModelFailed | None = None
+    answered: events.ModelAnswered | None = None
+    calls: tuple[Call, ...] = ()
+    questions: tuple[Question, ...] = ()
+    asked: int = 0
+    verdict: events.DecisionMade | None = None
+    verdict_on: Question | None = None
+    candidate: events.OutputAccepted | None = None
+    rejections: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    cost_nano: int = 0
+    spent_tokens: int = 0
+    requested_usd_nano: int | None = None
+    requested_tokens: int | None = None
+    extra: Extra = Extra()
+    held: Held | None = None
+    started_at: str | None = None
+    waiting_since: str | None = None
+    waited_s: float = 0.0
+    deadline: str | None = None
+    cancel_requested: bool = False
+    recent: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is over."""
+        return self.status in TERMINAL
+
+    @property
+    def open_calls(self) -> tuple[Call, ...]:
+        """The turn's calls that still lack an answer."""
+        return tuple(call for call in self.calls if call.phase != "settled")
+
+
+def with_call(state: RunState, index: int, **changes: Any) -> RunState:
+    """Change one call of the turn; when the last is settled, the results go to the model in its own order."""
+    calls = tuple(replace(call, **changes) if call.index == index else call for call in state.calls)
+    state = replace(state, calls=calls)
+    if any(call.phase != "settled" for call in calls):
+        return state
+    blocks = [conversation.tool_result(call.call_id, call.answer, is_error=call.is_error) for call in calls]
+    return replace(state, messages=conversation.with_user(state.messages, blocks), calls=(), answered=None)
+
+
+def settled(state: RunState, index: int, answer: str, *, is_error: bool) -> RunState:
+    """Give one call its answer."""
+    return with_call(state, index, phase="settled", answer=answer, is_error=is_error)
+
+
+def told(state: RunState, words: str) -> RunState:
+    """Say something to the model on the user's side, before its next call."""
+    return replace(state, messages=conversation.with_user(state.messages, [conversation.text(words)]))

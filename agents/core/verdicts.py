@@ -1,0 +1,90 @@
+"""What a person's answer does to a run: one function a kind of question."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+from agents.core import conversation
+from agents.core.events import DecisionMade
+from agents.core.exact import disclose
+from agents.core.state import Extra, Question, RunState, settled, told, with_call
+
+Json = Any
+
+
+def apply_verdict(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    """Return the state after `made` answered `question`, which is no longer open."""
+    return _KINDS[question.kind](state, question, made)
+
+
+def _final(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    """Keep the answer for `decide`, which ends the run by it."""
+    return replace(state, verdict=made, verdict_on=question)
+
+
+def _tool_call(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    index = _call(question)
+    if made.decision == "approve":
+        return with_call(state, index, phase="approved", approved_digest=question.digest)
+    if made.decision == "respond":
+        return settled(state, index, f"Not executed. A person answered instead: {made.message}", is_error=True)
+    return settled(state, index, f"A person rejected this call: {made.reason or 'no reason given'}", is_error=True)
+
+
+def _question(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    if question.call is not None and question.reason == "model_asked":
+        if made.decision == "respond":
+            return settled(state, question.call, made.message or "", is_error=False)
+        return settled(state, question.call, f"A person declined to answer: {made.reason or ''}", is_error=True)
+    if made.decision == "reject":
+        return _final(state, question, made)
+    if question.call is not None:
+        return settled(state, question.call, f"Not executed. A person says: {made.message}", is_error=True)
+    state = _extended(state, question.proposal.get("arguments", {}))
+    state = replace(state, failure=None, answered=None, provider_attempts=0)
+    return told(state, f"[a person says] {made.message}") if made.message else state
+
+
+def _output(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    if made.decision == "respond":
+        return told(replace(state, candidate=None), f"[a person says] {made.message}")
+    return _final(state, question, made)
+
+
+def _budget(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    if made.decision == "reject":
+        return _final(state, question, made)
+    state = replace(_extended(state, question.proposal.get("arguments", {})), failure=None, provider_attempts=0)
+    return state if question.call is None else with_call(state, question.call, phase="proposed")
+
+
+def _reconcile(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    index = _call(question)
+    if made.decision == "approve":
+        result = disclose(made.output) if made.output is not None else made.message
+        answer = conversation.result_text(result if result is not None else "The call had its effect.")
+        return settled(state, index, answer, is_error=False)
+    if made.decision == "reject":
+        return with_call(state, index, phase="proposed", answer="")
+    return settled(state, index, f"It is not known whether the call had its effect: {made.message}", is_error=True)
+
+
+def _extended(state: RunState, amounts: dict[str, Json]) -> RunState:
+    known = {field.name for field in fields(Extra)}
+    added = {name: getattr(state.extra, name) + amount for name, amount in amounts.items() if name in known}
+    return replace(state, extra=replace(state.extra, **added))
+
+
+def _call(question: Question) -> int:
+    if question.call is None:
+        raise ValueError(f"A question of kind {question.kind} must name its call.")
+    return question.call
+
+
+_KINDS: dict[str, Callable[[RunState, Question, DecisionMade], RunState]] = {
+    "tool_call": _tool_call,
+    "question": _question,
+    "output": _output,
+    "budget": _budget,
+    "reconcile": _reconcile,
+}

@@ -1,0 +1,20 @@
+"""One model a file."""
+
+from agents.models.agent import Agent, AgentVersion
+from agents.models.data_source import DataSourceRow
+from agents.models.grants import AgentTeamGrant, AgentUserGrant, ToolTeamGrant, ToolUserGrant
+from agents.models.run import Run
+from agents.models.tool import Tool, ToolVersion
+
+__all__ = [
+    "Agent",
+    "AgentTeamGrant",
+    "AgentUserGrant",
+    "AgentVersion",
+    "DataSourceRow",
+    "Run",
+    "Tool",
+    "ToolTeamGrant",
+    "ToolUserGrant",
+    "ToolVersion",
+]

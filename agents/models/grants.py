@@ -1,0 +1,69 @@
+"""Object grants: django-guardian's direct-foreign-key tables, carrying the tenant. Reached through `access.grants` only."""
+
+from typing import ClassVar
+
+from django.db import models
+from guardian.managers import GroupObjectPermissionManager, UserObjectPermissionManager
+from guardian.models import GroupObjectPermissionBase, UserObjectPermissionBase
+
+from agents.models.agent import Agent
+from agents.models.tool import Tool
+from db.models import TenantManager, TenantModel, new_id
+
+
+class UserGrantManager(TenantManager, UserObjectPermissionManager):  # type: ignore[type-arg,misc]
+    """Guardian's manager, inside the tenant's scope."""
+
+
+class TeamGrantManager(TenantManager, GroupObjectPermissionManager):  # type: ignore[type-arg,misc]
+    """Guardian's manager, inside the tenant's scope."""
+
+
+class UserGrant(UserObjectPermissionBase, TenantModel):
+    """One permission of one member on one object."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+
+    objects: ClassVar[UserGrantManager] = UserGrantManager()  # type: ignore[assignment]
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+        unique_together = (("user", "permission", "content_object"),)
+
+
+class TeamGrant(GroupObjectPermissionBase, TenantModel):
+    """One permission of one team (through the group it owns) on one object."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+
+    objects: ClassVar[TeamGrantManager] = TeamGrantManager()  # type: ignore[assignment]
+
+    class Meta:
+        abstract = True
+        base_manager_name = "objects"
+        unique_together = (("group", "permission", "content_object"),)
+
+
+class ToolUserGrant(UserGrant):
+    """A member may have runs call a tool."""
+
+    content_object = models.ForeignKey(Tool, on_delete=models.CASCADE)
+
+
+class ToolTeamGrant(TeamGrant):
+    """A team's members may have runs call a tool."""
+
+    content_object = models.ForeignKey(Tool, on_delete=models.CASCADE)
+
+
+class AgentUserGrant(UserGrant):
+    """A member may run, edit or review an agent."""
+
+    content_object = models.ForeignKey(Agent, on_delete=models.CASCADE)
+
+
+class AgentTeamGrant(TeamGrant):
+    """A team's members may run, edit or review an agent."""
+
+    content_object = models.ForeignKey(Agent, on_delete=models.CASCADE)

@@ -1,0 +1,75 @@
+"""Mutable: a run as queue entry, fence and summary. What happened in it stands in the journal."""
+
+from django.db import models
+
+from db.models import TenantModel, new_id
+
+
+class Run(TenantModel):
+    """One run of an agent's version.
+
+    status, waiting_for, doing: where it stands (`agents.core.lifecycle`); doing names the step in progress.
+    seq: number of its last event; epoch: number of its current lease. Every write of a worker is conditional on both.
+    ready_at: since when it can be claimed; null when it cannot. due_at: when its timer or its lease runs out.
+    worker: who holds the lease, for operators to see. claims: leases since the last recorded progress.
+    principal: whom it acts for; requested_by: who asked.
+    output_seq: the event whose payload holds the output or the error; null before the end.
+    cost and reserved amounts: nano-USD and tokens; reserved_window: the first day of the month they were reserved in.
+    idempotency_key, request_digest: the client's key and the SHA-256 (hex) of what it asked with it.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT)
+    version = models.ForeignKey("agents.AgentVersion", on_delete=models.PROTECT)
+    principal = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+")
+    requested_by = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=10, default="queued")
+    waiting_for = models.CharField(max_length=10, null=True)  # noqa: DJ001 - absent is not empty
+    doing = models.CharField(max_length=80, null=True)  # noqa: DJ001
+    seq = models.IntegerField(default=0)
+    epoch = models.IntegerField(default=0)
+    priority = models.SmallIntegerField(default=0)
+    ready_at = models.DateTimeField(null=True)
+    due_at = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=100, null=True)  # noqa: DJ001
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    deadline = models.DateTimeField(null=True)
+    output_seq = models.IntegerField(null=True)
+    error_code = models.CharField(max_length=60, null=True)  # noqa: DJ001
+    model_calls = models.IntegerField(default=0)
+    tool_calls = models.IntegerField(default=0)
+    input_tokens = models.BigIntegerField(default=0)
+    output_tokens = models.BigIntegerField(default=0)
+    cache_read_input_tokens = models.BigIntegerField(default=0)
+    cache_creation_input_tokens = models.BigIntegerField(default=0)
+    cost_nano = models.BigIntegerField(default=0)
+    reserved_usd_nano = models.BigIntegerField(default=0)
+    reserved_tokens = models.BigIntegerField(default=0)
+    reserved_window = models.DateField(null=True)
+    idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001
+    request_digest = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    metadata = models.JSONField(default=dict)
+
+    class Meta(TenantModel.Meta):
+        constraints = (
+            models.UniqueConstraint(
+                fields=["tenant_id", "requested_by", "idempotency_key"], name="one_run_per_idempotency_key"
+            ),
+        )
+        indexes = (
+            models.Index(
+                "tenant_id",
+                models.F("priority").desc(),
+                "ready_at",
+                name="run_ready",
+                condition=models.Q(ready_at__isnull=False),
+            ),
+            models.Index(fields=["due_at"], name="run_due", condition=models.Q(due_at__isnull=False)),
+            models.Index(fields=["tenant_id", "-id"], name="run_newest"),
+            models.Index(fields=["tenant_id", "status", "-id"], name="run_by_status"),
+            models.Index(fields=["tenant_id", "agent", "-id"], name="run_by_agent"),
+        )
+
+    def __str__(self) -> str:
+        return f"run {self.id}"

@@ -1,0 +1,1 @@
+"""Tools: one folder a kind, behind `seam.py`."""

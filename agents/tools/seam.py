@@ -1,0 +1,135 @@
+"""The seam between the engine and the tool kinds.
+
+The engine has validated the arguments, checked the grant and made the intent durable before `ToolKind.call`; a kind
+only performs the effect and says truthfully what came of it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """An immutable version of a tool, as its YAML `spec` has it.
+
+    kind: `http`, `python`, `sql`, …; config: the block of that name.
+    effect: `read`, `write` or `irreversible`. timeout_s: seconds one attempt may take.
+    attempts, backoff_s: attempts in all, and the pause before the second in seconds (doubling, jittered).
+    """
+
+    name: str
+    version: int
+    kind: str
+    config: Mapping[str, Json]
+    description: str = ""
+    input_schema: Mapping[str, Json] | None = None
+    output_schema: Mapping[str, Json] | None = None
+    examples: tuple[Mapping[str, Json], ...] = ()
+    effect: str = "read"
+    idempotent: bool = False
+    timeout_s: float = 30.0
+    attempts: int = 1
+    backoff_s: float = 0.5
+    fallback: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call to perform. The idempotency key names (run, turn, call) and is the same on every repetition."""
+
+    definition: ToolDefinition
+    arguments: Mapping[str, Json]
+    idempotency_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The tool did its work; `result` is JSON.
+
+    truncated: the result was larger than the platform keeps; what is left says so to the model.
+    """
+
+    result: Json
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The tool surely did not do its work, or said so; `message` is shown to the model.
+
+    code: stable: `http_status`, `timeout`, `egress_denied`, `unreachable`, `too_large`, `bad_result`, `raised`,
+        `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`.
+    retryable: whether the same call may succeed later.
+    maybe_done: only for idempotent writes: no answer came to this attempt, so it may have had its effect; the same
+        call with the same key finds out.
+    """
+
+    code: str
+    message: str
+    retryable: bool = False
+    maybe_done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeUnknown:
+    """The call was sent and no answer came: it may or may not have had its effect."""
+
+    message: str
+
+
+Outcome = Finished | Failed | OutcomeUnknown
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """Where an `sql` tool reads. engine: `postgresql` or `sqlite`; url: with its credentials, never shown."""
+
+    engine: str
+    url: str
+
+
+class ToolContext(Protocol):
+    """What a kind may ask of the platform while it performs a call."""
+
+    tenant_id: UUID
+    run_id: UUID | None
+    principal_id: UUID
+
+    def secret(self, name: str) -> str:
+        """Return the secret's value; raises `LookupError` when the tenant has none of that name."""
+
+    def source(self, name: str) -> DataSource:
+        """Return the data source; raises `LookupError` when the tenant has none of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """A fault in a tool's configuration: JSON pointer into the kind's block, and what to do about it."""
+
+    pointer: str
+    detail: str
+
+
+class ToolKind(Protocol):
+    """A kind of tool. To add one: a folder here with a class of this shape, and a line in `registry.py`.
+
+    bounds_itself: whether `call` surely ends soon after `timeout_s`; otherwise `perform` runs it in a pooled thread and
+        abandons it when its time is up.
+    """
+
+    bounds_itself: bool
+
+    def problems(self, definition: ToolDefinition) -> list[ConfigProblem]:
+        """Check a definition when it is saved: no network, no secrets."""
+
+    def call(self, call: ToolCall, context: ToolContext) -> Outcome:
+        """Perform one attempt within `timeout_s`. Never raises for what the outside does."""
+
+
+def may_repeat(definition: ToolDefinition) -> bool:
+    """Whether the same call may be sent again without a second effect."""
+    return definition.effect == "read" or definition.idempotent

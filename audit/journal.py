@@ -1,0 +1,149 @@
+"""Append to the journal and read a stream back. The one place that writes `audit_record`.
+
+A record is written by the transaction of the change it tells. `Entry` keeps apart what is for ever (`facts`) from what
+can be erased (`payload`); the record holds only a salted commitment to the latter.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import connection
+
+from audit.canonical import canonical, commitment
+from db.scope import current_tenant_id
+
+Json = Any
+Outcome = Literal["ok", "denied", "failed"]
+
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One fact to append.
+
+    action: event type. v: version of its shape. actor, subject: opaque ids, see `audit.models.Record`.
+    facts: opaque ids, codes and numbers; never anything about a person. payload: the rest, or None.
+    """
+
+    action: str
+    actor: str
+    facts: dict[str, Json] = field(default_factory=dict)
+    payload: Json = None
+    v: int = 1
+    subject: str | None = None
+    outcome: Outcome = "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """One fact as read back. `payload` is None when there never was one, or when it was erased (`erased`)."""
+
+    id: UUID
+    seq: int | None
+    at: datetime
+    v: int
+    action: str
+    actor: str
+    subject: str | None
+    outcome: str
+    facts: dict[str, Json]
+    payload: Json
+    erased: bool
+
+
+#: The tail of a statement whose first part is `WITH source AS (… tenant_id, stream, seq …)` of at most one row: appends
+#: the entries of the JSON parameter `entries` behind `source.seq`, with their payloads and one outbox row. When source
+#: is empty nothing is written. Isolation: READ COMMITTED; the caller's row lock on the stream orders the numbers.
+APPEND = """
+entry AS MATERIALIZED (
+    SELECT audit_record_id(now(), place::integer) AS id, source.tenant_id, source.stream, source.seq + place AS seq,
+           v, action, actor, subject, outcome, facts, decode(commitment, 'hex') AS commitment,
+           decode(salt, 'hex') AS salt, payload
+    FROM source, ROWS FROM (json_to_recordset(%(entries)s::json) AS (
+        v smallint, action text, actor text, subject text, outcome text, facts jsonb, commitment text, salt text,
+        payload text)) WITH ORDINALITY AS e(v, action, actor, subject, outcome, facts, commitment, salt, payload, place)
+), record AS (
+    INSERT INTO audit_record (id, at, tenant_id, stream, seq, v, action, actor, subject, outcome, facts, commitment)
+    SELECT id, now(), tenant_id, stream, seq, v, action, actor, subject, outcome, facts, commitment FROM entry
+), payload AS (
+    INSERT INTO audit_payload (record_id, tenant_id, salt, value)
+    SELECT id, tenant_id, salt, payload FROM entry WHERE payload IS NOT NULL
+), outbox AS (
+    INSERT INTO audit_outbox (tenant_id, record_ids)
+    SELECT tenant_id, array_agg(id ORDER BY seq, id) FROM entry GROUP BY tenant_id
+)
+"""
+
+_RECORD = f"""
+WITH source AS (SELECT %(tenant)s::uuid AS tenant_id, %(stream)s::uuid AS stream, NULL::integer AS seq), {APPEND}
+SELECT id FROM entry
+"""  # noqa: S608 - constants only
+
+READ = """
+SELECT r.id, r.seq, r.at, r.v, r.action, r.actor, r.subject, r.outcome, r.facts::text, r.commitment IS NOT NULL, p.value
+FROM audit_record r LEFT JOIN audit_payload p ON p.record_id = r.id
+WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s
+ORDER BY r.seq LIMIT %(limit)s
+"""
+
+
+def entries_parameter(entries: Iterable[Entry]) -> str:
+    """Return the `entries` parameter of `APPEND`. Raises `NotCanonical` when a payload has no canonical form."""
+    return json.dumps([_row(entry) for entry in entries])
+
+
+def _row(entry: Entry) -> dict[str, Json]:
+    row: dict[str, Json] = {
+        "v": entry.v,
+        "action": entry.action,
+        "actor": entry.actor,
+        "subject": entry.subject,
+        "outcome": entry.outcome,
+        "facts": entry.facts,
+    }
+    if entry.payload is not None:
+        salt, text = os.urandom(SALT_BYTES), canonical(entry.payload)
+        row |= {"salt": salt.hex(), "payload": text, "commitment": commitment(salt, text).hex()}
+    return row
+
+
+def record(
+    action: str,
+    *,
+    stream: UUID,
+    actor: str,
+    facts: dict[str, Json] | None = None,
+    payload: Json = None,
+    subject: str | None = None,
+    outcome: Outcome = "ok",
+) -> UUID:
+    """Append one fact beyond runs to the journal of the tenant in scope; returns its id.
+
+    Part of the current transaction. Raises `OutsideTenantScope` outside a scope, `NotCanonical` for a bad payload.
+    """
+    entry = Entry(action, actor, facts or {}, payload, subject=subject, outcome=outcome)
+    parameters = {"tenant": current_tenant_id(), "stream": stream, "entries": entries_parameter([entry])}
+    with connection.cursor() as cursor:
+        cursor.execute(_RECORD, parameters)
+        row: tuple[UUID] = cursor.fetchone()
+    return row[0]
+
+
+def read(stream: UUID, *, after: int = 0, limit: int = 10_000) -> list[Stored]:
+    """Return a run's facts in order, from behind `after`; at most `limit`."""
+    with connection.cursor() as cursor:
+        cursor.execute(READ, {"tenant": current_tenant_id(), "stream": stream, "after": after, "limit": limit})
+        return [stored(row) for row in cursor.fetchall()]
+
+
+def stored(row: Sequence[Any]) -> Stored:
+    """Turn a row of `READ` into a value."""
+    *head, facts, committed, value = row
+    payload = None if value is None else json.loads(value)
+    return Stored(*head, json.loads(facts), payload, committed and value is None)

@@ -1,0 +1,48 @@
+"""Mutable: where questions wait, and who works them."""
+
+from django.db import models
+
+from db.models import TenantModel, new_id
+from tenants.models.tenant import SLUG
+
+
+class Queue(TenantModel):
+    """A queue by slug. due_s: seconds until a question in it is due, when nothing else says; null for never."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    slug = models.CharField(max_length=63, validators=[SLUG])
+    due_s = models.IntegerField(null=True)
+
+    class Meta(TenantModel.Meta):
+        constraints = (models.UniqueConstraint(fields=["tenant_id", "slug"], name="one_queue_per_slug"),)
+
+    def __str__(self) -> str:
+        return self.slug
+
+
+class QueueMember(TenantModel):
+    """A member who works a queue."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey("tenants.User", on_delete=models.CASCADE)
+
+    class Meta(TenantModel.Meta):
+        constraints = (models.UniqueConstraint(fields=["queue", "user"], name="one_member_per_queue"),)
+
+    def __str__(self) -> str:
+        return f"{self.user_id} works {self.queue_id}"
+
+
+class QueueTeam(TenantModel):
+    """A team that works a queue."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    queue = models.ForeignKey(Queue, on_delete=models.CASCADE, related_name="teams")
+    team = models.ForeignKey("tenants.Team", on_delete=models.CASCADE)
+
+    class Meta(TenantModel.Meta):
+        constraints = (models.UniqueConstraint(fields=["queue", "team"], name="one_team_per_queue"),)
+
+    def __str__(self) -> str:
+        return f"{self.team_id} works {self.queue_id}"

@@ -1,0 +1,26 @@
+"""Errors of access."""
+
+from typing import ClassVar
+
+
+class AccessDenied(Exception):
+    """You may not do this."""
+
+    code: ClassVar[str] = "forbidden"
+    status: ClassVar[int] = 403
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
+
+
+class MissingScope(AccessDenied):
+    """The API key lacks the scope this needs."""
+
+    code = "missing_scope"
+
+
+class MissingGrant(AccessDenied):
+    """Neither the role nor a grant allows this."""
+
+    code = "missing_grant"

@@ -1,0 +1,32 @@
+"""`migrate` as the owner of the tables, then a year of partitions; never as the role that serves."""
+
+from datetime import date
+from typing import Any
+
+from django.core.management.commands.migrate import Command as DjangoMigrate
+from django.db import DEFAULT_DB_ALIAS, connections
+
+from db import partitions, provision
+
+
+class Command(DjangoMigrate):
+    help = "Brings the database's schema, privileges and journal partitions up to date (as the owner role)."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["database"] == DEFAULT_DB_ALIAS:
+            options["database"] = "owner"
+        provision.ensure_roles(connections[options["database"]])
+        super().handle(*args, **options)
+        make_partitions(options["database"])
+
+
+def make_partitions(using: str) -> None:
+    """Make the journal's partitions up to a year ahead, where missing."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT to_regclass('audit_record')")
+        if cursor.fetchone()[0] is None:
+            return
+        cursor.execute(partitions.EXISTING)
+        existing = {name for (name,) in cursor.fetchall()}
+        for statement in partitions.statements(date.today(), existing):
+            cursor.execute(statement)

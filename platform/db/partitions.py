@@ -1,0 +1,73 @@
+"""Monthly partitions of tables keyed by UUIDv7.
+
+The time is the key's own first 48 bits, so one primary key serves uniqueness, order and pruning. `migrate` makes a year
+ahead; readiness says so when fewer than two months are left.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+MONTHS_AHEAD = 12
+PARTITIONED = ("audit_record", "audit_payload")
+
+
+def first_id(month: date) -> UUID:
+    """Return the least UUIDv7 of the month that `month` lies in."""
+    start = datetime(month.year, month.month, 1, tzinfo=UTC)
+    return UUID(int=int(start.timestamp() * 1000) << 80)
+
+
+def next_month(month: date) -> date:
+    """Return the first day of the following month."""
+    return date(month.year + month.month // 12, month.month % 12 + 1, 1)
+
+
+def months(start: date, count: int) -> Iterator[date]:
+    """Yield `count` first days of months, from `start`'s month on."""
+    month = start.replace(day=1)
+    for _ in range(count):
+        yield month
+        month = next_month(month)
+
+
+def partition_name(table: str, month: date) -> str:
+    """Return e.g. `audit_record_2026_11`."""
+    return f"{table}_{month:%Y_%m}"
+
+
+def statements(today: date, existing: set[str]) -> Iterator[str]:
+    """Yield the SQL that makes this month's partitions and a year's ahead, where they are not there yet.
+
+    Nobody gets a privilege on a partition: rows are reached through the parent, where the policies are. Each partition
+    of the journal has its own guard against TRUNCATE, which row triggers do not see.
+    """
+    for month in months(today, MONTHS_AHEAD + 1):
+        for table in PARTITIONED:
+            name = partition_name(table, month)
+            if name in existing:
+                continue
+            yield (
+                f"CREATE TABLE {name} PARTITION OF {table} "
+                f"FOR VALUES FROM ('{first_id(month)}') TO ('{first_id(next_month(month))}')"
+            )
+            if table == "audit_record":
+                yield (
+                    f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
+                    "FOR EACH STATEMENT EXECUTE FUNCTION audit_forbid_change()"
+                )
+
+
+def months_ahead(existing: set[str], today: date) -> int:
+    """Return how many whole months after this one have every partition."""
+    ahead = 0
+    for month in months(next_month(today), MONTHS_AHEAD):
+        if any(partition_name(table, month) not in existing for table in PARTITIONED):
+            break
+        ahead += 1
+    return ahead
+
+
+EXISTING = (
+    "SELECT relname FROM pg_class WHERE relispartition AND relkind = 'r' AND relnamespace = 'public'::regnamespace"
+)

@@ -1,0 +1,34 @@
+"""psycopg's connection pool as Django made it, for the statements that are SQL on purpose.
+
+The hot path (claim, step) and the ORM share one pool per process. A connection is held for one transaction, never while
+waiting on a model, a tool or a person.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.db import connection
+from django.db.backends.postgresql.base import DatabaseWrapper
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@contextmanager
+def transaction_connection() -> Iterator[Connection]:
+    """Lend a raw connection in autocommit mode, for one pipeline or one explicit transaction.
+
+    Inside `connection.pipeline()` the statements up to the sync are one transaction, in one round trip. Raises
+    `psycopg_pool.PoolTimeout` when none comes free in time.
+    """
+    with connection.pool.connection() as raw:
+        if not raw.autocommit:
+            raw.autocommit = True
+        yield raw
+
+
+def forget_inherited_pools_after_fork() -> None:
+    """Let a forked child make pools of its own: the parent's sockets and threads are not its to use."""
+    os.register_at_fork(after_in_child=DatabaseWrapper._connection_pools.clear)

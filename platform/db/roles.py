@@ -1,0 +1,34 @@
+"""The database roles, and the only way from one to another.
+
+| role | for |
+|---|---|
+| owner | migrations, partitions, retention; never serves |
+| app | everything a tenant sees; subject to row-level security; cannot change the journal |
+| dispatch | claiming runs and looking up keys and sign-ins across tenants, by column grants only |
+| seal | moving journal records into the transparency log |
+
+The process logs in as app (or as a login that assumes it). `dispatch()` enters the dispatch role for one transaction.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import connection, transaction
+
+OWNER = "countersign_owner"
+APP = "countersign_app"
+DISPATCH = "countersign_dispatch"
+SEAL = "countersign_seal"
+
+
+@contextmanager
+def dispatch() -> Iterator[None]:
+    """Run the block as one transaction in the dispatch role.
+
+    It sees, of every tenant, only the columns that claiming and look-up need (`tables.py` of each app). Must not be
+    opened inside a tenant scope: the two never mix.
+    """
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL ROLE {DISPATCH}")
+        yield

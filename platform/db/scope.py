@@ -1,0 +1,66 @@
+"""The tenant scope: the one door to tenant data.
+
+`tenant_scope(tenant_id)` opens a transaction (or a savepoint inside one), tells PostgreSQL's row-level security which
+tenant it is for, and tells the managers of `db.models` the same. Leaving restores what was before. The database's
+policies read `app.tenant` without a default, so a query outside any scope raises there too.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from db.errors import OutsideTenantScope
+
+#: The scope of what concerns the installation as a whole (its own journal and log), not any one tenant.
+PLATFORM = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    tenant_id: UUID
+    thread: int
+
+
+_current: ContextVar[_Scope | None] = ContextVar("tenant_scope", default=None)
+
+
+def current_tenant_id() -> UUID:
+    """Return the tenant of the scope this thread is in; raises `OutsideTenantScope` when there is none.
+
+    A context copied to another thread does not carry the scope over: that thread has another connection, whose
+    transaction knows nothing of the tenant.
+    """
+    scope = _current.get()
+    if scope is None or scope.thread != threading.get_ident() or not connection.in_atomic_block:
+        raise OutsideTenantScope
+    return scope.tenant_id
+
+
+def set_local_tenant(value: str) -> None:
+    """Set `app.tenant` for the rest of the current transaction; an empty string means nobody."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('app.tenant', %s, true)", [value])
+
+
+@contextmanager
+def tenant_scope(tenant_id: UUID) -> Iterator[None]:
+    """Run the block as one transaction that sees `tenant_id`'s rows and no others.
+
+    Nests: an inner scope is a savepoint, and the outer tenant is back in force afterwards. Raises what the block
+    raises, after rolling it back.
+    """
+    with transaction.atomic():
+        outer = _current.get()
+        inherited = str(outer.tenant_id) if outer and outer.thread == threading.get_ident() else ""
+        set_local_tenant(str(tenant_id))
+        token = _current.set(_Scope(tenant_id, threading.get_ident()))
+        try:
+            yield
+        finally:
+            _current.reset(token)
+        set_local_tenant(inherited)

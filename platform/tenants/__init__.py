@@ -1,0 +1,1 @@
+"""Tenants, the people and services in them, and their API keys."""

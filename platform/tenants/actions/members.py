@@ -1,0 +1,78 @@
+"""Add members, change their roles, look them up."""
+
+from uuid import UUID
+
+from django.db import connection
+
+from audit import journal
+from db.roles import dispatch
+from db.scope import tenant_scope
+from tenants.errors import UnknownMember
+from tenants.models import Membership, Role, Tenant, User
+from tenants.principal import Principal
+
+
+def put(*, tenant: Tenant, email: str, role: Role, password: str | None = None, acting_as: str) -> Membership:
+    """Make `email` a member with that role, or change the role; a password is set when one is given.
+
+    A person new to the installation gets an account, without a usable password unless one is given.
+    """
+    with tenant_scope(tenant.id):
+        user = User.objects.filter(email=email.strip().lower()).first() or User.objects.create_user(email)
+        if password is not None:
+            user.set_password(password)
+            user.save(update_fields=["password"])
+        return _put(user, role, acting_as=acting_as)
+
+
+def put_service(*, name: str, role: Role, acting_as: str) -> User:
+    """Make a service's account in the tenant in scope: it holds keys, and can neither sign in nor decide."""
+    user = User(is_service=True, name=name)
+    user.email = f"{user.id}@accounts.service"
+    user.set_unusable_password()
+    user.save()
+    _put(user, role, acting_as=acting_as)
+    return user
+
+
+def _put(user: User, role: Role, *, acting_as: str) -> Membership:
+    membership, created = Membership.objects.update_or_create(user=user, defaults={"role": role})
+    journal.record(
+        "member.added" if created else "member.changed",
+        stream=membership.id,
+        actor=acting_as,
+        subject=f"user:{user.id}",
+        facts={"role": str(role)},
+    )
+    return membership
+
+
+def by_email(email: str) -> User:
+    """Return the member of the tenant in scope with that address; raises `UnknownMember`."""
+    membership = Membership.objects.select_related("user").filter(user__email=email.strip().lower()).first()
+    if membership is None:
+        raise UnknownMember(f"{email} is not a member of this tenant.")
+    return membership.user
+
+
+def principal(*, tenant_id: UUID, user_id: UUID) -> Principal | None:
+    """Return the user as an active member of that tenant, or None. Works outside any scope."""
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT m.role, u.is_service FROM tenants_membership m JOIN tenants_user u ON u.id = m.user_id "
+            "WHERE m.tenant_id = %s AND m.user_id = %s AND u.is_active",
+            [tenant_id, user_id],
+        )
+        row = cursor.fetchone()
+    return Principal(tenant_id, user_id, Role(row[0]), is_service=row[1]) if row else None
+
+
+def tenants_of(user_id: UUID) -> list[tuple[UUID, str]]:
+    """Return (tenant id, slug) of every tenant the user belongs to, by slug."""
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT t.id, t.slug FROM tenants_membership m JOIN tenants_tenant t ON t.id = m.tenant_id "
+            "WHERE m.user_id = %s ORDER BY t.slug",
+            [user_id],
+        )
+        return cursor.fetchall()

@@ -1,0 +1,45 @@
+"""Make and find tenants."""
+
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
+
+from audit import journal
+from db.scope import tenant_scope
+from tenants.errors import BadSlug, SlugTaken, UnknownTenant
+from tenants.models import Tenant
+from tenants.models.tenant import SLUG
+
+
+def create(*, slug: str, name: str = "", acting_as: str) -> Tenant:
+    """Make a tenant; the record opens the tenant's own journal. Raises `BadSlug`, `SlugTaken`."""
+    try:
+        SLUG(slug)
+    except ValidationError as error:
+        raise BadSlug(f"{slug!r} is not a slug. {BadSlug.__doc__}") from error
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                tenant = Tenant.objects.create(slug=slug, name=name or slug)
+        except IntegrityError as error:
+            raise SlugTaken(f"There is a tenant {slug!r} already; choose another slug.") from error
+        with tenant_scope(tenant.id):
+            journal.record("tenant.created", stream=tenant.id, actor=acting_as, payload={"slug": slug, "name": name})
+    return tenant
+
+
+def by_slug(slug: str) -> Tenant:
+    """Return the tenant of that slug; raises `UnknownTenant`."""
+    try:
+        return Tenant.objects.get(slug=slug)
+    except Tenant.DoesNotExist as error:
+        raise UnknownTenant(f"There is no tenant {slug!r}. `tenant create {slug}` makes it.") from error
+
+
+def by_id(tenant_id: UUID) -> Tenant:
+    """Return the tenant of that id; raises `UnknownTenant`."""
+    try:
+        return Tenant.objects.get(id=tenant_id)
+    except Tenant.DoesNotExist as error:
+        raise UnknownTenant from error

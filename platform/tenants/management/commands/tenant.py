@@ -1,0 +1,42 @@
+"""`tenant create` and `tenant member`."""
+
+import sys
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from tenants.actions import members, tenants
+from tenants.errors import TenantError
+from tenants.models import Role
+from tenants.principal import COMMAND
+
+
+class Command(BaseCommand):
+    help = "Makes tenants and members."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        create = verbs.add_parser("create", help="make a tenant")
+        create.add_argument("slug")
+        create.add_argument("--name", default="")
+        member = verbs.add_parser("member", help="add a member, or change a member's role or password")
+        member.add_argument("slug")
+        member.add_argument("email")
+        member.add_argument("--role", required=True, choices=Role.values)
+        member.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, options["verb"])(**options)
+        except TenantError as error:
+            raise CommandError(str(error)) from error
+
+    def create(self, *, slug: str, name: str, **_: Any) -> None:
+        tenant = tenants.create(slug=slug, name=name, acting_as=COMMAND)
+        self.stdout.write(f"tenant {tenant.slug} made ({tenant.id})")
+
+    def member(self, *, slug: str, email: str, role: str, password_stdin: bool, **_: Any) -> None:
+        password = sys.stdin.read().rstrip("\n") if password_stdin else None
+        members.put(tenant=tenants.by_slug(slug), email=email, role=Role(role), password=password, acting_as=COMMAND)
+        self.stdout.write(f"{email} is {role} of {slug}")

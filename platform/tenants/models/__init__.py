@@ -1,0 +1,9 @@
+"""One model a file."""
+
+from tenants.models.api_key import ApiKey
+from tenants.models.membership import Membership, Role
+from tenants.models.team import Team, TeamMember
+from tenants.models.tenant import Tenant
+from tenants.models.user import User
+
+__all__ = ["ApiKey", "Membership", "Role", "Team", "TeamMember", "Tenant", "User"]

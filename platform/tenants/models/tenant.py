@@ -1,0 +1,24 @@
+"""Mutable: an organisation."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from db.models import new_id
+
+#: What may stand in a URL and in a team's, agent's or queue's name.
+SLUG = RegexValidator(
+    r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z",
+    "Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
+)
+
+
+class Tenant(models.Model):
+    """An organisation. Its slug names it in URLs and commands; its id is for ever."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    slug = models.CharField(max_length=63, unique=True, validators=[SLUG])
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.slug

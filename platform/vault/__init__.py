@@ -1,0 +1,1 @@
+"""Tenants' secrets: encrypted at rest, injected behind the model, never shown."""

@@ -1,0 +1,8 @@
+"""Django's entry to the vault."""
+
+from django.apps import AppConfig
+
+
+class VaultConfig(AppConfig):
+    name = "vault"
+    verbose_name = "Vault"

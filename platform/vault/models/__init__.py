@@ -1,0 +1,5 @@
+"""One model a file."""
+
+from vault.models.secret import Secret
+
+__all__ = ["Secret"]
