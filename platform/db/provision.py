@@ -129,3 +129,31 @@ def _run(connection: Connection, commands: list[str]) -> None:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+_PRIVILEGES = """\
+SELECT current_user, session_user,
+       EXISTS (SELECT FROM pg_roles WHERE rolname IN (current_user, session_user) AND rolsuper),
+       EXISTS (SELECT FROM pg_roles WHERE rolname IN (current_user, session_user) AND rolbypassrls),
+       EXISTS (SELECT FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+               WHERE r.rolname IN (current_user, session_user) AND c.relnamespace = 'public'::regnamespace),
+       pg_has_role(session_user, c.datdba, 'MEMBER')
+FROM pg_database c WHERE c.datname = current_database()"""
+
+
+def privileged_runtime(connection: BaseDatabaseWrapper) -> list[str]:
+    """Say, a sentence each, why the login behind `connection` must not serve; an empty list if it may.
+
+    Both the role in force and the login behind it count, since the login can return to itself with RESET ROLE.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_PRIVILEGES)
+        role, login, superuser, bypass, owner, may_own = cursor.fetchone()
+    mend = f"let DATABASE_URL log in as {APP}, or as a login that was granted nothing but {APP}."
+    rules = (
+        (superuser, f"The database login {login} is a superuser, whom row-level security does not bind: {mend}"),
+        (bypass, f"The database login {login} has BYPASSRLS, so tenants would not be kept apart: {mend}"),
+        (owner or may_own, f"The database login {login} owns tables and could change the journal: {mend}"),
+        (role != APP, f"The database role in force is {role}: {mend}"),
+    )
+    return [sentence for refused, sentence in rules if refused]

@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
 
 
 def lock() -> None:
-    """Write package-lock.json anew, less the addresses packages came from: each machine asks the registry it is set to."""
+    """Write package-lock.json anew, less where packages came from: each machine asks the registry it is set to."""
     run_npm("install", "--package-lock-only")
     content = json.loads((INSTALLED / LOCK.name).read_text())
     for entry in content["packages"].values():

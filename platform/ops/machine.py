@@ -1,0 +1,94 @@
+"""The processes of one machine, started in the right order: what `up` and `demo` share."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from db import embedded
+from ops import serving
+from ops.supervisor import Child, Supervisor
+
+READY_SECONDS = 120.0
+
+
+def say(text: str) -> None:
+    """Tell the person at the terminal what goes on; stdout is kept for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def supervised() -> Iterator[Supervisor]:
+    """A supervisor on a migrated database, stopped with all its children afterwards.
+
+    The embedded database, if chosen, is started, kept running, and stopped unless another process uses it.
+    """
+    try:
+        with Supervisor(watch=_keep_database) as supervisor:
+            prepare()
+            yield supervisor
+    finally:
+        if settings.EMBEDDED_DATABASE:
+            embedded.stop_if_unused(settings.DATA_DIR)
+
+
+def prepare() -> None:
+    """Start the embedded database, migrate, collect static files; refuse a login with too many rights.
+
+    Raises ImproperlyConfigured or OpsError with a sentence that says how to mend it.
+    """
+    if settings.EMBEDDED_DATABASE:
+        say("Starting the database …")
+        embedded.ensure_running(settings.DATA_DIR)
+    say("Bringing the database up to date …")
+    call_command("migrate", interactive=False, verbosity=0)
+    if settings.PRODUCTION:
+        say("Collecting static files …")
+        call_command("collectstatic", interactive=False, verbosity=0)
+    serving.refuse_unsafe_runtime()
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        if getattr(connection, "pool", None):
+            connection.close_pool()
+
+
+def start_web(supervisor: Supervisor, listener: socket.socket, environment: Mapping[str, str]) -> None:
+    """Start the web server on `listener` and wait until it is ready."""
+    descriptor = listener.fileno()
+    supervisor.start(
+        Child("The web server", manage("web", "--fd", str(descriptor)), environment, pass_fds=(descriptor,))
+    )
+    url = serving.url_of(listener)
+    supervisor.wait_until(lambda: serving.answers(url), seconds=READY_SECONDS, what=f"An answer from {url}")
+
+
+def start_workers(supervisor: Supervisor, count: int, environment: Mapping[str, str]) -> None:
+    """Start the workers of the chosen engine: `count` processes; 0 starts none."""
+    if count == 0:
+        return
+    environment = {**environment, "WORKERS": str(count)}
+    if settings.ENGINE == "temporal":
+        supervisor.start(Child("The Temporal worker", manage("temporal_worker"), environment))
+    supervisor.start(Child("The workers", manage("qcluster"), environment))
+
+
+def child_environment(listener: socket.socket) -> dict[str, str]:
+    """This process's environment; links lead to the address really served unless BASE_URL says otherwise."""
+    base_url = f"http://localhost:{listener.getsockname()[1]}"
+    return {"BASE_URL": base_url, **{name: value for name, value in os.environ.items() if value}}
+
+
+def manage(*arguments: str) -> tuple[str, ...]:
+    """A management command as a process of its own."""
+    return (sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments)
+
+
+def _keep_database() -> None:
+    if settings.EMBEDDED_DATABASE and not embedded.is_alive(settings.DATA_DIR):
+        say("The database has gone: starting it again …")
+        embedded.ensure_running(settings.DATA_DIR, check=True)

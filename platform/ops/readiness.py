@@ -1,0 +1,50 @@
+"""Whether this process can do its work now: what `/readyz` answers and `up` waits for."""
+
+from datetime import date
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from db import partitions, provision
+
+MIN_MONTHS_AHEAD = 2
+"""Fewer journal partitions than these many months ahead call for a `migrate` before appends fail."""
+
+_migrated = False
+
+
+def problems() -> dict[str, str]:
+    """What is wrong, by the name of the check; empty when ready.
+
+    Raises django.db.Error when the database can't be reached.
+    """
+    found = {
+        "role": " ".join(provision.privileged_runtime(connection)),
+        "migrations": unapplied_migrations(),
+        "partitions": partition_shortage(),
+    }
+    return {check: problem for check, problem in found.items() if problem}
+
+
+def unapplied_migrations() -> str:
+    """A sentence when migrations are missing. Once all are applied this process needn't look again."""
+    global _migrated
+    if _migrated:
+        return ""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if plan:
+        return f"{len(plan)} migrations are not applied, the first is {plan[0][0]}: run `manage.py migrate`."
+    _migrated = True
+    return ""
+
+
+def partition_shortage() -> str:
+    """A sentence when the journal's partitions reach less than two months ahead."""
+    with connection.cursor() as cursor:
+        cursor.execute(partitions.EXISTING)
+        existing = {name for (name,) in cursor.fetchall()}
+    ahead = partitions.months_ahead(existing, date.today())
+    if ahead >= MIN_MONTHS_AHEAD:
+        return ""
+    return f"The journal has partitions for {ahead} months ahead: run `manage.py migrate`, which makes a year's."
