@@ -1,0 +1,80 @@
+"""Errors of agents, tools and runs."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class AgentError(Exception):
+    """The agent, tool or run is not as asked for.
+
+    errors: `[{pointer, detail}]`, one for each thing wrong with what was given; empty when there is no more to say.
+    """
+
+    code: ClassVar[str] = "agent"
+    status: ClassVar[int] = 422
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, detail: str | None = None, *, errors: Sequence[dict[str, str]] = ()) -> None:
+        super().__init__(detail or (type(self).__doc__ or "").split("\n\n")[0])
+        self.errors = list(errors)
+
+
+class UnknownAgent(AgentError):
+    """There is no such agent."""
+
+    code = "unknown_agent"
+    status = 404
+
+
+class UnknownVersion(AgentError):
+    """The agent has no such version."""
+
+    code = "unknown_version"
+    status = 404
+
+
+class UnknownTool(AgentError):
+    """There is no such tool."""
+
+    code = "unknown_tool"
+    status = 404
+
+
+class UnknownSource(AgentError):
+    """There is no such data source."""
+
+    code = "unknown_source"
+    status = 404
+
+
+class InvalidDocument(AgentError):
+    """The document is not valid."""
+
+    code = "invalid_document"
+
+
+class ChangedMeanwhile(AgentError):
+    """Somebody changed it since you read it; read it again, then repeat your change."""
+
+    code = "changed_meanwhile"
+    status = 412
+
+
+class NothingToPublish(AgentError):
+    """The agent has no draft and no version."""
+
+    code = "nothing_to_publish"
+    status = 409
+
+
+class NothingToRollBackTo(AgentError):
+    """No other version was live before this one; publish a version by its number instead."""
+
+    code = "nothing_to_roll_back_to"
+    status = 409
+
+
+class NotAvailable(AgentError):
+    """That is not available in this version."""
+
+    code = "not_available"
