@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 
@@ -14,8 +15,7 @@ def generated_secret(folder: Path, name: str) -> str:
     path = folder / name
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = folder / f".{name}.{os.getpid()}"
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        descriptor, draft = tempfile.mkstemp(prefix=f".{name}.", dir=folder)  # 0600
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32))
         try:
@@ -23,5 +23,5 @@ def generated_secret(folder: Path, name: str) -> str:
         except FileExistsError:
             pass  # Another process was first: its secret counts.
         finally:
-            draft.unlink()
+            os.unlink(draft)
     return path.read_text().strip()

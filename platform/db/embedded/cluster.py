@@ -79,7 +79,8 @@ def last_complaint(layout: Layout, offset: int) -> str:
             log.seek(offset)
             text = log.read().decode(errors="replace")
     complaints = re.findall(r"(?:FATAL|PANIC|error|ERROR):\s+(.+)", text)
-    return complaints[-1].strip().rstrip(".") if complaints else "it gave no reason"
+    lines = complaints[-1:] or text.split("\n")[-4:]
+    return " ".join(lines).strip().rstrip(".") or "it gave no reason"
 
 
 def _check_version(layout: Layout, binaries: Binaries) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 import subprocess
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +11,9 @@ from pathlib import Path
 from db.embedded.layout import PORT, Layout
 
 IMPOSSIBLE_PID = 2**31 - 1
+
+_SSL_REQUEST = struct.pack("!ii", 8, 80877103)
+"""PostgreSQL's protocol, SSLRequest: any server answers it with one byte, before it asks who connects."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +49,15 @@ def disown_lock_files(layout: Layout) -> None:
 
 
 def accepts_connections(layout: Layout) -> bool:
-    """Whether something listens on the server's socket."""
+    """Whether a server answers on the socket; that something listens there says little while a killed one goes away."""
     with closing(socket.socket(socket.AF_UNIX)) as probe:
         probe.settimeout(5)
         try:
             probe.connect(str(layout.socket_folder / f".s.PGSQL.{PORT}"))
+            probe.sendall(_SSL_REQUEST)
+            return probe.recv(1) in {b"S", b"N"}
         except OSError:
             return False
-    return True
 
 
 def _command_line(pid: int) -> str:
