@@ -27,14 +27,16 @@ def external_databases(*, url: str, owner_url: str, pool_size: int) -> dict[str,
     """An operator's server.
 
     The login names may be anything: what a connection may do is decided by the role it enters, so a login that is
-    not called like its role enters the role with SET ROLE. Without `owner_url` both use the same login.
+    not called like its role enters the role as it connects. Without `owner_url` both use the same login.
     """
     default = parse_database_url("DATABASE_URL", url)
     owner = parse_database_url("DATABASE_OWNER_URL" if owner_url else "DATABASE_URL", owner_url or url)
     default["OPTIONS"] |= _runtime_options(pool_size)
     for database, role in ((default, APP_ROLE), (owner, OWNER_ROLE)):
         if database["USER"] != role:
-            database["OPTIONS"]["assume_role"] = role
+            # At the connection's start, so that RESET ROLE stays in the role.
+            given = database["OPTIONS"].get("options", "")
+            database["OPTIONS"]["options"] = f"{given} -c role={role}".strip()
     return {"default": default, "owner": owner}
 
 

@@ -92,20 +92,38 @@ def ensure_roles(connection: BaseDatabaseWrapper) -> None:
     Raises ImproperlyConfigured with the SQL for the server's administrator otherwise.
     """
     app_login = settings.DATABASES["default"]["USER"]
-    # Not through Django's connection: that enters the owner role, which may be what is missing.
-    with psycopg.connect(**connection.get_connection_params()) as raw:
+    parameters = connection.get_connection_params()
+    parameters.pop("options", None)  # They enter the owner role, which may be what is missing.
+    with psycopg.connect(**parameters) as raw:
+        login, database = raw.info.user, raw.info.dbname
+        _refuse_unfit_logins(raw, app_login=app_login, owner_login=login)
         if _is_provisioned(raw, app_login):
             return
         if _is_superuser(raw):
             # It may enter any role without being granted it, so its own name needs no grant.
-            _run(raw, statements(raw.info.dbname, app_login=app_login))
+            _run(raw, statements(database, app_login=app_login))
             return
-        login, database = raw.info.user, raw.info.dbname
     lines = "".join(f"{line};\n" for line in statements(database, app_login=app_login, owner_login=login))
     raise ImproperlyConfigured(
         f"The database lacks roles that {login} may not make. Let the server's administrator run this in the database"
         f" {database}, then migrate again:\n\n{lines}"
     )
+
+
+def _refuse_unfit_logins(connection: Connection, *, app_login: str, owner_login: str) -> None:
+    if app_login == OWNER:
+        raise ImproperlyConfigured(
+            f"The database login {OWNER} of DATABASE_URL owns tables and could change the journal:"
+            f" let DATABASE_URL log in as {APP}, and DATABASE_OWNER_URL as {OWNER}."
+        )
+    if app_login == owner_login and not _is_superuser(connection):
+        raise ImproperlyConfigured(
+            "Migrations need a login of their own, which owns the tables: set DATABASE_OWNER_URL to one that is, or may"
+            f" enter, {OWNER}."
+        )
+    there = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [app_login]).fetchone()
+    if there is None and app_login != APP:
+        raise ImproperlyConfigured(f"The database has no login {app_login}, which DATABASE_URL names: create it first.")
 
 
 def _is_provisioned(connection: Connection, app_login: str) -> bool:

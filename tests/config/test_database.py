@@ -36,10 +36,11 @@ def test_another_kind_of_database_is_refused_without_repeating_the_password() ->
 
 
 def test_logins_with_other_names_enter_the_roles() -> None:
-    databases = external_databases(url="postgresql://web@h/d", owner_url="postgresql://dba@h/d", pool_size=5)
+    url = "postgresql://web@h/d?options=-c%20jit%3Doff"
+    databases = external_databases(url=url, owner_url="postgresql://dba@h/d", pool_size=5)
 
-    assert databases["default"]["OPTIONS"]["assume_role"] == "countersign_app"
-    assert databases["owner"]["OPTIONS"]["assume_role"] == "countersign_owner"
+    assert databases["default"]["OPTIONS"]["options"] == "-c jit=off -c role=countersign_app"
+    assert databases["owner"]["OPTIONS"]["options"] == "-c role=countersign_owner"
 
 
 def test_logins_named_like_the_roles_enter_nothing() -> None:
@@ -47,8 +48,8 @@ def test_logins_named_like_the_roles_enter_nothing() -> None:
         url="postgresql://countersign_app@h/d", owner_url="postgresql://countersign_owner@h/d", pool_size=5
     )
 
-    assert "assume_role" not in databases["default"]["OPTIONS"]
-    assert "assume_role" not in databases["owner"]["OPTIONS"]
+    assert "options" not in databases["default"]["OPTIONS"]
+    assert "options" not in databases["owner"]["OPTIONS"]
 
 
 def test_only_the_runtime_alias_has_a_pool() -> None:
