@@ -19,6 +19,7 @@ import httpx2
 from anthropic import Anthropic, Stream
 
 from agents.core.model import (
+    Json,
     JsonObject,
     ModelAnswer,
     ModelError,
@@ -66,6 +67,15 @@ def _forget_clients() -> None:
 
 
 os.register_at_fork(after_in_child=_forget_clients)
+
+
+def close_connections() -> None:
+    """Close every client of this process; a later call makes new ones."""
+    with _clients_lock:
+        clients = list(_clients.values())
+        _clients.clear()
+    for client in clients:
+        client.close()
 
 
 class ClaudeProvider:
@@ -154,13 +164,13 @@ class ClaudeProvider:
         return client
 
 
-def accepted_schema(schema: Mapping[str, Any]) -> JsonObject | None:
+def accepted_schema(schema: Json) -> JsonObject | None:
     """Return what is sent as `output_config.format.schema`, or None if structured outputs cannot express it.
 
     Without a format the model is only held to the schema by the prompt and by our own check of its answer.
     """
     try:
-        return anthropic.transform_schema(expressible(dict(schema)))
+        return anthropic.transform_schema(expressible(schema))
     except Inexpressible:
         return None
 
