@@ -6,3 +6,10 @@ from django.apps import AppConfig
 class AgentsConfig(AppConfig):
     name = "agents"
     verbose_name = "Agents"
+
+    def ready(self) -> None:
+        from django_q.signals import post_spawn
+
+        from agents.engine import django_q
+
+        post_spawn.connect(django_q.fill_slots, dispatch_uid="countersign-drivers")

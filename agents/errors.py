@@ -78,3 +78,36 @@ class NotAvailable(AgentError):
     """That is not available in this version."""
 
     code = "not_available"
+
+
+class UnknownRun(AgentError):
+    """There is no such run."""
+
+    code = "unknown_run"
+    status = 404
+
+
+class NotPublished(AgentError):
+    """The agent has no published version; publish one first."""
+
+    code = "not_published"
+    status = 409
+
+
+class InvalidInput(AgentError):
+    """The input does not fit the agent's input schema."""
+
+    code = "invalid_input"
+
+
+class IdempotencyMismatch(AgentError):
+    """This idempotency key was used with another body; use a new key for a new request."""
+
+    code = "idempotency_mismatch"
+
+
+class RunEnded(AgentError):
+    """The run has ended already."""
+
+    code = "run_ended"
+    status = 409

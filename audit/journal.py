@@ -85,6 +85,18 @@ WITH source AS (SELECT %(tenant)s::uuid AS tenant_id, %(stream)s::uuid AS stream
 SELECT id FROM entry
 """  # noqa: S608 - constants only
 
+_APPEND_AT = f"""
+WITH source AS (SELECT %(tenant)s::uuid AS tenant_id, %(stream)s::uuid AS stream, %(after)s::integer AS seq), {APPEND}
+SELECT count(*) FROM entry
+"""  # noqa: S608 - constants only
+
+_PAYLOADS_AT = """
+SELECT r.stream, p.value
+FROM unnest(%(streams)s::uuid[], %(seqs)s::integer[]) AS wanted(stream, seq)
+JOIN audit_record r ON r.tenant_id = %(tenant)s AND r.stream = wanted.stream AND r.seq = wanted.seq
+JOIN audit_payload p ON p.record_id = r.id
+"""
+
 READ = """
 SELECT r.id, r.seq, r.at, r.v, r.action, r.actor, r.subject, r.outcome, r.facts::text, r.commitment IS NOT NULL, p.value
 FROM audit_record r LEFT JOIN audit_payload p ON p.record_id = r.id
@@ -133,6 +145,32 @@ def record(
         cursor.execute(_RECORD, parameters)
         row: tuple[UUID] = cursor.fetchone()
     return row[0]
+
+
+def append_at(stream: UUID, after: int, entries: Iterable[Entry]) -> None:
+    """Append to a run's stream behind `after`, as part of the current transaction.
+
+    The caller holds the lock on the run's row and has moved its `seq` by as many.
+    """
+    parameters = {
+        "tenant": current_tenant_id(),
+        "stream": stream,
+        "after": after,
+        "entries": entries_parameter(entries),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND_AT, parameters)
+
+
+def payloads_at(places: Iterable[tuple[UUID, int]]) -> dict[UUID, Json]:
+    """Return the payload at one place (stream, seq) of each stream, in one query; what was erased is missing."""
+    wanted = list(places)
+    if not wanted:
+        return {}
+    streams, seqs = [stream for stream, _ in wanted], [seq for _, seq in wanted]
+    with connection.cursor() as cursor:
+        cursor.execute(_PAYLOADS_AT, {"tenant": current_tenant_id(), "streams": streams, "seqs": seqs})
+        return {stream: json.loads(value) for stream, value in cursor.fetchall()}
 
 
 def read(stream: UUID, *, after: int = 0, limit: int = 10_000) -> list[Stored]:

@@ -181,7 +181,8 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
     if isinstance(outcome, Finished):
         return ToolFinished(**common, result=enclose(outcome.result))
     if isinstance(outcome, Failed):
-        fallback = tool.fallback if outcome.retryable and tool.fallback in spec.tools else None
+        tried_elsewhere = outcome.retryable and (tool.effect == "read" or not outcome.maybe_done)
+        fallback = tool.fallback if tried_elsewhere and tool.fallback in spec.tools else None
         return ToolFailed(**common, code=outcome.code, error=outcome.message, fallback=fallback)
     return ToolUnknown(**common, error=outcome.message)
 

@@ -13,6 +13,7 @@ from jsonschema.protocols import Validator
 
 from agents.core.money import from_usd
 from agents.core.schema import validator
+from agents.tools.seam import ToolDefinition
 
 Json = Any
 
@@ -88,6 +89,27 @@ class ToolSpec:
         """The validator of its arguments."""
         return validator(self.document.get("input_schema") or {"type": "object"})
 
+    @cached_property
+    def definition(self) -> ToolDefinition:
+        """The tool in the form its kind takes."""
+        retries = self.document.get("retries") or {}
+        kind = self.document["type"]
+        return ToolDefinition(
+            name=self.name,
+            version=self.version,
+            kind=kind,
+            config=self.document.get(kind) or {},
+            description=self.document.get("description", ""),
+            input_schema=self.document.get("input_schema"),
+            output_schema=self.document.get("output_schema"),
+            effect=self.effect,
+            idempotent=self.idempotent,
+            timeout_s=float(self.document.get("timeout_s", 30)),
+            attempts=int(retries.get("attempts", 1)),
+            backoff_s=float(retries.get("backoff_s", 0.5)),
+            fallback=self.fallback,
+        )
+
     @property
     def repeatable(self) -> bool:
         """Whether a call whose outcome nobody saw may simply be made again with the same key."""
@@ -117,6 +139,11 @@ class AgentSpec:
     escalate_when: str | None = None
     review: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+
+    @cached_property
+    def input(self) -> Validator | None:
+        """The validator of the run's input, or None when anything goes."""
+        return validator(self.input_schema) if self.input_schema is not None else None
 
     @cached_property
     def output(self) -> Validator | None:

@@ -1,0 +1,214 @@
+"""Start runs, end them, and hand them a person's answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, connection, transaction
+
+from access import grants, permissions
+from access.errors import MissingGrant
+from agents.core.events import DecisionMade, Event, RunCancelRequested, RunSubmitted
+from agents.core.exact import enclose
+from agents.core.lifecycle import TERMINAL
+from agents.core.money import from_usd
+from agents.core.schema import problems
+from agents.core.spec import agent_spec
+from agents.engine.seam import engine
+from agents.engine.store import entry
+from agents.errors import (
+    IdempotencyMismatch,
+    InvalidInput,
+    NotPublished,
+    RunEnded,
+    UnknownAgent,
+    UnknownRun,
+    UnknownVersion,
+)
+from agents.models import Agent, AgentVersion, Run
+from audit import journal
+from db.models import new_id
+from db.scope import tenant_scope
+from tenants.actions import members
+from tenants.principal import Principal
+
+Json = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A run that was asked for; created is False when the idempotency key names one from before."""
+
+    run: Run
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks for.
+
+    agent: slug. input: JSON, checked against the version's input schema. version: None for the live one.
+    on_behalf_of: e-mail address of the member to act for. budget_usd, budget_tokens: caps below the agent's own.
+    deadline: aware. idempotency_key, digest: the client's key and the SHA-256 (hex) of what it asked with it.
+    """
+
+    agent: str
+    input: Json
+    version: int | None = None
+    on_behalf_of: str | None = None
+    budget_usd: str | None = None
+    budget_tokens: int | None = None
+    deadline: datetime | None = None
+    metadata: dict[str, str] | None = None
+    priority: int = 0
+    idempotency_key: str | None = None
+    digest: str | None = None
+
+
+def submit(request: Request, *, acting_as: Principal) -> Submitted:
+    """Queue a run and wake the engine, in one commit.
+
+    Raises `AccessDenied`, `UnknownAgent`, `UnknownVersion`, `NotPublished`, `InvalidInput`, `UnknownMember`,
+    `IdempotencyMismatch`; then nothing was made.
+    """
+    permissions.check(acting_as, "runs:write")
+    with tenant_scope(acting_as.tenant_id):
+        before = _submitted_before(request, acting_as)
+        if before:
+            return before
+        agent, version = _runnable(request, acting_as)
+        event = _event(request, agent, version, acting_as)
+        try:
+            with transaction.atomic():
+                return Submitted(_queue(request, version, event, acting_as), created=True)
+        except IntegrityError:
+            raced = _submitted_before(request, acting_as)
+            if raced is None:
+                raise
+            return raced
+
+
+def _submitted_before(request: Request, acting_as: Principal) -> Submitted | None:
+    if request.idempotency_key is None:
+        return None
+    run = (
+        Run.objects.select_related("agent", "version")
+        .filter(requested_by_id=acting_as.user_id, idempotency_key=request.idempotency_key)
+        .first()
+    )
+    if run is None:
+        return None
+    if run.request_digest != request.digest:
+        raise IdempotencyMismatch
+    return Submitted(run, created=False)
+
+
+def _runnable(request: Request, acting_as: Principal) -> tuple[Agent, AgentVersion]:
+    agent = Agent.objects.select_related("live").filter(slug=request.agent).first()
+    if agent is None:
+        raise UnknownAgent(f"There is no agent {request.agent!r}.")
+    if not grants.held(acting_as, "run", agent):
+        raise MissingGrant(f"You may not start runs of {request.agent}.")
+    if request.version is None:
+        if agent.live is None:
+            raise NotPublished
+        return agent, agent.live
+    version = agent.versions.filter(number=request.version).first()
+    if version is None:
+        raise UnknownVersion(f"{request.agent} has no version {request.version}.")
+    return agent, version
+
+
+def _event(request: Request, agent: Agent, version: AgentVersion, acting_as: Principal) -> RunSubmitted:
+    spec = agent_spec(version.compiled)
+    wrong = problems(spec.input, request.input) if spec.input is not None else []
+    if wrong:
+        errors = [{"pointer": f"/input{problem.pointer}", "detail": problem.message} for problem in wrong]
+        raise InvalidInput(errors=errors)
+    return RunSubmitted(
+        agent=str(agent.id),
+        version=version.number,
+        principal=f"user:{_principal_id(request, acting_as)}",
+        requested_by=acting_as.actor,
+        input=enclose(request.input),
+        usd_nano=None if request.budget_usd is None else from_usd(request.budget_usd),
+        tokens=request.budget_tokens,
+        deadline=request.deadline.isoformat() if request.deadline else None,
+    )
+
+
+def _principal_id(request: Request, acting_as: Principal) -> UUID:
+    if request.on_behalf_of is None:
+        return acting_as.user_id
+    permissions.check(acting_as, "runs:on_behalf_of")
+    return members.by_email(request.on_behalf_of).id
+
+
+def _queue(request: Request, version: AgentVersion, event: RunSubmitted, acting_as: Principal) -> Run:
+    now = transaction_time()
+    run = Run.objects.create(
+        id=new_id(),
+        agent_id=version.agent_id,
+        version=version,
+        principal_id=event.principal.removeprefix("user:"),
+        requested_by_id=acting_as.user_id,
+        seq=1,
+        priority=request.priority,
+        ready_at=now,
+        created_at=now,
+        deadline=request.deadline,
+        idempotency_key=request.idempotency_key,
+        request_digest=request.digest,
+        metadata=request.metadata or {},
+    )
+    journal.append_at(run.id, 0, [entry(event, acting_as.actor)])
+    engine().wake(run.id)
+    return run
+
+
+def transaction_time() -> datetime:
+    """Return the database's time at the start of this transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT now()")
+        row: tuple[datetime] = cursor.fetchone()
+    return row[0]
+
+
+def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
+    """Ask for the run's end; the engine ends it after the step it is in. Raises `UnknownRun`, `RunEnded`."""
+    permissions.check(acting_as, "runs:write")
+    with tenant_scope(acting_as.tenant_id):
+        run = _locked(run_id)
+        if not grants.held(acting_as, "run", run.agent):
+            raise MissingGrant("You may not end runs of this agent.")
+        _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
+        engine().cancel(run.id)
+    return run
+
+
+def record_decision(run_id: UUID, made: DecisionMade) -> None:
+    """Append a person's answer to the run and wake it; part of the caller's transaction and scope.
+
+    Raises `RunEnded` when the run ended meanwhile.
+    """
+    run = _locked(run_id)
+    _append(run, [made], made.by)
+    engine().wake(run.id)
+
+
+def _locked(run_id: UUID) -> Run:
+    run = Run.objects.select_for_update(of=("self",)).select_related("agent", "version").filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun
+    if run.status in TERMINAL:
+        raise RunEnded
+    return run
+
+
+def _append(run: Run, events: Sequence[Event], actor: str) -> None:
+    """Append behind the run's last event; the row's lock, held until commit, orders the numbers."""
+    journal.append_at(run.id, run.seq, [entry(event, actor) for event in events])
+    run.seq += len(events)
+    run.save(update_fields=["seq"])

@@ -1,0 +1,378 @@
+"""Check the documents that define tools and agents, and bring them into the form that versions pin. Pure.
+
+Nothing passes in silence: an unknown key, an expression that does not compile, an example that contradicts its schema
+or a fallback that does more than what it stands in for is a problem with its place. `shapes` says what may stand where.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from agents.core import rules
+from agents.core.money import from_usd, to_usd
+from agents.core.schema import Problem, problems, schema_problems, validator
+from agents.core.shapes import AGENT, EFFECTS, QUEUE, SOURCE, SQL_INPUT, TOOL, TOOL_NAME
+from agents.core.spec import ESCALATE, Limits
+from agents.core.wording import meant, pointer, shape_problems
+from agents.tools.seam import ConfigProblem, ToolDefinition
+from audit.canonical import NotCanonical, canonical
+
+Json = Any
+Spec = Mapping[str, Json]
+
+MAX_CHARS = 256 * 1024
+MAX_DEPTH = 48
+MAX_USD_NANO = 1_000_000 * 10**9
+_ARGUMENT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+#: Headers that carry a credential, so that what they hold may only be a reference.
+_CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
+_ANYTHING: Spec = {"type": "object"}
+
+
+class Kind(Protocol):
+    """What is asked of a tool kind here (`agents.tools.seam.ToolKind`)."""
+
+    def problems(self, definition: ToolDefinition) -> list[ConfigProblem]: ...
+
+
+# --- Tools ---------------------------------------------------------------------------------------------------------
+
+
+def tool_problems(name: str, spec: Json, *, kinds: Mapping[str, Kind], tools: Mapping[str, Spec]) -> list[Problem]:
+    """Return what is wrong with a tool's `spec`; empty when it can be used.
+
+    kinds: the tool kinds of this installation by name. tools: the `spec` of every other tool of the tenant by name.
+    """
+    found = value_problems(spec) or shape_problems(TOOL, spec)
+    if not re.fullmatch(TOOL_NAME, name) or name == ESCALATE:
+        found.insert(
+            0, Problem("", f"{name!r} cannot be a tool's name: 1 to 64 letters, digits, _ and -, a letter first.")
+        )
+    if found:
+        return found
+    return [
+        *_tool_schema_problems(spec),
+        *_kind_problems(name, spec, kinds),
+        *_effect_problems(spec),
+        *_tool_rule_problems(spec),
+        *_fallback_problems(name, spec, tools),
+        *_secret_problems(spec),
+    ]
+
+
+def tool_document(name: str, spec: Spec) -> dict[str, Json]:
+    """Return the `spec` with its name and every default written out, as an agent's version pins it."""
+    document = {
+        "name": name,
+        "input_schema": SQL_INPUT if spec["type"] == "sql" else {"type": "object", "properties": {}},
+        "output_schema": None,
+        "examples": [],
+        "effect": "read",
+        "idempotent": False,
+        "timeout_s": 30,
+        "fallback": None,
+        "approval": None,
+        **without_grants(spec),
+    }
+    document["retries"] = {"attempts": 1, "backoff_s": 0.5, **(spec.get("retries") or {})}
+    if document["approval"] is not None:
+        document["approval"] = {"when": "true", "required": 1, **document["approval"]}
+    return document
+
+
+def tool_definition(document: Spec, version: int = 0) -> ToolDefinition:
+    """Return the definition that a tool kind works with. document: as `tool_document` returns it."""
+    return ToolDefinition(
+        name=document["name"],
+        version=version,
+        kind=document["type"],
+        config=document.get(document["type"]) or {},
+        description=document["description"],
+        input_schema=document["input_schema"],
+        output_schema=document["output_schema"],
+        examples=tuple(document["examples"]),
+        effect=document["effect"],
+        idempotent=document["idempotent"],
+        timeout_s=float(document["timeout_s"]),
+        attempts=document["retries"]["attempts"],
+        backoff_s=float(document["retries"]["backoff_s"]),
+        fallback=document["fallback"],
+    )
+
+
+def _tool_schema_problems(spec: Spec) -> Iterator[Problem]:
+    given = list(_schemas(spec, "input_schema", "output_schema"))
+    yield from given
+    if given:
+        return
+    if "input_schema" in spec and spec["input_schema"].get("type") != "object":
+        yield _problem("/input_schema/type", "The arguments of a tool are an object: write type: object.")
+        return
+    check_input = validator(tool_document("x", spec)["input_schema"])
+    check_output = validator(spec["output_schema"]) if "output_schema" in spec else None
+    for index, example in enumerate(spec.get("examples", ())):
+        place = f"/examples/{index}"
+        if ("output" in example) == ("error" in example):
+            yield _problem(place, "An example has either an output or an error.")
+        yield from _at(f"{place}/input", problems(check_input, example["input"]))
+        if check_output is not None and "output" in example:
+            yield from _at(f"{place}/output", problems(check_output, example["output"]))
+
+
+def _kind_problems(name: str, spec: Spec, kinds: Mapping[str, Kind]) -> Iterator[Problem]:
+    kind = spec["type"]
+    for other in ("http", "python", "sql"):
+        if other != kind and other in spec:
+            yield _problem(f"/{other}", f"The tool is of type {kind}; remove this block.")
+    if kind not in spec:
+        yield _problem("", f"A tool of type {kind} needs the block {kind}.")
+        return
+    for found in kinds[kind].problems(tool_definition(tool_document(name, spec))):
+        yield _problem(f"/{kind}{found.pointer}", found.detail)
+    if kind == "http":
+        yield from _url_problems(spec)
+
+
+def _url_problems(spec: Spec) -> Iterator[Problem]:
+    schema = spec.get("input_schema") or {}
+    for argument in sorted(set(_ARGUMENT.findall(str(spec["http"].get("url"))))):
+        if argument not in schema.get("properties", {}) or argument not in schema.get("required", ()):
+            yield _problem("/http/url", f"{{{argument}}} must be a required property of input_schema.")
+    headers = spec["http"].get("headers")
+    for header, value in headers.items() if isinstance(headers, Mapping) else ():
+        if str(header).lower() in _CREDENTIAL_HEADERS and "secret:" not in str(value):
+            place = "/http/headers" + pointer([header])
+            yield _problem(place, "A credential never stands in a document: write secret:NAME, and `secret set` it.")
+
+
+def _effect_problems(spec: Spec) -> Iterator[Problem]:
+    effect = spec.get("effect")
+    reads = spec["type"] == "sql" or (spec["type"] == "http" and spec.get("http", {}).get("method", "GET") == "GET")
+    if effect is None and not reads:
+        yield _problem("", "effect must be given: read, write or irreversible. Calls that change things wait for it.")
+    if spec.get("cache_ttl_s") and (effect or "read") != "read":
+        yield _problem("/cache_ttl_s", "Only the results of a tool with effect read can be cached.")
+
+
+def _tool_rule_problems(spec: Spec) -> Iterator[Problem]:
+    approval = spec.get("approval")
+    if approval and "when" in approval:
+        yield from _rule("/approval/when", approval["when"], rules.APPROVAL)
+
+
+def _fallback_problems(name: str, spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Problem]:
+    fallback = spec.get("fallback")
+    if fallback is None:
+        return
+    if fallback == name:
+        yield _problem("/fallback", "A tool cannot be its own fallback.")
+        return
+    if fallback not in tools:
+        yield _problem("/fallback", f"There is no tool {fallback}.{meant(fallback, tools)}")
+        return
+    chain = [name, fallback]
+    while (following := tools.get(chain[-1], {}).get("fallback")) is not None:
+        chain.append(following)
+        if following in chain[:-1]:
+            yield _problem("/fallback", f"The fallbacks go in a circle: {' → '.join(chain)}.")
+            return
+    other = tools[fallback]
+    ours, theirs = spec.get("effect") or "read", other.get("effect") or "read"
+    if EFFECTS.index(theirs) > EFFECTS.index(ours):
+        yield _problem(
+            "/fallback", f"{fallback} has the effect {theirs}, more than {ours}: a fallback never does more."
+        )
+    asked = set((other.get("input_schema") or {}).get("required", ()))
+    lacking = sorted(asked - set((spec.get("input_schema") or {}).get("properties", ())))
+    if lacking and spec["type"] != "sql":
+        yield _problem("/fallback", f"{fallback} needs {', '.join(lacking)}, which this tool's arguments do not have.")
+
+
+def _secret_problems(spec: Spec) -> Iterator[Problem]:
+    for path, text in _texts(spec):
+        if text.startswith("secret:") and path[:2] != ("http", "headers"):
+            yield _problem(
+                pointer(path), "A secret cannot stand here: only headers and the URLs of data sources take one."
+            )
+
+
+# --- Agents --------------------------------------------------------------------------------------------------------
+
+
+def agent_problems(spec: Json, tools: Mapping[str, Spec]) -> list[Problem]:
+    """Return what is wrong with an agent's `spec`; empty when it can be published.
+
+    tools: the `spec` of every tool of the tenant by name.
+    """
+    found = value_problems(spec) or shape_problems(AGENT, spec)
+    if found:
+        return found
+    return [
+        *_schemas(spec, "input_schema", "output_schema"),
+        *_input_problems(spec),
+        *_agent_tool_problems(spec, tools),
+        *_agent_rule_problems(spec),
+        *_usd_problems(spec),
+        *_agent_secret_problems(spec),
+    ]
+
+
+def agent_document(spec: Spec) -> dict[str, Json]:
+    """Return the `spec` with every default that governs a run written out, as a version pins it."""
+    limits = {key: getattr(Limits(), key) for key in Limits.__slots__ if key != "usd_nano"}
+    limits["usd"] = to_usd(Limits().usd_nano)
+    return {
+        "tools": [],
+        **without_grants(spec),
+        "model": {"max_tokens": 8192, **spec["model"]},
+        "limits": {**limits, **(spec.get("limits") or {})},
+    }
+
+
+def _input_problems(spec: Spec) -> Iterator[Problem]:
+    if "input_schema" in spec and spec["input_schema"].get("type") != "object":
+        yield _problem("/input_schema/type", "A run's input is an object: write type: object.")
+
+
+def _agent_tool_problems(spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Problem]:
+    seen: set[str] = set()
+    for index, name in enumerate(spec.get("tools", ())):
+        place = f"/tools/{index}"
+        if name in seen:
+            yield _problem(place, f"{name} is named twice.")
+        elif name != ESCALATE and name not in tools:
+            yield _problem(place, f"There is no tool {name}.{meant(name, [*tools, ESCALATE])}")
+        seen.add(name)
+
+
+def _agent_rule_problems(spec: Spec) -> Iterator[Problem]:
+    if spec.get("output_schema") is None:
+        for key in ("rules", "escalate_when"):
+            if spec.get(key):
+                yield _problem(f"/{key}", "This speaks of the output, so the agent needs an output_schema.")
+    seen: set[str] = set()
+    for index, rule in enumerate(spec.get("rules", ())):
+        if rule["id"] in seen:
+            yield _problem(f"/rules/{index}/id", f"{rule['id']} is used twice.")
+        seen.add(rule["id"])
+        yield from _rule(f"/rules/{index}/assert", rule["assert"], rules.OUTPUT_RULE)
+    if "escalate_when" in spec:
+        yield from _rule("/escalate_when", spec["escalate_when"], rules.OUTPUT_RULE)
+    if "triage" in spec:
+        yield from _rule("/triage/escalate_when", spec["triage"]["escalate_when"], rules.OUTPUT_RULE)
+
+
+def _usd_problems(spec: Spec) -> Iterator[Problem]:
+    usd = (spec.get("limits") or {}).get("usd")
+    if usd is None:
+        return
+    try:
+        nano = from_usd(usd)
+    except ValueError as error:
+        yield _problem("/limits/usd", str(error))
+        return
+    if not 0 < nano <= MAX_USD_NANO:
+        yield _problem("/limits/usd", "Write an amount above 0 and of at most 1000000.")
+
+
+def _agent_secret_problems(spec: Spec) -> Iterator[Problem]:
+    for path, text in _texts(spec):
+        if text.startswith("secret:"):
+            yield _problem(pointer(path), "A secret cannot stand here: an agent is told everything in its document.")
+
+
+# --- Data sources and queues ---------------------------------------------------------------------------------------
+
+
+def source_problems(spec: Json) -> list[Problem]:
+    """Return what is wrong with a data source's `spec`."""
+    found = value_problems(spec) or shape_problems(SOURCE, spec)
+    if (
+        not found
+        and spec["engine"] == "postgresql"
+        and not re.fullmatch(r"secret:[A-Za-z][A-Za-z0-9_-]{0,62}", spec["url"])
+    ):
+        found = [_problem("/url", "A database's URL holds a password: write secret:NAME, and `secret set` it.")]
+    return found
+
+
+def queue_problems(spec: Json) -> list[Problem]:
+    """Return what is wrong with a queue's `spec`."""
+    return value_problems(spec) or shape_problems(QUEUE, spec)
+
+
+# --- What all of them share ----------------------------------------------------------------------------------------
+
+
+def digest(name: str, spec: Spec) -> str:
+    """Return SHA-256 (hex) over the canonical definition. Grants are no part of it."""
+    return hashlib.sha256(canonical({"name": name, "spec": without_grants(spec)}).encode()).hexdigest()
+
+
+def without_grants(spec: Spec) -> dict[str, Json]:
+    """Return the `spec` without its `grants`, which are kept apart: they change without a new version."""
+    return {key: value for key, value in spec.items() if key != "grants"}
+
+
+def value_problems(spec: Json) -> list[Problem]:
+    """Return why `spec` cannot be kept at all: no mapping, no JSON, too deep, too large."""
+    if not isinstance(spec, Mapping):
+        return [_problem("", "Write a mapping.")]
+    level: list[tuple[tuple[Any, ...], Json]] = [((), spec)]
+    for _ in range(MAX_DEPTH):
+        level = [pair for path, value in level for pair in _children(path, value)]
+        if not level:
+            break
+    if level:
+        return [_problem("", f"The document is nested more than {MAX_DEPTH} levels deep.")]
+    for path, text in _texts(spec):
+        if "\0" in text:
+            return [_problem(pointer(path), "A text holds a NUL character, which cannot be kept.")]
+    try:
+        size = len(canonical(spec))
+    except NotCanonical as error:
+        return [_problem("", str(error))]
+    return [] if size <= MAX_CHARS else [_problem("", f"The document has {size} characters; at most {MAX_CHARS}.")]
+
+
+def _children(path: tuple[Any, ...], value: Json) -> Iterator[tuple[tuple[Any, ...], Json]]:
+    if isinstance(value, Mapping):
+        yield from (((*path, key), item) for key, item in value.items())
+    elif isinstance(value, list | tuple):
+        yield from (((*path, index), item) for index, item in enumerate(value))
+
+
+def _texts(value: Json, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:
+    if isinstance(value, str):
+        yield path, value
+    for below, item in _children(path, value):
+        if isinstance(below[-1], str):
+            yield below[:-1], below[-1]
+        yield from _texts(item, below)
+
+
+def _schemas(spec: Spec, *keys: str) -> Iterator[Problem]:
+    for key in keys:
+        if key not in spec:
+            continue
+        try:
+            yield from _at(f"/{key}", schema_problems(spec[key]))
+        except RecursionError:
+            yield _problem(f"/{key}", "The schema refers to itself without end.")
+
+
+def _rule(place: str, expression: str, names: tuple[str, ...]) -> Iterator[Problem]:
+    try:
+        rules.check(expression, names)
+    except rules.BadRule as error:
+        reason = " ".join(str(error).split())
+        yield _problem(place, f"{reason} It may speak of {', '.join(names)}.")
+
+
+def _at(place: str, found: list[Problem]) -> Iterator[Problem]:
+    return (Problem(place + problem.pointer, problem.message, problem.rule) for problem in found)
+
+
+def _problem(place: str, message: str) -> Problem:
+    return Problem(place, message, "document")

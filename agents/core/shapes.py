@@ -1,0 +1,206 @@
+"""The published JSON Schema of each kind of document: what may stand in a `spec`. What it means is checked in `document`."""
+
+from typing import Any, Final
+
+Json = Any
+
+TOOL_NAME: Final = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+SLUG: Final = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+#: As the suppliers write them: letters, digits and . : @ / _ - (Bedrock and Vertex ids included).
+MODEL_ID: Final = "^[A-Za-z0-9][A-Za-z0-9.:@/_-]{1,127}$"
+POINTER: Final = "^(/([^~/]|~[01])*)+$"
+
+EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
+#: From harmless to irrevocable.
+EFFECTS: Final = ("read", "write", "irreversible")
+TOOL_TYPES: Final = ("http", "python", "sql")
+
+MONTH_S: Final = 31 * 24 * 3600
+YEAR_S: Final = 366 * 24 * 3600
+
+
+def _object(properties: dict[str, Json], *required: str) -> dict[str, Json]:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _text(longest: int = 4000) -> dict[str, Json]:
+    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"\S"}
+
+
+def _whole(least: int, most: int) -> dict[str, Json]:
+    return {"type": "integer", "minimum": least, "maximum": most}
+
+
+def _lines() -> dict[str, Json]:
+    return {"type": "array", "items": _text(2000), "maxItems": 100}
+
+
+def _grants(*permissions: str) -> dict[str, Json]:
+    holders: dict[str, Json] = {"team": {"type": "string", "pattern": SLUG}, "user": _text(254)}
+    one = _object({**holders, "permission": {"enum": list(permissions)}}, "permission")
+    return {"type": "array", "maxItems": 500, "items": {**one, "minProperties": 2, "maxProperties": 2}}
+
+
+TOOL: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Tool",
+    **_object(
+        {
+            "description": _text(),
+            "type": {"enum": list(TOOL_TYPES)},
+            "http": {"type": "object"},
+            "python": {"type": "object"},
+            "sql": {"type": "object"},
+            "input_schema": {"type": "object"},
+            "output_schema": {"type": ["object", "boolean"]},
+            "examples": {
+                "type": "array",
+                "maxItems": 20,
+                "items": _object({"input": {"type": "object"}, "output": {}, "error": _text()}, "input"),
+            },
+            "effect": {"enum": list(EFFECTS)},
+            "idempotent": {"type": "boolean"},
+            "timeout_s": {"type": "number", "exclusiveMinimum": 0, "maximum": 600},
+            "retries": _object(
+                {"attempts": _whole(1, 10), "backoff_s": {"type": "number", "minimum": 0, "maximum": 60}}
+            ),
+            "cache_ttl_s": _whole(0, MONTH_S),
+            "cache_scope": {"enum": ["principal", "tenant"]},
+            "fallback": {"type": ["string", "null"], "pattern": TOOL_NAME},
+            "compensate_with": {
+                **_object(
+                    {
+                        "tool": {"type": "string", "pattern": TOOL_NAME},
+                        "arguments": {"type": "object", "additionalProperties": {"type": "string"}},
+                    },
+                    "tool",
+                ),
+                "type": ["object", "null"],
+            },
+            "approval": {
+                **_object(
+                    {
+                        "when": _text(),
+                        "required": _whole(1, 10),
+                        "queue": {"type": "string", "pattern": SLUG},
+                        "expires_s": _whole(60, YEAR_S),
+                    }
+                ),
+                "type": ["object", "null"],
+            },
+            "data": _object(
+                {"untrusted": {"type": "boolean"}, "private": {"type": "boolean"}, "egress": {"type": "boolean"}}
+            ),
+            "taint": {"enum": ["ask", "allow"]},
+            "grants": _grants("use"),
+        },
+        "description",
+        "type",
+    ),
+}
+
+AGENT: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Agent",
+    **_object(
+        {
+            "role": _text(),
+            "constraints": _lines(),
+            "workflow": _lines(),
+            "escalation": _lines(),
+            "model": _object(
+                {
+                    "id": {"type": "string", "pattern": MODEL_ID},
+                    "effort": {"enum": list(EFFORTS)},
+                    "max_tokens": _whole(1, 1_000_000),
+                },
+                "id",
+            ),
+            "triage": _object(
+                {"model": {"type": "string", "pattern": MODEL_ID}, "escalate_when": _text()}, "model", "escalate_when"
+            ),
+            "tools": {"type": "array", "maxItems": 128, "items": {"type": "string", "pattern": TOOL_NAME}},
+            "input_schema": {"type": "object"},
+            "output_schema": {"type": "object"},
+            "rules": {
+                "type": "array",
+                "maxItems": 100,
+                "items": _object(
+                    {
+                        "id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$"},
+                        "assert": _text(),
+                        "message": _text(1000),
+                        "on_fail": {"enum": ["retry", "escalate", "reject"]},
+                    },
+                    "id",
+                    "assert",
+                ),
+            },
+            "escalate_when": _text(),
+            "review": _object(
+                {
+                    "required": _whole(1, 10),
+                    "queue": {"type": "string", "pattern": SLUG},
+                    "due_s": _whole(60, YEAR_S),
+                }
+            ),
+            "subject": {"type": "array", "maxItems": 20, "items": {"type": "string", "pattern": POINTER}},
+            "appeal": _object(
+                {
+                    "allowed": {"type": "boolean"},
+                    "within_s": _whole(60, 10 * YEAR_S),
+                    "to": {"type": "string", "pattern": SLUG},
+                },
+                "allowed",
+            ),
+            "limits": _object(
+                {
+                    "turns": _whole(1, 1000),
+                    "tool_calls": _whole(0, 10_000),
+                    "validation_retries": _whole(0, 10),
+                    "usd": {"type": ["string", "integer"]},
+                    "tokens": _whole(1, 10**9),
+                    "seconds": _whole(1, MONTH_S),
+                }
+            ),
+            "grants": _grants("run", "edit", "review"),
+        },
+        "role",
+        "model",
+    ),
+}
+
+SOURCE: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "DataSource",
+    **_object({"engine": {"enum": ["postgresql", "sqlite"]}, "url": _text(500)}, "engine", "url"),
+}
+
+QUEUE: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Queue",
+    **_object(
+        {
+            "members": {"type": "array", "maxItems": 1000, "uniqueItems": True, "items": _text(254)},
+            "teams": {
+                "type": "array",
+                "maxItems": 100,
+                "uniqueItems": True,
+                "items": {"type": "string", "pattern": SLUG},
+            },
+            "due_s": {"type": ["integer", "null"], "minimum": 60, "maximum": YEAR_S},
+            "escalate_to": {"type": ["string", "null"], "pattern": SLUG},
+        }
+    ),
+}
+
+#: The arguments of every `sql` tool that does not write its own schema.
+SQL_INPUT: Final = {
+    "type": "object",
+    "properties": {
+        "query": {"type": "string", "description": "One SELECT statement."},
+        "params": {"type": ["array", "object"], "description": "Values of the statement's placeholders."},
+    },
+    "required": ["query"],
+    "additionalProperties": False,
+}

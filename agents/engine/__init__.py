@@ -1,0 +1,1 @@
+"""The engine: performs what the core decides and appends what happened."""

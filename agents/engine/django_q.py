@@ -1,0 +1,131 @@
+"""The default engine: drivers carried by django-q2, waking by NOTIFY; the truth is in the journal and the run's row.
+
+A driver is one q2 task holding one slot (an advisory lock). A worker that starts puts a driver in each free slot of its
+cluster; a driver hands over after a bounded slice, below q2's `timeout`. Tasks delivered twice find their slot taken and
+end at once, so that duplicates die out.
+"""
+
+import logging
+import multiprocessing
+import os
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, Final
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+from django_q.tasks import async_task
+
+from agents.engine.driver import CHANNEL, Driver
+from agents.models import Run
+
+log = logging.getLogger(__name__)
+
+#: Seconds a driver serves before it hands its worker back to q2; below q2's `timeout`.
+SLICE_S: Final = 240.0
+
+#: Names the cluster a worker belongs to; set by `qcluster` before it forks.
+INSTANCE: Final = "COUNTERSIGN_CLUSTER"
+
+#: First key of the advisory locks of driver slots.
+_SLOTS: Final = 0x43530001
+
+#: Set when the cluster was told to stop; made before the workers are forked, so that they share it.
+stop_event = multiprocessing.get_context("fork").Event()
+
+
+class DjangoQ:
+    """The seam's verbs, as rows and a notification. See `agents.engine.seam.Engine`."""
+
+    def wake(self, run_id: UUID) -> None:
+        """Make the run claimable and notify the drivers when this transaction commits."""
+        Run.objects.filter(id=run_id, status__in=("queued", "waiting")).update(ready_at=Now())
+        notify()
+
+    def wake_at(self, run_id: UUID, at: datetime) -> None:
+        """Let the sweep make the run claimable at that time."""
+        Run.objects.filter(id=run_id, status="waiting").update(due_at=at)
+
+    def cancel(self, run_id: UUID) -> None:
+        """A parked run is taken up to be ended; one that is driven sees the request at its next commit."""
+        self.wake(run_id)
+
+
+def notify() -> None:
+    """Tell the drivers, when the current transaction commits, that a run is ready."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+
+
+# --- drivers --------------------------------------------------------------------------------------------------------
+
+
+def fill_slots(**_: Any) -> None:
+    """Put a driver in each slot of this worker's cluster that is free (receiver of q2's `post_spawn`)."""
+    instance = os.environ.get(INSTANCE)
+    if instance is None:
+        return
+    with listener() as session:
+        free = [slot for slot in range(settings.WORKERS) if _slot(session, instance, slot, "try")]
+    for slot in free:
+        async_task("agents.engine.django_q.drive", instance, slot, task_name=f"driver-{slot}")
+
+
+def drive(instance: str, slot: int) -> str:
+    """Hold one slot and drive runs for a slice; the q2 task. Returns what became of it, for q2's own log."""
+    if os.environ.get(INSTANCE) != instance:
+        return "of another cluster"
+    until = time.monotonic() + SLICE_S
+    while time.monotonic() < until and not stop_event.is_set():
+        try:
+            with listener() as session:
+                if not _slot(session, instance, slot, "take"):
+                    return "taken"
+                process_driver().serve(session, seconds=until - time.monotonic())
+        except psycopg.OperationalError as error:
+            log.warning("database unavailable; trying again: %s", error)
+            time.sleep(1.0)
+    if not stop_event.is_set():
+        async_task("agents.engine.django_q.drive", instance, slot, task_name=f"driver-{slot}")
+    return "handed over"
+
+
+@lru_cache(maxsize=1)
+def process_driver() -> Driver:
+    """Return this process's driver, made after the fork."""
+    return Driver(model_caller(), stopping=stop_event.is_set)
+
+
+def model_caller() -> Callable[..., Any]:
+    """Return the function that calls the model of this installation."""
+    from agents.providers.claude import ClaudeProvider
+
+    return ClaudeProvider(settings.ANTHROPIC_API_KEY or "none", settings.ANTHROPIC_BASE_URL or None).answer
+
+
+@contextmanager
+def listener() -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
+    """Open a connection outside the pool, in autocommit mode: for LISTEN and for locks of the session."""
+    parameters = connection.get_connection_params()
+    for ours in ("pool", "context", "cursor_factory"):
+        parameters.pop(ours, None)
+    with psycopg.connect(**parameters, autocommit=True) as session:
+        yield session
+
+
+def _slot(session: psycopg.Connection[tuple[Any, ...]], instance: str, slot: int, how: str) -> bool:
+    """Take a slot's lock for the session ("take"), or see whether it is free ("try")."""
+    keys = [_SLOTS, zlib.crc32(f"{instance}/{slot}".encode()) - 2**31]
+    taken = session.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
+    if taken is None or not taken[0]:
+        return False
+    if how == "try":
+        session.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
+    return True

@@ -1,0 +1,158 @@
+"""Drive many runs in one process: threads, because the work is waiting on models and tools.
+
+The main loop claims nothing itself. A notification (or the poll behind it) starts a thread that claims a run, drives it
+and ends; when more are ready, that thread starts the next one first. The loop renews leases, sweeps what is due, and
+watches for the stop. A waiting run holds nothing here.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+
+from agents.engine import store
+from agents.engine.executor import Means, RunExecutor
+from agents.engine.store import Claimed, LostLease
+from agents.engine.toolbox import perform_call
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "countersign_runs"
+
+#: Seconds between polls for what no notification told of, between heartbeats, and for a graceful stop.
+POLL_S = 5.0
+HEARTBEAT_S = 15.0
+STOP_S = 8.0
+
+#: Runs one process drives at once, and its threads for parallel tool calls.
+RUNS = 256
+TOOLS = 64
+
+
+class Driver:
+    """One process's driver. It outlives the tasks that lend it their time (`serve`)."""
+
+    def __init__(self, answer: Callable[..., object], *, stopping: Callable[[], bool] = lambda: False) -> None:
+        self.name = f"{socket.gethostname()}/{os.getpid()}"
+        self._stopping = stopping
+        self._lock = threading.Lock()  # guards the four below
+        self._active: dict[UUID, Claimed] = {}
+        self._threads = 0
+        self._saturated = False
+        self._last_tenant = UUID(int=0)
+        self._runs = ThreadPoolExecutor(RUNS, thread_name_prefix="run")
+        tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
+        self._means = Means(answer, perform_call, tools, stopping)  # type: ignore[arg-type]
+        self._next_poll = self._next_heartbeat = 0.0
+
+    # --- the loop -----------------------------------------------------------------------------------------------
+
+    def serve(self, listener: psycopg.Connection[tuple[object, ...]], *, seconds: float) -> None:
+        """Drive runs for `seconds`, or until told to stop; then everything that can is given back within 10 s.
+
+        listener: a connection of its own, in autocommit mode. Raises `psycopg.OperationalError` when it breaks.
+        """
+        until = time.monotonic() + seconds
+        listener.execute(f"LISTEN {CHANNEL}")
+        self._next_poll = 0.0
+        while time.monotonic() < until and not self._stopping():
+            self._keep()
+            pause = max(0.0, min(self._next_poll, self._next_heartbeat, until) - time.monotonic())
+            for _ in listener.notifies(timeout=min(pause, 0.5), stop_after=1):
+                self.claim_soon()
+        if self._stopping():
+            self._wind_down()
+
+    def _keep(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_poll:
+            due = store.sweep_and_next()
+            self._next_poll = now + (POLL_S if due is None else min(POLL_S, max(0.05, due)))
+            self.claim_soon()
+        if now >= self._next_heartbeat:
+            self._next_heartbeat = now + HEARTBEAT_S
+            self._heartbeat()
+
+    def _heartbeat(self) -> None:
+        with self._lock:
+            mine = list(self._active.values())
+        if mine:
+            lost = {run.id for run in mine} - store.heartbeat(mine)
+            if lost:
+                log.warning("leases lost", extra={"runs": [str(run) for run in lost]})
+
+    def _wind_down(self) -> None:
+        """Let the steps in progress end, and give back the leases of those that do not in time."""
+        until = time.monotonic() + STOP_S
+        while time.monotonic() < until:
+            with self._lock:
+                if not self._active:
+                    return
+            time.sleep(0.05)
+        with self._lock:
+            left = list(self._active.values())
+        for run in left:
+            store.release(run)
+        log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
+
+    # --- runs -----------------------------------------------------------------------------------------------------
+
+    def claim_soon(self) -> None:
+        """Start a thread that claims a run, unless all are busy; then the next to come free claims again."""
+        with self._lock:
+            if self._threads >= RUNS:
+                self._saturated = True
+                return
+            self._threads += 1
+        self._runs.submit(self._claim_and_drive)
+
+    def _claim_and_drive(self) -> None:
+        try:
+            self._drive_next()
+        except LostLease as lost:
+            log.warning("lease lost", extra={"run": str(lost)})
+        except psycopg.OperationalError as error:
+            log.warning("database unavailable; the lease will run out and the run goes on: %s", error)
+        except Exception:
+            log.exception("a run's step failed; it is tried again when its lease has run out")
+        finally:
+            connection.close()
+            with self._lock:
+                self._threads -= 1
+                again, self._saturated = self._saturated, False
+            if again and not self._stopping():
+                self.claim_soon()
+
+    def _drive_next(self) -> None:
+        if self._stopping():
+            return
+        with store.claim(self.name, after=self._last_tenant) as claimed:
+            if claimed is None:
+                return
+            step, run = claimed
+            self._last_tenant = run.tenant_id
+            if run.more:
+                self.claim_soon()
+            executor = RunExecutor(run, self._means)
+            command = executor.begin(step)
+        with self._lock:
+            self._active[run.id] = run
+        try:
+            executor.carry_on(command)
+            self._wake_in_time(executor)
+        finally:
+            with self._lock:
+                self._active.pop(run.id, None)
+
+    def _wake_in_time(self, executor: RunExecutor) -> None:
+        """Look again when the run just parked is due, if that is before the next poll."""
+        if executor.until is not None:
+            pause = (executor.until - executor.run.now()).total_seconds()
+            self._next_poll = min(self._next_poll, time.monotonic() + max(0.0, pause))

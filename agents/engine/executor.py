@@ -1,0 +1,328 @@
+"""Drive one run: perform what the core decides, append what happened. One worker thread holds one run at a time.
+
+The data's way: `happened` (facts from outside) → `Draft` (fold, decide, until the next thing outside) → one commit →
+the effect → `happened`. Between two effects there is exactly one commit, and nothing outside happens before the commit
+that holds its intent.
+"""
+
+import json
+import logging
+import queue
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from random import random
+from typing import Any
+
+from agents.core import calls, limits
+from agents.core.decide import CallModel, CheckGrants, Command, Finished, Park, Perform, Record, Reserve, decide, recover
+from agents.core.events import (
+    BudgetReserved,
+    BudgetSettled,
+    DecisionRequested,
+    Event,
+    ModelAnswered,
+    ModelFailed,
+    ModelRequested,
+    RunResumed,
+    RunStarted,
+    RunWaiting,
+)
+from agents.core.exact import enclose
+from agents.core.fold import fold, fold_all
+from agents.core.model import ModelAnswer, ModelError, ModelRequest, Usage
+from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
+from agents.core.spec import AgentSpec
+from agents.core.state import Call, Held, RunState
+from agents.engine import store
+from agents.engine.store import Claimed, LostLease, Overtaken, Step
+from agents.tools.seam import Failed, Outcome
+from audit.canonical import NotCanonical
+from quotas import reservations
+
+log = logging.getLogger(__name__)
+
+#: Seconds one model call may take.
+MODEL_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The worker is stopping; the lease was given back before the next effect."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What an executor performs with.
+
+    answer: calls the model (raises `ModelError`). perform: makes one tool call; never raises for what the outside does.
+    tools: threads for parallel calls. stopping: whether the worker has been told to stop.
+    """
+
+    answer: Callable[..., ModelAnswer]
+    perform: Callable[[Claimed, Call, str], Outcome]
+    tools: Executor
+    stopping: Callable[[], bool]
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the next commit will hold."""
+
+    state: RunState
+    spec: AgentSpec
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, *events: Event) -> None:
+        """Fold more facts in."""
+        for event in events:
+            self.state = fold(self.state, event)
+            self.events.append(event)
+
+    def think(self, now: datetime) -> Command:
+        """Decide, folding in consequences, until something outside is needed."""
+        while True:
+            command = decide(self.state, self.spec, now=now, jitter=random())  # noqa: S311 - spreads back-offs
+            if not isinstance(command, Record):
+                return command
+            self.add(*command.events)
+
+
+class RunExecutor:
+    """One claimed run, from its claim until it is parked, ended or lost."""
+
+    def __init__(self, run: Claimed, means: Means) -> None:
+        self.run = run
+        self.means = means
+        self.state = RunState(run.id)
+        self.until: datetime | None = None
+
+    # --- the claim ------------------------------------------------------------------------------------------------
+
+    def begin(self, step: Step) -> Command:
+        """Take the run up inside the claim's own transaction; returns what to do first."""
+        run = self.run
+        self.state = fold_all(run.history, self.state)
+        run.history = []
+        draft = Draft(self.state, run.spec)
+        if self.state.ended:
+            step.forget()
+            return Finished()
+        draft.add(*self._taken_up())
+        return self._commit_in(step, draft, draft.think(run.now()))
+
+    def _taken_up(self) -> Sequence[Event]:
+        state, run = self.state, self.run
+        at = run.now().isoformat()
+        if state.status == "queued":
+            return [RunStarted(epoch=run.epoch, at=at)]
+        reason = "woken" if state.status == "waiting" else "lease_expired"
+        return [RunResumed(epoch=run.epoch, reason=reason, at=at), *self._recovered()]
+
+    def _recovered(self) -> list[Event]:
+        if not self.state.calling_model:
+            return recover(self.state, self.run.spec, lost_cost_nano=0, lost_tokens=0)
+        request = model_request(self.state, self.run.spec)
+        tokens = tokens_at_most(request)
+        lost = upper_bound(tokens, request.max_tokens, request.model, self.run.now().date())
+        return recover(
+            self.state, self.run.spec, lost_cost_nano=lost, lost_tokens=tokens + request.max_tokens
+        )
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def carry_on(self, command: Command | Stopped) -> Command | Stopped:
+        """Perform and commit until nothing is left to do here. Raises `LostLease`."""
+        while True:
+            if isinstance(command, CallModel):
+                command = self._commit([self._call_model(command)])
+            elif isinstance(command, Perform):
+                command = self._perform(command)
+            else:
+                return command
+
+    def _call_model(self, command: CallModel) -> Event:
+        run = self.run
+        run.check_lease()
+        request = model_request(self.state, run.spec)
+        try:
+            answer = self.means.answer(request, timeout_s=MODEL_TIMEOUT_S)
+        except ModelError as error:
+            return self._model_failed(command, request, error)
+        return answered(command.turn, answer, run.now())
+
+    def _model_failed(self, command: CallModel, request: ModelRequest, error: ModelError) -> Event:
+        fault, on = error.fault, self.run.now().date()
+        tokens = tokens_at_most(request) + request.max_tokens if fault.billed else 0
+        bound = upper_bound(tokens - request.max_tokens, request.max_tokens, request.model, on) if fault.billed else 0
+        return ModelFailed(
+            turn=command.turn,
+            model=request.model,
+            code=fault.code,
+            retryable=fault.retryable,
+            error=fault.message,
+            retry_after_ms=None if fault.retry_after_s is None else int(fault.retry_after_s * 1000),
+            cost_nano=bound,
+            tokens=tokens,
+            estimated=True if fault.billed else None,
+        )
+
+    def _perform(self, command: Command | Stopped) -> Command | Stopped:
+        """Make tool calls, all at once, and commit each result as it comes; follow up on what it leads to."""
+        done: queue.SimpleQueue[tuple[Call, Outcome | BaseException]] = queue.SimpleQueue()
+        flying: set[tuple[int, str]] = set()
+        while True:
+            if isinstance(command, Perform):
+                new = [call for call in command.calls if (call.index, call.tool) not in flying]
+                for call in new:
+                    self.run.check_lease()
+                    flying.add((call.index, call.tool))
+                    key = calls.idempotency_key(self.state, call)
+                    if len(new) == 1 and len(flying) == 1:
+                        self._perform_one(call, key, done)
+                    else:
+                        self.means.tools.submit(self._perform_one, call, key, done)
+            elif not flying:
+                return command
+            call, outcome = done.get()
+            flying.discard((call.index, call.tool))
+            if isinstance(outcome, BaseException):
+                raise outcome
+            command = self._commit([self._outcome(call, outcome)], last=not flying)
+
+    def _perform_one(self, call: Call, key: str, done: "queue.SimpleQueue[tuple[Call, Outcome | BaseException]]") -> None:
+        try:
+            done.put((call, self.means.perform(self.run, call, key)))
+        except BaseException as error:  # noqa: BLE001 - handed to the run's own thread, which raises it
+            done.put((call, error))
+
+    def _outcome(self, call: Call, outcome: Outcome) -> Event:
+        event = calls.outcome_event(self.state, self.run.spec, call, outcome)
+        try:
+            store.entry(event)
+        except NotCanonical as error:
+            failure = Failed("bad_result", f"The result is not JSON that can be kept: {error}")
+            return calls.outcome_event(self.state, self.run.spec, call, failure)
+        return event
+
+    # --- committing -------------------------------------------------------------------------------------------------
+
+    def _commit(self, happened: Sequence[Event], *, last: bool = True) -> Command | Stopped:
+        """Write what happened with all that follows from it, up to the next intent.
+
+        last: no other call of this run is still in the air, so that a worker that is stopping can give its lease back.
+        """
+        while True:
+            draft = Draft(self.state, self.run.spec)
+            draft.add(*happened)
+            try:
+                return self._stop(draft, last=last) if self.means.stopping() else self._advance(draft)
+            except Overtaken:
+                self.state = fold_all(store.since(self.run, self.state.seq), self.state)
+
+    def _advance(self, draft: Draft) -> Command:
+        command = draft.think(self.run.now())
+        plain = isinstance(command, CallModel | Perform)
+        if plain and not any(isinstance(event, DecisionRequested) for event in draft.events):
+            self._intend(draft, command)
+            store.append(self.run, draft.state, draft.events)
+            self.state = draft.state
+            return command
+        with store.step(self.run) as step:
+            return self._commit_in(step, draft, command)
+
+    def _commit_in(self, step: Step, draft: Draft, command: Command) -> Command:
+        """The same inside an open transaction, for what needs one: grants, budgets, questions, parking, the end."""
+        while isinstance(command, Reserve | CheckGrants):
+            if isinstance(command, Reserve):
+                draft.add(self._reserve(step, draft.state, command))
+            else:
+                draft.add(*calls.plan(draft.state, self.run.spec, step.granted(command.tools)))
+            command = draft.think(self.run.now())
+        self._intend(draft, command)
+        self._settle(step, draft)
+        self.until = until = command.until if isinstance(command, Park) else None
+        step.append(draft.state, draft.events, until=until, release=isinstance(command, Park | Finished))
+        self.state = draft.state
+        return command
+
+    def _intend(self, draft: Draft, command: Command) -> None:
+        if isinstance(command, CallModel):
+            draft.add(ModelRequested(turn=command.turn, model=self.run.spec.model))
+        elif isinstance(command, Park):
+            until = command.until.isoformat() if command.until else None
+            at = self.run.now().isoformat()
+            draft.add(RunWaiting(waiting_for=command.waiting_for, reason=command.reason, until=until, at=at))
+
+    def _reserve(self, step: Step, state: RunState, command: Reserve) -> Event:
+        held = reservations.reserve(
+            step.connection,
+            tenant_id=self.run.tenant_id,
+            usd_nano=command.usd_nano,
+            tokens=command.tokens,
+            today=datetime.fromisoformat(state.held.window).date() if state.held else self.run.now().date(),
+        )
+        if held is None:
+            return limits.tenant_budget_exhausted(state, self.run.spec)
+        return BudgetReserved(usd_nano=held.usd_nano, tokens=held.tokens, window=held.window.isoformat())
+
+    def _settle(self, step: Step, draft: Draft) -> None:
+        for place, event in enumerate(draft.events):
+            if isinstance(event, BudgetSettled):
+                held = fold_all(draft.events[:place], self.state).held
+                if held is not None:
+                    settle_budget(step.connection, self.run.tenant_id, held, event)
+
+    def _stop(self, draft: Draft, *, last: bool) -> Command | Stopped:
+        store.append(self.run, draft.state, draft.events)
+        self.state = draft.state
+        if not last:
+            return Perform(())
+        store.release(self.run)
+        return Stopped()
+
+
+def settle_budget(connection: Any, tenant_id: Any, held: Held, settled: BudgetSettled) -> None:
+    """Settle in the tenant's budget what `settled` tells."""
+    window = datetime.fromisoformat(held.window).date()
+    reservations.settle(
+        connection,
+        tenant_id=tenant_id,
+        held=reservations.Reservation(held.usd_nano, held.tokens, window),
+        usd_nano=settled.usd_nano,
+        tokens=settled.tokens,
+    )
+
+
+def model_request(state: RunState, spec: AgentSpec) -> ModelRequest:
+    """Return the call of the model that this state asks for."""
+    return ModelRequest(
+        model=spec.model,
+        max_tokens=spec.max_tokens,
+        system=spec.system,
+        messages=state.messages,
+        tools=spec.offered,
+        output_schema=spec.output_schema,
+        effort=spec.effort,
+    )
+
+
+def answered(turn: int, answer: ModelAnswer, now: datetime) -> ModelAnswered:
+    """Return the fact of an answer, priced by the table of the day."""
+    usage: Usage = answer.usage
+    on = now.date()
+    return ModelAnswered(
+        turn=turn,
+        model=answer.model,
+        stop_reason=answer.stop_reason,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_input_tokens=usage.cache_read_input_tokens,
+        cache_creation_input_tokens=usage.cache_creation_input_tokens,
+        cost_nano=cost(usage, answer.model, on),
+        content=enclose(list(answer.content)),
+        estimated=True if is_estimated(answer.model, on) else None,
+        request_id=answer.request_id,
+        stop_details=None if answer.stop_details is None else json.loads(json.dumps(answer.stop_details)),
+    )

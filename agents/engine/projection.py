@@ -1,0 +1,41 @@
+"""A run's state as the columns of its row: what lists and filters read without opening the journal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from agents.core.events import Event, RunFailed
+from agents.core.state import RunState
+
+
+def project(state: RunState, events: Sequence[Event]) -> dict[str, Any]:
+    """Return the column values of `state`, by the parameter names of the step statement."""
+    held = state.held
+    last = events[-1] if events else None
+    return {
+        "status": state.status,
+        "waiting_for": state.waiting_for,
+        "doing": _doing(state),
+        "ended": state.ended,
+        "error_code": last.code if isinstance(last, RunFailed) else None,
+        "model_calls": state.model_calls,
+        "tool_calls": state.tool_calls,
+        "input_tokens": state.usage.input_tokens,
+        "output_tokens": state.usage.output_tokens,
+        "cache_read": state.usage.cache_read_input_tokens,
+        "cache_creation": state.usage.cache_creation_input_tokens,
+        "cost_nano": state.cost_nano,
+        "reserved_usd": held.usd_nano if held else 0,
+        "reserved_tokens": held.tokens if held else 0,
+        "reserved_window": held.window if held else None,
+    }
+
+
+def _doing(state: RunState) -> str | None:
+    if state.ended:
+        return None
+    if state.calling_model:
+        return f"model, turn {state.turn}"
+    running = [call.tool for call in state.calls if call.phase == "requested"]
+    if running:
+        return f"tool {', '.join(running)}"[:80]
+    return state.questions[0].reason[:80] if state.questions else None

@@ -1,0 +1,13 @@
+"""What others may hook into a step. Receivers run inside the step's transaction, on its connection.
+
+Each is sent with `connection` (a psycopg connection in the run's tenant scope) and `run` (a `store.Claimed`); a receiver
+that raises rolls the step back.
+"""
+
+from django.dispatch import Signal
+
+#: A person is asked: `event` (`DecisionRequested`) and `seq`, its place in the run's journal.
+decision_requested = Signal()
+
+#: The run ended: whatever was still open about it is moot.
+run_ended = Signal()

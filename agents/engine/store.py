@@ -1,0 +1,346 @@
+"""The engine's statements: claim, step, load, heartbeat, sweep. SQL on purpose; everything hot in one place.
+
+Fence: every write of a worker names the run's `epoch` and the `seq` it knows. Another epoch means that the lease is
+lost (`LostLease`); another seq, that somebody else appended meanwhile (`Overtaken`): load, fold, decide again.
+Locks: the run's row first, then what the step touches (budget window, escalation). Isolation: READ COMMITTED. The
+database's clock rules; `now` of a worker is its last reading of that clock plus the time since.
+"""
+
+import json
+import time
+from collections.abc import Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+from uuid import UUID
+
+from access.check import granted_sql
+from agents.core.events import DecisionRequested, Event, event_of, facts_and_payload
+from agents.core.spec import AgentSpec, agent_spec
+from agents.core.state import RunState
+from agents.engine.projection import project
+from agents.engine.signals import decision_requested, run_ended
+from audit import journal
+from audit.journal import Entry
+from db.pool import Connection, transaction_connection
+from db.roles import DISPATCH
+
+ACTOR: Final = "engine"
+
+#: How long a lease lasts without a heartbeat, and how much of it must be left to begin an effect.
+LEASE: Final = timedelta(seconds=60)
+SAFETY: Final = timedelta(seconds=10)
+
+#: The clock leases are measured by here: it goes on while the process is stopped or the machine sleeps.
+lease_clock = (
+    (lambda: time.clock_gettime(time.CLOCK_BOOTTIME)) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+
+
+class LostLease(Exception):
+    """Another worker has this run now; whatever this one knows of it is past."""
+
+
+class Overtaken(Exception):
+    """Somebody else appended to this run's journal since it was loaded."""
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A run in this worker's hands.
+
+    lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    epoch: int
+    agent_id: UUID
+    version_id: UUID
+    principal_id: UUID
+    spec: AgentSpec
+    lease_until: float
+    clock: tuple[datetime, float]
+    more: bool = False
+    history: list[Event] = field(default_factory=list)
+
+    def now(self) -> datetime:
+        """Return the database's time as far as this worker knows it."""
+        read, at = self.clock
+        return read + timedelta(seconds=lease_clock() - at)
+
+    def check_lease(self) -> None:
+        """Raise `LostLease` when too little of the lease is left to begin an effect."""
+        if lease_clock() > self.lease_until - SAFETY.total_seconds():
+            raise LostLease(self.id)
+
+
+# --- statements ---------------------------------------------------------------------------------------------------
+
+_CLAIM: Final = """
+UPDATE agents_run r
+SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s, worker = %(worker)s
+WHERE r.id = coalesce(
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id <= %(after)s
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
+RETURNING r.id, r.tenant_id, r.epoch, now(),
+    (SELECT count(*) > 1 FROM (SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL LIMIT 2) AS ready)
+"""
+
+_LOAD_RUN: Final = "SELECT agent_id, version_id, principal_id FROM agents_run WHERE tenant_id = %s AND id = %s"
+_LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
+
+_STEP: Final = f"""
+WITH source AS (
+    UPDATE agents_run SET
+        seq = seq + %(count)s, status = %(status)s, waiting_for = %(waiting_for)s, doing = %(doing)s,
+        due_at = CASE WHEN %(release)s THEN %(until)s::timestamptz
+                      WHEN due_at > now() + %(lease)s / 2 THEN due_at ELSE now() + %(lease)s END,
+        ready_at = NULL, worker = CASE WHEN %(release)s THEN NULL ELSE worker END,
+        ended_at = CASE WHEN %(ended)s THEN now() END,
+        output_seq = CASE WHEN %(ended)s THEN seq + %(count)s END, error_code = %(error_code)s,
+        model_calls = %(model_calls)s, tool_calls = %(tool_calls)s, input_tokens = %(input_tokens)s,
+        output_tokens = %(output_tokens)s, cache_read_input_tokens = %(cache_read)s,
+        cache_creation_input_tokens = %(cache_creation)s, cost_nano = %(cost_nano)s,
+        reserved_usd_nano = %(reserved_usd)s, reserved_tokens = %(reserved_tokens)s,
+        reserved_window = %(reserved_window)s::date
+    WHERE tenant_id = %(tenant)s AND id = %(run)s AND epoch = %(epoch)s AND seq = %(seq)s
+    RETURNING tenant_id, id AS stream, seq - %(count)s AS seq
+), {journal.APPEND}
+SELECT now() FROM source
+"""  # noqa: S608 - constants only
+
+_WHERE_IT_IS: Final = "SELECT epoch FROM agents_run WHERE tenant_id = %s AND id = %s"
+
+_SCOPE: Final = "SELECT set_config('app.tenant', %s, true)"
+
+_GRANTED: Final = granted_sql(user_grants="agents_toolusergrant", team_grants="agents_toolteamgrant")
+
+_HEARTBEAT: Final = """
+UPDATE agents_run r SET due_at = now() + %(lease)s
+FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
+WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.due_at IS NOT NULL RETURNING r.id
+"""
+
+_RELEASE: Final = """
+UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = %s AND epoch = %s AND due_at IS NOT NULL
+"""
+
+_FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
+
+_SWEEP: Final = """
+UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
+    SELECT id FROM agents_run WHERE due_at <= now() ORDER BY due_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+"""
+
+_NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_run WHERE due_at IS NOT NULL"
+
+
+# --- claiming -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None]:
+    """Claim the next run and hold the transaction open, so that the claim is one commit with the first intent.
+
+    after: the tenant served last; the next one in turn goes first, whatever its queue's length. Yields None when
+    nothing is ready. The body appends to the step at most once; leaving commits.
+    """
+    with transaction_connection() as connection, connection.transaction():
+        begun = lease_clock()
+        connection.execute(f"SET LOCAL ROLE {DISPATCH}")
+        parameters = {"lease": LEASE, "worker": worker, "after": after}
+        row = connection.execute(_CLAIM, parameters, prepare=True).fetchone()
+        if row is None:
+            yield None
+            return
+        run_id, tenant_id, epoch, now, more = row
+        connection.execute("SET LOCAL ROLE NONE")
+        connection.execute(_SCOPE, [str(tenant_id)])
+        run = _load(connection, run_id, tenant_id, epoch, (now, begun))
+        run.more = more
+        yield Step(connection, run), run
+
+
+def _load(
+    connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clock: tuple[datetime, float]
+) -> Claimed:
+    row = connection.execute(_LOAD_RUN, [tenant_id, run_id], prepare=True).fetchone()
+    agent_id, version_id, principal_id = cast(tuple[UUID, UUID, UUID], row)
+    spec = _SPECS.get(version_id)
+    if spec is None:
+        stored = connection.execute(_LOAD_VERSION, [tenant_id, version_id]).fetchone()
+        spec = _SPECS[version_id] = agent_spec(json.loads(cast(tuple[str], stored)[0]))
+        while len(_SPECS) > 500:
+            _SPECS.pop(next(iter(_SPECS)))
+    run = Claimed(
+        run_id, tenant_id, epoch, agent_id, version_id, principal_id, spec, clock[1] + LEASE.total_seconds(), clock
+    )
+    run.history = _history(connection, run, 0)
+    return run
+
+
+#: Versions are immutable, so what was made of one stays true.
+_SPECS: dict[UUID, AgentSpec] = {}
+
+
+def _history(connection: Connection, run: Claimed, after: int) -> list[Event]:
+    parameters = {"tenant": run.tenant_id, "stream": run.id, "after": after, "limit": 1_000_000}
+    rows = connection.execute(journal.READ, parameters, prepare=True).fetchall()
+    return [event_of(each.action, each.v, each.facts, each.payload) for each in map(journal.stored, rows)]
+
+
+# --- stepping -----------------------------------------------------------------------------------------------------
+
+
+class Step:
+    """One transaction on a run, as its lease holder, in its tenant's scope."""
+
+    def __init__(self, connection: Connection, run: Claimed) -> None:
+        self.connection = connection
+        self._run = run
+
+    def granted(self, tools: Set[UUID]) -> frozenset[UUID]:
+        """Return which of these tools the run's principal may use at this moment."""
+        run = self._run
+        parameters = {
+            "objects": list(tools),
+            "tenant": run.tenant_id,
+            "user": run.principal_id,
+            "permission": "use",
+        }
+        return frozenset(row[0] for row in self.connection.execute(_GRANTED, parameters, prepare=True))
+
+    def append(self, state: RunState, events: Sequence[Event], *, until: datetime | None, release: bool) -> None:
+        """Append `events`, which led to `state`, and bring the run's row up to it.
+
+        release: let go of the lease; until: when the run is due again by itself. Raises `LostLease`, `Overtaken`.
+        """
+        run = self._run
+        begun = lease_clock()
+        row = self.connection.execute(_STEP, _parameters(run, state, events, until, release), prepare=True).fetchone()
+        if row is None:
+            self.refused()
+        _renew(run, cast(tuple[datetime], row)[0], begun)
+        _tell(self.connection, run, state, events)
+
+    def forget(self) -> None:
+        """Give the lease back for good: the run had ended before it was claimed."""
+        self.connection.execute(_FORGET, [self._run.tenant_id, self._run.id])
+
+    def refused(self) -> None:
+        run = self._run
+        row = self.connection.execute(_WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
+        if row is None or row[0] != run.epoch:
+            raise LostLease(run.id)
+        raise Overtaken(run.id)
+
+
+@contextmanager
+def step(run: Claimed) -> Iterator[Step]:
+    """Open a transaction on a run that this worker holds; leaving commits."""
+    with transaction_connection() as connection, connection.transaction():
+        connection.execute(_SCOPE, [str(run.tenant_id)])
+        yield Step(connection, run)
+
+
+def append(run: Claimed, state: RunState, events: Sequence[Event]) -> None:
+    """The plain step, and the hot path: scope, statement and commit in one round trip.
+
+    Raises `LostLease`, `Overtaken`; then nothing was written.
+    """
+    begun = lease_clock()
+    parameters = _parameters(run, state, events, None, release=False)
+    with transaction_connection() as connection:
+        with connection.pipeline():
+            connection.execute(_SCOPE, [str(run.tenant_id)], prepare=True)
+            cursor = connection.execute(_STEP, parameters, prepare=True)
+        row = cursor.fetchone()
+    if row is None:
+        with step(run) as slow:
+            slow.refused()
+    _renew(run, cast(tuple[datetime], row)[0], begun)
+
+
+def since(run: Claimed, seq: int) -> list[Event]:
+    """Return what was appended to the run behind `seq`."""
+    with transaction_connection() as connection, connection.transaction():
+        connection.execute(_SCOPE, [str(run.tenant_id)])
+        return _history(connection, run, seq)
+
+
+def _parameters(
+    run: Claimed, state: RunState, events: Sequence[Event], until: datetime | None, release: bool
+) -> dict[str, Any]:
+    return {
+        **project(state, events),
+        "count": len(events),
+        "seq": state.seq - len(events),
+        "entries": journal.entries_parameter([entry(event) for event in events]),
+        "tenant": run.tenant_id,
+        "run": run.id,
+        "epoch": run.epoch,
+        "lease": LEASE,
+        "release": release,
+        "until": until,
+    }
+
+
+def entry(event: Event, actor: str = ACTOR) -> Entry:
+    """Return the journal entry of a run's event."""
+    facts, payload = facts_and_payload(event)
+    return Entry(event.action, actor, facts, payload, event.v, outcome=cast(journal.Outcome, event.outcome))
+
+
+def _renew(run: Claimed, now: datetime, begun: float) -> None:
+    # The row's lease runs at least half its length from this statement on (see `_STEP`).
+    run.clock = (now, begun)
+    run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)
+
+
+def _tell(connection: Connection, run: Claimed, state: RunState, events: Sequence[Event]) -> None:
+    for place, event in enumerate(events):
+        if isinstance(event, DecisionRequested):
+            seq = state.seq - len(events) + place + 1
+            decision_requested.send(sender=Claimed, connection=connection, run=run, event=event, seq=seq)
+    if state.ended:
+        run_ended.send(sender=Claimed, connection=connection, run=run)
+
+
+# --- leases across tenants ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _dispatch() -> Iterator[Connection]:
+    with transaction_connection() as connection, connection.transaction():
+        connection.execute(f"SET LOCAL ROLE {DISPATCH}")
+        yield connection
+
+
+def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
+    """Renew the leases of `runs`; returns the ids of those that are still this worker's."""
+    begun = lease_clock()
+    parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
+    with _dispatch() as connection:
+        kept = {row[0] for row in connection.execute(_HEARTBEAT, parameters)}
+    for run in runs:
+        if run.id in kept:
+            run.lease_until = begun + LEASE.total_seconds()
+    return kept
+
+
+def release(run: Claimed) -> None:
+    """Give a lease back at once, so that another worker goes on: this one is stopping."""
+    with _dispatch() as connection:
+        connection.execute(_RELEASE, [run.id, run.epoch])
+
+
+def sweep_and_next() -> float | None:
+    """Make runs whose timer or lease has run out claimable; return the seconds until the next one does, if any."""
+    with _dispatch() as connection:
+        connection.execute(_SWEEP)
+        row = connection.execute(_NEXT_DUE).fetchone()
+    return float(row[0]) if row and row[0] is not None else None

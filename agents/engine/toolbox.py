@@ -1,0 +1,61 @@
+"""Tools as the engine calls them: a run's call to `agents.tools.perform`, with the tenant's secrets and sources."""
+
+from functools import lru_cache
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+
+from agents.core.state import Call
+from agents.engine.store import Claimed
+from agents.models import DataSourceRow
+from agents.tools.perform import Registry, perform
+from agents.tools.registry import build_registry
+from agents.tools.seam import DataSource, Outcome, ToolCall
+from db.scope import tenant_scope
+from egress.allow import parse_allow
+from egress.client import Client
+from vault.actions import secrets
+
+
+class Context:
+    """What a tool may ask for while it runs; each look-up is a short transaction of its own."""
+
+    def __init__(self, tenant_id: UUID, run_id: UUID | None, principal_id: UUID) -> None:
+        self.tenant_id = tenant_id
+        self.run_id = run_id
+        self.principal_id = principal_id
+
+    def secret(self, name: str) -> str:
+        """Return a secret's value; raises `LookupError`."""
+        try:
+            with tenant_scope(self.tenant_id):
+                return secrets.reveal(name)
+        finally:
+            connection.close()
+
+    def source(self, name: str) -> DataSource:
+        """Return a data source; raises `LookupError`."""
+        try:
+            with tenant_scope(self.tenant_id):
+                row = DataSourceRow.objects.filter(name=name).first()
+                if row is None:
+                    raise LookupError(name)
+                url = row.url
+                if url.startswith("secret:"):
+                    url = secrets.reveal(url.removeprefix("secret:"))
+                return DataSource(row.engine, url)
+        finally:
+            connection.close()
+
+
+@lru_cache(maxsize=1)
+def registry() -> Registry:
+    """Return the kinds of this process, behind its one guarded client."""
+    return build_registry(client=Client(allow=parse_allow(settings.EGRESS_ALLOW)), sources_dir=settings.DATA_DIR / "sources")
+
+
+def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:
+    """Make one call of a run. Never raises for what the outside does."""
+    made = ToolCall(run.spec.tools[call.tool].definition, call.arguments, idempotency_key)
+    return perform(made, Context(run.tenant_id, run.id, run.principal_id), registry=registry())

@@ -1,0 +1,86 @@
+"""Runs and their events as the API and the pages show them (contract.md)."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from agents.core.exact import disclose
+from agents.core.money import to_usd
+from agents.models import Run
+from audit import journal
+from audit.journal import Stored
+
+Json = Any
+
+_ENCLOSED = ("input", "content", "arguments", "result", "output", "proposal")
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def event_json(stored: Stored, *, payloads: bool) -> dict[str, Json]:
+    """Return `{seq, type, at, actor, data}`. payloads: whether the viewer may see what lies in erasable payloads."""
+    return {
+        "seq": stored.seq,
+        "type": stored.action,
+        "at": stored.at.isoformat(),
+        "actor": stored.actor,
+        "data": _data(stored, payloads=payloads),
+    }
+
+
+def _data(stored: Stored, *, payloads: bool) -> dict[str, Json]:
+    data = dict(stored.facts)
+    if "cost_nano" in data:
+        data["cost_usd"] = to_usd(data.pop("cost_nano"))
+    if "usd_nano" in data:
+        data["usd"] = to_usd(data.pop("usd_nano"))
+    if "input_tokens" in data:
+        data["usage"] = {name: data.pop(name) for name in _TOKENS}
+    if stored.erased:
+        return data | {"erased": True}
+    payload = stored.payload or {}
+    if not payloads:
+        return data | dict.fromkeys(payload)
+    return data | {name: disclosed(value) if name in _ENCLOSED else value for name, value in payload.items()}
+
+
+def disclosed(value: Json) -> Json:
+    """Undo `exact.enclose`, one level deep as well: a proposal encloses its parts."""
+    value = disclose(value)
+    if isinstance(value, dict):
+        return {name: disclose(part) for name, part in value.items()}
+    return value
+
+
+def runs_json(runs: Iterable[Run], escalations: Mapping[UUID, list[str]], *, payloads: bool) -> list[dict[str, Json]]:
+    """Return runs in the contract's shape, reading all their outputs at once.
+
+    runs: with agent and version selected. escalations: ids by run id.
+    """
+    listed = list(runs)
+    ended = [(run.id, run.output_seq) for run in listed if run.output_seq is not None]
+    endings = journal.payloads_at(ended) if payloads else {}
+    return [run_json(run, endings.get(run.id) or {}, escalations.get(run.id, [])) for run in listed]
+
+
+def run_json(run: Run, ending: Mapping[str, Json], escalations: list[str]) -> dict[str, Json]:
+    """Return one run. ending: the payload of its last event, empty before the end or when it may not be shown."""
+    error = None
+    if run.status == "failed":
+        error = {"code": run.error_code, "detail": ending.get("detail"), "suggestion": ending.get("suggestion")}
+    return {
+        "id": str(run.id),
+        "agent": run.agent.slug,
+        "version": run.version.number,
+        "status": run.status,
+        "waiting_for": run.waiting_for,
+        "doing": run.doing,
+        "created_at": run.created_at.isoformat(),
+        "ended_at": run.ended_at.isoformat() if run.ended_at else None,
+        "output": disclose(ending.get("output")),
+        "error": error,
+        "usage": {name: getattr(run, name) for name in (*_TOKENS, "model_calls", "tool_calls")},
+        "cost_usd": to_usd(run.cost_nano),
+        "metadata": run.metadata,
+        "escalations": escalations,
+        "children": [],
+    }
