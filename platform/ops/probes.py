@@ -4,7 +4,6 @@ from django.db import Error
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from psycopg_pool import PoolTimeout
 
 from ops import readiness
 
@@ -22,7 +21,7 @@ def ready(request: HttpRequest) -> JsonResponse:
     """200 when requests can be served, 503 with a sentence for each reason otherwise."""
     try:
         problems = readiness.problems()
-    except (Error, PoolTimeout):
+    except Error:
         problems = {"database": "The database can't be reached."}
     if problems:
         return JsonResponse({"status": "not ready", "problems": problems}, status=503)
