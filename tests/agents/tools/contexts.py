@@ -1,0 +1,35 @@
+"""A context that answers from dictionaries, and definitions of tools, for the tests of the kinds."""
+
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from agents.tools.seam import DataSource, ToolCall, ToolDefinition
+
+TENANT = UUID(int=7)
+PRINCIPAL = UUID(int=8)
+
+
+@dataclass
+class Context:
+    """What tools of a test may ask for."""
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, DataSource] = field(default_factory=dict)
+    tenant_id: UUID = TENANT
+    run_id: UUID | None = None
+    principal_id: UUID = PRINCIPAL
+
+    def secret(self, name: str) -> str:
+        """The secret, or KeyError."""
+        return self.secrets[name]
+
+    def source(self, name: str) -> DataSource:
+        """The data source, or KeyError."""
+        return self.sources[name]
+
+
+def call_of(kind: str, config: dict[str, Any], arguments: dict[str, Any] | None = None, **spec: Any) -> ToolCall:
+    """A call of a tool of that kind and configuration."""
+    definition = ToolDefinition(name=f"{kind}_tool", version=1, kind=kind, config=config, **spec)
+    return ToolCall(definition, arguments or {}, "run-1-call-1")
