@@ -1,0 +1,5 @@
+"""Tools that are Python functions of this installation. `tool` registers one."""
+
+from agents.tools.python.functions import tool
+
+__all__ = ["tool"]
