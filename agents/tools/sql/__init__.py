@@ -1,0 +1,1 @@
+"""Tools that are read-only queries on a data source."""
