@@ -90,7 +90,9 @@ def test_a_name_that_changes_its_mind_is_connected_to_only_as_checked(monkeypatc
 
     def spy(self: socket.socket, address: tuple[str, int]) -> None:
         connected.append(address)
-        raise ConnectionRefusedError if address[0] != "127.0.0.1" else connect(self, address)
+        if address[0] != "127.0.0.1":
+            raise ConnectionRefusedError
+        connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", spy)
     with serve(says(answer(b"secret"))) as seen:

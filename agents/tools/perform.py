@@ -1,0 +1,210 @@
+"""Perform one call of a tool, whatever the outside does: bounded in time, size and number, clean and without secrets.
+
+The engine has made the intent durable before and records the outcome after; what happens in between is here.
+"""
+
+import json
+import logging
+import random
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+from jsonschema.protocols import Validator
+
+from agents.core.schema import problems, validator
+from agents.tools import redact
+from agents.tools.results import BadResultError, cut, mapped, written
+from agents.tools.seam import (
+    DataSource,
+    Failed,
+    Finished,
+    Outcome,
+    OutcomeUnknown,
+    ToolCall,
+    ToolContext,
+    ToolDefinition,
+    ToolKind,
+    may_repeat,
+)
+from egress.threads import OutOfTimeError, Threads, TooManyAbandonedError
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+Registry = Mapping[str, ToolKind]
+_THREADS = Threads("tool", max_abandoned=64)
+MAX_ATTEMPTS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one call may take. result_bytes: of the result's JSON text; message_chars: of an error; pause_s: seconds
+    between two attempts at most (longer waits are the engine's, and durable).
+    """
+
+    result_bytes: int = 256 * 1024
+    message_chars: int = 8000
+    pause_s: float = 2.0
+
+
+class ContextUnavailableError(Exception):
+    """The platform could not read a secret or a data source."""
+
+
+class _Watching:
+    """The context, remembering every secret that it hands out."""
+
+    __slots__ = ("_context", "principal_id", "run_id", "secrets", "tenant_id")
+
+    def __init__(self, context: ToolContext) -> None:
+        self._context = context
+        self.tenant_id: UUID = context.tenant_id
+        self.run_id: UUID | None = context.run_id
+        self.principal_id: UUID = context.principal_id
+        self.secrets: set[str] = set()
+
+    def secret(self, name: str) -> str:
+        """Return the secret's value."""
+        value = self._ask(self._context.secret, name)
+        self.secrets.add(value)
+        return value
+
+    def source(self, name: str) -> DataSource:
+        """Return the data source."""
+        source = self._ask(self._context.source, name)
+        self.secrets.update(_secrets_of(source))
+        return source
+
+    @staticmethod
+    def _ask(ask: Callable[[str], T], name: str) -> T:
+        try:
+            return ask(name)
+        except LookupError:
+            raise
+        except Exception as error:
+            raise ContextUnavailableError from error
+
+
+def perform(
+    call: ToolCall,
+    context: ToolContext,
+    *,
+    registry: Registry,
+    bounds: Bounds = Bounds(),
+    sleep: Callable[[float], None] = time.sleep,
+    jitter: Callable[[], float] = random.random,
+) -> Outcome:
+    """Make the call, repeating it after failures that may pass if it may be repeated, and return its one outcome.
+
+    Raises nothing for what the outside or the tool does. sleep and jitter (0 to 1) are for tests.
+    """
+    kind = registry.get(call.definition.kind)
+    if kind is None:
+        return Failed("misconfigured", f"There are no tools of the kind {call.definition.kind!r} here.")
+    watching = _Watching(context)
+    outcome = _attempt(kind, call, watching)
+    maybe_done = False
+    for number in range(1, min(call.definition.attempts, MAX_ATTEMPTS)):
+        if not (isinstance(outcome, Failed) and outcome.retryable and may_repeat(call.definition)):
+            break
+        maybe_done = maybe_done or outcome.maybe_done
+        pause = min(bounds.pause_s, call.definition.backoff_s * 2 ** (number - 1))
+        sleep(pause * (0.5 + jitter() / 2))
+        outcome = _attempt(kind, call, watching)
+    if isinstance(outcome, Failed) and maybe_done:
+        outcome = replace(outcome, maybe_done=True)
+    return _clean(outcome, call.definition, watching, bounds)
+
+
+def _attempt(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
+    definition = call.definition
+    try:
+        if kind.bounds_itself:
+            return kind.call(call, context)
+        outcome: Outcome = _THREADS.call(partial(kind.call, call, context), definition.timeout_s)
+        return outcome
+    except OutOfTimeError:
+        told = f"The tool did not finish within {definition.timeout_s:g} seconds and may still be at work."
+        if not may_repeat(definition):
+            return OutcomeUnknown(told)
+        return Failed("timeout", told, retryable=True, maybe_done=definition.effect != "read")
+    except TooManyAbandonedError:
+        return Failed("busy", "Too many tools that did not finish in time are still at work.", retryable=True)
+    except ContextUnavailableError as error:
+        _log(definition, error.__cause__ or error)
+        return Failed("busy", "The platform could not read what the tool needs.", retryable=True)
+    except Exception as error:
+        _log(definition, error)
+        told = f"The tool broke inside the platform ({type(error).__name__})."
+        return Failed("raised", told) if may_repeat(definition) else OutcomeUnknown(told)
+
+
+def _log(definition: ToolDefinition, error: BaseException) -> None:
+    # Frames only: the message may hold a secret or somebody's data, and those never reach the log.
+    where = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("The tool %s broke with %s.\n%s", definition.name, type(error).__name__, where)
+
+
+def _clean(outcome: Outcome, definition: ToolDefinition, context: _Watching, bounds: Bounds) -> Outcome:
+    found = redact.pattern(context.secrets) if context.secrets else None
+    if isinstance(outcome, Finished):
+        return _result(outcome, definition, found, bounds)
+    message = outcome.message if found is None else found.sub(redact.MASK, outcome.message)
+    message = written(message)[0]
+    if len(message) > bounds.message_chars:
+        message = message[: bounds.message_chars - 1] + "…"
+    return outcome if message == outcome.message else replace(outcome, message=message)
+
+
+def _result(outcome: Finished, definition: ToolDefinition, found: Any, bounds: Bounds) -> Outcome:
+    try:
+        value, text = written(outcome.result)
+    except BadResultError as error:
+        return _bad(f"The tool's result is not JSON: {error}.", definition, found)
+    if found is not None:
+        value, text = written(mapped(value, lambda part: found.sub(redact.MASK, part)))
+    wrong = _against_schema(value, definition)
+    if wrong:
+        return _bad(wrong, definition, found)
+    if len(text) * 3 > bounds.result_bytes and len(text.encode()) > bounds.result_bytes:
+        return Finished(cut(value, text, bounds.result_bytes), truncated=True)
+    return Finished(value, outcome.truncated)
+
+
+def _bad(message: str, definition: ToolDefinition, found: Any) -> Outcome:
+    message = message if found is None else found.sub(redact.MASK, message)
+    if definition.effect == "read":
+        return Failed("bad_result", message)
+    return OutcomeUnknown(f"{message} The call was made, so its effect may well have taken place.")
+
+
+def _against_schema(value: Any, definition: ToolDefinition) -> str:
+    """A sentence on what in `value` is not as `output_schema` says; empty if nothing."""
+    if not definition.output_schema:
+        return ""
+    try:
+        wrong = problems(_validator(json.dumps(definition.output_schema)), value)
+    except Exception as error:  # a schema that passed the check when it was saved may still break on some value
+        _log(definition, error)
+        return f"The tool's output_schema cannot be used ({type(error).__name__})."
+    lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong[:5])
+    return f"The tool's result is not as its definition says. {lines}." if wrong else ""
+
+
+@lru_cache(maxsize=1024)
+def _validator(schema: str) -> Validator:
+    return validator(json.loads(schema))
+
+
+def _secrets_of(source: DataSource) -> set[str]:
+    """The URL, and the password in it both as written and decoded."""
+    try:
+        password = urlsplit(source.url).password or ""
+    except ValueError:
+        password = ""
+    return {source.url, password, unquote(password)} if password else set()
