@@ -70,6 +70,8 @@ class Client:
 
     def send(self, request: Request) -> Response:
         """Make the call, following redirects. Raises EgressDenied or EgressFailed, and nothing else."""
+        if self._pid != os.getpid():
+            self._start_afresh()
         check_headers(request.headers)
         deadline = time.monotonic() + request.timeout_s
         headers = {"User-Agent": "Countersign", "Accept": "*/*"}
@@ -190,8 +192,6 @@ class Client:
 
     def _take(self, places: list[_Place]) -> tuple[_Place, _Connection, Stream] | None:
         with self._lock:
-            if self._pid != os.getpid():
-                self._forget_the_parents()
             for place in places:
                 kept = self._idle.get(place, [])
                 while kept:
@@ -203,16 +203,15 @@ class Client:
                     connection.close()
         return None
 
-    def _forget_the_parents(self) -> None:
-        self._pid, idle, self._idle = os.getpid(), self._idle, {}
-        for connections in idle.values():
-            for connection, _ in connections:
-                connection.close()  # only this process's handle: nothing goes over the wire
+    def _start_afresh(self) -> None:
+        """After a fork: the lock may be held by a thread that is not here, the connections are the parent's."""
+        self._pid, self._lock = os.getpid(), threading.Lock()
+        self.close()  # only this process's handles: nothing goes over the wire
 
     def _give_back(self, place: _Place, connection: _Connection, stream: Stream) -> None:
         if connection.is_idle():
             with self._lock:
-                if self._pid == os.getpid() and sum(map(len, self._idle.values())) < _MAX_IDLE:
+                if sum(map(len, self._idle.values())) < _MAX_IDLE:
                     self._idle.setdefault(place, []).append((connection, stream))
                     return
         connection.close()
