@@ -12,7 +12,6 @@ from ops.demo.figures import describe, points
 
 Json = Any
 
-MAX_TABLE_ROWS = 100
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -42,8 +41,7 @@ def render(
         "chart": chart(kind, found),
         "figures": _figures(figures),
         "columns": columns,
-        "rows": [[_cell(cell) for cell in row] for row in rows[:MAX_TABLE_ROWS]],
-        "more": str(len(rows) - MAX_TABLE_ROWS) if len(rows) > MAX_TABLE_ROWS else "",
+        "rows": [[_cell(cell) for cell in row] for row in rows],
     }
     return _template().render(Context(context))
 
