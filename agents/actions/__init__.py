@@ -1,1 +1,1 @@
-"""The verbs on agents, tools and runs. Each is one transaction with its journal record."""
+"""The verbs on agents, tools, data sources and runs. Each is one transaction with its journal record."""

@@ -247,10 +247,8 @@ def _agent_tool_problems(spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Prob
 
 
 def _agent_rule_problems(spec: Spec) -> Iterator[Problem]:
-    if spec.get("output_schema") is None:
-        for key in ("rules", "escalate_when"):
-            if spec.get(key):
-                yield _problem(f"/{key}", "This speaks of the output, so the agent needs an output_schema.")
+    if spec.get("rules") and "output_schema" not in spec:
+        yield _problem("/rules", "Rules speak of a structured output, so the agent needs an output_schema.")
     seen: set[str] = set()
     for index, rule in enumerate(spec.get("rules", ())):
         if rule["id"] in seen:

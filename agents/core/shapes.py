@@ -1,4 +1,4 @@
-"""The published JSON Schema of each kind of document: what may stand in a `spec`. What it means is checked in `document`."""
+"""The published JSON Schema of each kind of document. What it cannot say is checked in `document`."""
 
 from typing import Any, Final
 

@@ -48,13 +48,15 @@ def meant(word: str, known: Iterable[str]) -> str:
 
 def _problems(error: ValidationError) -> Iterator[Problem]:
     place = pointer(error.absolute_path)
+    schema: Any = error.schema
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
-        for key in error.instance:
+        known = list(schema["properties"])
+        instance: Any = error.instance
+        for key in instance:
             if key not in known:
                 yield Problem(place + pointer([key]), _unknown(str(key), known), "document")
         return
-    yield Problem(place, _words(error), "document")
+    yield Problem(place, _words(error.validator, error.validator_value, error.instance, schema, error), "document")
 
 
 def _unknown(key: str, known: list[str]) -> str:
@@ -64,22 +66,18 @@ def _unknown(key: str, known: list[str]) -> str:
     return f"{key} is not known here.{near or ' Known: ' + ', '.join(known) + '.'}"
 
 
-def _words(error: ValidationError) -> str:
-    value, wanted = error.instance, error.validator_value
-    match error.validator:
+def _words(keyword: Json, wanted: Json, value: Json, schema: Json, error: ValidationError) -> str:
+    match keyword:
         case "required":
-            missing = [name for name in wanted if name not in value]
-            return f"{', '.join(missing)} must be given."
+            return f"{', '.join(name for name in wanted if name not in value)} must be given."
         case "enum":
-            if value in LATER.keys() if isinstance(value, str) else False:
-                return LATER[value]
-            near = meant(value, wanted) if isinstance(value, str) else ""
-            return f"Write one of {', '.join(map(str, wanted))}.{near}"
+            word = value if isinstance(value, str) else ""
+            return LATER.get(word) or f"Write one of {', '.join(map(str, wanted))}.{meant(word, map(str, wanted))}"
         case "type":
             kinds = [wanted] if isinstance(wanted, str) else wanted
             return f"Write {' or '.join(_TYPES[kind] for kind in kinds)}."
         case "minimum" | "maximum" | "exclusiveMinimum":
-            return f"{value} is outside the bounds: {_bounds(error.schema)}."
+            return f"{value} is outside the bounds: {_bounds(schema)}."
         case "pattern":
             return f"{_shown(value)} does not have the right form ({wanted})."
         case "minLength":

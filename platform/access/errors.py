@@ -24,3 +24,17 @@ class MissingGrant(AccessDenied):
     """Neither the role nor a grant allows this."""
 
     code = "missing_grant"
+
+
+class UnknownPermission(AccessDenied):
+    """There is no such permission on this kind of object."""
+
+    code = "unknown_permission"
+    status = 422
+
+
+class UnknownGrant(AccessDenied):
+    """There is no such grant."""
+
+    code = "unknown_grant"
+    status = 404

@@ -40,6 +40,12 @@ class UnknownMember(TenantError):
     code = "unknown_member"
 
 
+class UnknownTeam(TenantError):
+    """There is no such team."""
+
+    code = "unknown_team"
+
+
 class UnknownScope(TenantError):
     """There is no such scope."""
 

@@ -24,3 +24,22 @@ class EmptySecret(VaultError):
     """The secret is empty."""
 
     code = "empty_secret"
+
+
+class SecretTooShort(VaultError):
+    """A secret has at least 4 characters: shorter ones cannot be told from ordinary text."""
+
+    code = "secret_too_short"
+
+
+class SecretTooLong(VaultError):
+    """A secret has at most 65,536 characters."""
+
+    code = "secret_too_long"
+
+
+class UnknownSecret(VaultError, LookupError):
+    """There is no such secret."""
+
+    code = "unknown_secret"
+    status = 404

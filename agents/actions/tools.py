@@ -1,0 +1,77 @@
+"""Define tools, look them up."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from access.acting import acting
+from agents.actions import grants
+from agents.actions.checking import refuse
+from agents.core import document
+from agents.engine.toolbox import registry
+from agents.errors import ChangedMeanwhile, UnknownTool
+from agents.models import Tool, ToolVersion
+from audit import journal
+from tenants.principal import Principal
+
+Json = Any
+Spec = Mapping[str, Json]
+
+
+class Saved(NamedTuple):
+    """What a definition became. changed: whether this made a new version; otherwise it was defined so already."""
+
+    version: ToolVersion
+    changed: bool
+
+
+def put(name: str, spec: Spec, *, acting_as: Principal | str, expected: str | None = None) -> Saved:
+    """Define the tool `name`; agents published from now on get it. Only a changed definition is a new version.
+
+    spec: the document's `spec`; its `grants`, if given, become the tool's only ones.
+    expected: digest of the version it was written after; None for whatever there is.
+    Raises `InvalidDocument`, `ChangedMeanwhile`, and what `acting` raises for `tools:write`.
+    """
+    with acting(acting_as, "tools:write") as actor:
+        others = {other: known for other, known in specs().items() if other != name}
+        refuse(document.tool_problems(name, spec, kinds=registry(), tools=others), f"The tool {name} is not valid.")
+        Tool.objects.get_or_create(name=name)
+        tool = Tool.objects.select_for_update(of=("self",)).select_related("live").get(name=name)
+        if expected is not None and (tool.live is None or tool.live.digest != expected):
+            raise ChangedMeanwhile
+        saved = _save(tool, spec, actor)
+        grants.apply(tool, spec.get("grants"), acting_as=acting_as)
+        return saved
+
+
+def by_name(name: str) -> Tool:
+    """Return the tool of the tenant in scope with its live version; raises `UnknownTool`."""
+    tool = Tool.objects.select_related("live").filter(name=name).first()
+    if tool is None:
+        raise UnknownTool(f"There is no tool {name!r}.")
+    return tool
+
+
+def specs() -> dict[str, Spec]:
+    """Return the live `spec` of every tool of the tenant in scope, by name."""
+    return dict(Tool.objects.exclude(live=None).order_by("name").values_list("name", "live__document"))
+
+
+def _save(tool: Tool, spec: Spec, actor: str) -> Saved:
+    digest = document.digest(tool.name, spec)
+    before = tool.live
+    if before is not None and before.digest == digest:
+        return Saved(before, False)
+    number = before.number + 1 if before else 1
+    version = ToolVersion.objects.create(
+        tool=tool, number=number, document=document.without_grants(spec), digest=digest
+    )
+    tool.live = version
+    tool.save(update_fields=["live", "updated_at"])
+    journal.record(
+        "tool.changed" if before else "tool.added",
+        stream=tool.id,
+        actor=actor,
+        facts={"version": number, "digest": digest},
+        payload={"name": tool.name, "spec": version.document},
+    )
+    return Saved(version, True)
