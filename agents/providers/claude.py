@@ -10,6 +10,7 @@ import json
 import os
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final, cast
@@ -30,6 +31,7 @@ from agents.core.model import (
 )
 from agents.providers import faults
 from agents.providers.schema import Inexpressible, expressible
+from agents.providers.shards import LIMITS, ThreadShards
 from agents.providers.stream import Accumulator, BrokenStream, StreamError, loads
 
 DEFAULT_BASE_URL: Final = "https://api.anthropic.com"
@@ -176,9 +178,12 @@ def accepted_schema(schema: Json) -> JsonObject | None:
 
 
 def _new_client(base_url: str, api_key: str) -> Anthropic:
-    # Redirects are not followed: they would carry the key along. Threads bound the connections, not the pool.
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=256, keepalive_expiry=30.0)
-    http_client = anthropic.DefaultHttpxClient(limits=limits, follow_redirects=False)
+    # Redirects are not followed: they would carry the key along.
+    http_client = (
+        anthropic.DefaultHttpxClient(limits=LIMITS, follow_redirects=False)
+        if urllib.request.getproxies()
+        else anthropic.DefaultHttpxClient(transport=ThreadShards(LIMITS), follow_redirects=False)
+    )
     return Anthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=http_client)
 
 

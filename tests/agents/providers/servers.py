@@ -35,6 +35,7 @@ class Recorder:
         self.paths: list[str] = []
         self.sent_headers: list[dict[str, str]] = []
         self.bodies: list[bytes] = []
+        self.connections: set[tuple[str, int]] = set()
         self.url = ""
 
 
@@ -49,6 +50,7 @@ def recorder() -> Iterator[Recorder]:
         def _answer(self) -> None:
             length = int(self.headers.get("content-length", "0"))
             recorded.paths.append(self.path)
+            recorded.connections.add(self.client_address)
             recorded.sent_headers.append({name.lower(): value for name, value in self.headers.items()})
             recorded.bodies.append(self.rfile.read(length))
             self.send_response(recorded.status)

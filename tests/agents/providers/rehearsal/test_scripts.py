@@ -65,3 +65,12 @@ def test_dates_and_numbers_stay_what_json_knows(tmp_path: Path) -> None:
     assert repr(script.turns[0].content[0]["json"]) == repr(
         {"day": "2026-01-01", "n": 1.0, "big": 90071992547409931234}
     )
+
+
+def test_the_manuals_example_is_a_script(tmp_path: Path) -> None:
+    manual = (Path(__file__).parents[4] / "docs" / "rehearsal.md").read_text(encoding="utf-8")
+    (tmp_path / "example.yaml").write_text(manual.split("```yaml\n")[1].split("```")[0])
+
+    (script,) = load([tmp_path])
+
+    assert [turn.when is None for turn in script.turns] == [True, False, False, False, False]
