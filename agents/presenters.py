@@ -59,7 +59,9 @@ def runs_json(runs: Iterable[Run], escalations: Mapping[UUID, list[str]], *, pay
     listed = list(runs)
     ended = [(run.id, run.output_seq) for run in listed if run.output_seq is not None]
     endings = journal.payloads_at(ended) if payloads else {}
-    return [run_json(run, endings.get(run.id) or {}, escalations.get(run.id, [])) for run in listed]
+    return [
+        run_json(run, endings.get((run.id, run.output_seq or 0)) or {}, escalations.get(run.id, [])) for run in listed
+    ]
 
 
 def run_json(run: Run, ending: Mapping[str, Json], escalations: list[str]) -> dict[str, Json]:

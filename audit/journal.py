@@ -91,7 +91,7 @@ SELECT count(*) FROM entry
 """  # noqa: S608 - constants only
 
 _PAYLOADS_AT = """
-SELECT r.stream, p.value
+SELECT r.stream, r.seq, p.value
 FROM unnest(%(streams)s::uuid[], %(seqs)s::integer[]) AS wanted(stream, seq)
 JOIN audit_record r ON r.tenant_id = %(tenant)s AND r.stream = wanted.stream AND r.seq = wanted.seq
 JOIN audit_payload p ON p.record_id = r.id
@@ -162,15 +162,15 @@ def append_at(stream: UUID, after: int, entries: Iterable[Entry]) -> None:
         cursor.execute(_APPEND_AT, parameters)
 
 
-def payloads_at(places: Iterable[tuple[UUID, int]]) -> dict[UUID, Json]:
-    """Return the payload at one place (stream, seq) of each stream, in one query; what was erased is missing."""
+def payloads_at(places: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Json]:
+    """Return the payloads at these places (stream, seq), in one query; what was erased is missing."""
     wanted = list(places)
     if not wanted:
         return {}
     streams, seqs = [stream for stream, _ in wanted], [seq for _, seq in wanted]
     with connection.cursor() as cursor:
         cursor.execute(_PAYLOADS_AT, {"tenant": current_tenant_id(), "streams": streams, "seqs": seqs})
-        return {stream: json.loads(value) for stream, value in cursor.fetchall()}
+        return {(stream, seq): json.loads(value) for stream, seq, value in cursor.fetchall()}
 
 
 def read(stream: UUID, *, after: int = 0, limit: int = 10_000) -> list[Stored]:

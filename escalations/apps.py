@@ -6,3 +6,10 @@ from django.apps import AppConfig
 class EscalationsConfig(AppConfig):
     name = "escalations"
     verbose_name = "Escalations"
+
+    def ready(self) -> None:
+        from agents.engine import signals
+        from escalations import receivers
+
+        signals.decision_requested.connect(receivers.open_escalation)
+        signals.run_ended.connect(receivers.withdraw_open)

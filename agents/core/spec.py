@@ -155,7 +155,7 @@ class AgentSpec:
         """The tools as the model is told of them, in the agent's order."""
         from agents.core.prompt import escalation_tool, model_tool
 
-        told = [model_tool(tool.document) for tool in self.tools.values() if tool.offered]
+        told = [model_tool({**tool.document, "name": tool.name}) for tool in self.tools.values() if tool.offered]
         return (*told, escalation_tool()) if self.escalates else tuple(told)
 
 

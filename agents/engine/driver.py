@@ -48,8 +48,8 @@ class Driver:
         self._saturated = False
         self._last_tenant = UUID(int=0)
         self._runs = ThreadPoolExecutor(RUNS, thread_name_prefix="run")
-        tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
-        self._means = Means(answer, perform_call, tools, stopping)  # type: ignore[arg-type]
+        self._tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
+        self._means = Means(answer, perform_call, self._tools, stopping)  # type: ignore[arg-type]
         self._next_poll = self._next_heartbeat = 0.0
 
     # --- the loop -----------------------------------------------------------------------------------------------
@@ -101,6 +101,11 @@ class Driver:
         for run in left:
             store.release(run)
         log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
+
+    def close(self) -> None:
+        """End the threads; for tests and embedding, a process that ends needs no more than to end."""
+        self._runs.shutdown()
+        self._tools.shutdown()
 
     # --- runs -----------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,18 @@ from random import random
 from typing import Any
 
 from agents.core import calls, limits
-from agents.core.decide import CallModel, CheckGrants, Command, Finished, Park, Perform, Record, Reserve, decide, recover
+from agents.core.decide import (
+    CallModel,
+    CheckGrants,
+    Command,
+    Finished,
+    Park,
+    Perform,
+    Record,
+    Reserve,
+    decide,
+    recover,
+)
 from agents.core.events import (
     BudgetReserved,
     BudgetSettled,
@@ -36,7 +47,7 @@ from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
 from agents.core.spec import AgentSpec
 from agents.core.state import Call, Held, RunState
 from agents.engine import store
-from agents.engine.store import Claimed, LostLease, Overtaken, Step
+from agents.engine.store import Claimed, Overtaken, Step
 from agents.tools.seam import Failed, Outcome
 from audit.canonical import NotCanonical
 from quotas import reservations
@@ -126,9 +137,7 @@ class RunExecutor:
         request = model_request(self.state, self.run.spec)
         tokens = tokens_at_most(request)
         lost = upper_bound(tokens, request.max_tokens, request.model, self.run.now().date())
-        return recover(
-            self.state, self.run.spec, lost_cost_nano=lost, lost_tokens=tokens + request.max_tokens
-        )
+        return recover(self.state, self.run.spec, lost_cost_nano=lost, lost_tokens=tokens + request.max_tokens)
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -191,10 +200,12 @@ class RunExecutor:
                 raise outcome
             command = self._commit([self._outcome(call, outcome)], last=not flying)
 
-    def _perform_one(self, call: Call, key: str, done: "queue.SimpleQueue[tuple[Call, Outcome | BaseException]]") -> None:
+    def _perform_one(
+        self, call: Call, key: str, done: "queue.SimpleQueue[tuple[Call, Outcome | BaseException]]"
+    ) -> None:
         try:
             done.put((call, self.means.perform(self.run, call, key)))
-        except BaseException as error:  # noqa: BLE001 - handed to the run's own thread, which raises it
+        except BaseException as error:
             done.put((call, error))
 
     def _outcome(self, call: Call, outcome: Outcome) -> Event:

@@ -33,9 +33,7 @@ LEASE: Final = timedelta(seconds=60)
 SAFETY: Final = timedelta(seconds=10)
 
 #: The clock leases are measured by here: it goes on while the process is stopped or the machine sleeps.
-lease_clock = (
-    (lambda: time.clock_gettime(time.CLOCK_BOOTTIME)) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
-)
+lease_clock = (lambda: time.clock_gettime(time.CLOCK_BOOTTIME)) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 
 
 class LostLease(Exception):
@@ -165,9 +163,7 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
         yield Step(connection, run), run
 
 
-def _load(
-    connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clock: tuple[datetime, float]
-) -> Claimed:
+def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clock: tuple[datetime, float]) -> Claimed:
     row = connection.execute(_LOAD_RUN, [tenant_id, run_id], prepare=True).fetchone()
     agent_id, version_id, principal_id = cast(tuple[UUID, UUID, UUID], row)
     spec = _SPECS.get(version_id)

@@ -52,7 +52,9 @@ class Context:
 @lru_cache(maxsize=1)
 def registry() -> Registry:
     """Return the kinds of this process, behind its one guarded client."""
-    return build_registry(client=Client(allow=parse_allow(settings.EGRESS_ALLOW)), sources_dir=settings.DATA_DIR / "sources")
+    return build_registry(
+        client=Client(allow=parse_allow(settings.EGRESS_ALLOW)), sources_dir=settings.DATA_DIR / "sources"
+    )
 
 
 def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:

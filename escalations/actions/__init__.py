@@ -1,0 +1,1 @@
+"""The verbs on escalations. Each is one transaction with its journal record."""

@@ -1,0 +1,106 @@
+"""Answer a question. Whoever is first decides; 50 at once make one decision."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models.functions import Now
+
+from agents.actions import runs
+from agents.core.events import DecisionMade
+from agents.core.exact import enclose
+from agents.errors import RunEnded
+from agents.models import Run
+from audit import journal
+from db.scope import tenant_scope
+from escalations.errors import AlreadyDecided, AnswerNotAllowed, DigestDiffers, MessageMissing, UnknownEscalation
+from escalations.models import Escalation, Vote
+from escalations.permissions import check_decide, visible
+from tenants.principal import Principal
+
+Json = Any
+
+DECISIONS: Final = ("approve", "reject", "edit", "respond")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a person says.
+
+    decision: one of the question's `allowed`. digest: of the proposal they saw. reason: for a rejection.
+    message: for `respond`. output: the result of the call, for `reconcile`.
+    """
+
+    decision: str
+    digest: str
+    reason: str | None = None
+    message: str | None = None
+    output: Json = None
+
+
+def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Escalation:
+    """Record the answer; when it completes the question, hand it to the run and wake it, in the same commit.
+
+    An approval of a question that needs several counts as one vote. Raises `UnknownEscalation`, `MayNotDecide` and its
+    kinds, `AlreadyDecided`, `DigestDiffers`, `AnswerNotAllowed`, `MessageMissing`.
+    """
+    with tenant_scope(acting_as.tenant_id):
+        escalation, run = _locked(escalation_id, acting_as)
+        check_decide(acting_as, escalation, run)
+        _check_answer(escalation, answer)
+        vote = Vote.objects.create(escalation=escalation, user_id=acting_as.user_id, decision=answer.decision)
+        votes = escalation.votes.filter(decision="approve").count()
+        if answer.decision == "approve" and votes < escalation.required:
+            facts = {"escalation": str(escalation.id), "decision": "approve", "given": votes}
+            journal.record("decision.voted", stream=escalation.id, actor=acting_as.actor, facts=facts)
+            return escalation
+        return _complete(escalation, run, answer, vote, acting_as)
+
+
+def _locked(escalation_id: UUID, acting_as: Principal) -> tuple[Escalation, Run]:
+    """Lock the run, then the question: the order in which the engine takes them."""
+    seen = visible(acting_as).filter(id=escalation_id).first()
+    if seen is None:
+        raise UnknownEscalation
+    run = Run.objects.select_for_update(of=("self",)).select_related("agent").get(id=seen.run_id)
+    return Escalation.objects.select_for_update().get(id=escalation_id), run
+
+
+def _check_answer(escalation: Escalation, answer: Answer) -> None:
+    if escalation.status != "open":
+        raise AlreadyDecided(f"This is {escalation.status} already.")
+    if answer.digest != escalation.digest:
+        raise DigestDiffers
+    if answer.decision not in escalation.allowed:
+        raise AnswerNotAllowed(f"This question takes: {', '.join(escalation.allowed)}.")
+    if answer.decision == "respond" and not (answer.message or "").strip():
+        raise MessageMissing
+
+
+def _complete(escalation: Escalation, run: Run, answer: Answer, vote: Vote, acting_as: Principal) -> Escalation:
+    changed = Escalation.objects.filter(id=escalation.id, status="open").update(
+        status="decided", decision=answer.decision, decided_at=Now()
+    )
+    if not changed:
+        raise AlreadyDecided
+    made = DecisionMade(
+        escalation=str(escalation.id),
+        kind=escalation.kind,
+        decision=answer.decision,
+        by=acting_as.actor,
+        digest=answer.digest,
+        reason=answer.reason,
+        message=answer.message,
+        output=None if answer.output is None else enclose(answer.output),
+    )
+    try:
+        runs.record_decision(run.id, made)
+    except RunEnded as error:
+        raise AlreadyDecided("The run has ended.") from error
+    escalation.refresh_from_db()
+    return escalation
+
+
+def given(escalation: Escalation) -> int:
+    """Return how many have approved so far."""
+    return escalation.votes.filter(decision="approve").count()

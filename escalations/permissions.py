@@ -1,0 +1,62 @@
+"""Who sees a question, and who may answer it. Whether it is still open is the core's business, not this module's."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from access import grants, permissions
+from access.errors import AccessDenied
+from agents.models import AgentTeamGrant, AgentUserGrant, Run
+from escalations.errors import MayNotDecide, OwnRequest, SecondVote
+from escalations.models import Escalation, Queue
+from tenants.models import Role
+from tenants.principal import Principal
+
+_SEE_ALL = frozenset({Role.OWNER, Role.OPERATOR, Role.COMPLIANCE})
+
+
+def visible(principal: Principal) -> QuerySet[Escalation]:
+    """Return the questions this member may see: all by role, else those of their queues, agents and requests."""
+    permissions.check(principal, "escalations:read")
+    if principal.role in _SEE_ALL:
+        return Escalation.objects.all()
+    return Escalation.objects.filter(
+        Q(queue__in=queues_of(principal.user_id))
+        | Q(agent_id__in=_granted(AgentUserGrant.objects.filter(user_id=principal.user_id)))
+        | Q(agent_id__in=_granted(AgentTeamGrant.objects.filter(group__user=principal.user_id)))
+        | Q(requester_id=principal.user_id)
+    )
+
+
+def _granted(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.filter(permission__codename="review").values("content_object_id")
+
+
+def queues_of(user_id: UUID) -> QuerySet[Queue, str]:
+    """Return the slugs of the queues a member works, directly or by team."""
+    by_team = Q(teams__team__members__user_id=user_id)
+    return Queue.objects.filter(Q(members__user_id=user_id) | by_team).values_list("slug", flat=True)
+
+
+def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None:
+    """Raise `AccessDenied` or `MayNotDecide`, with the reason, unless this member may answer this question."""
+    permissions.check(principal, "escalations:decide")
+    if principal.is_service:
+        raise MayNotDecide("A service account may not decide; use the key of a member (`apikey create --as`).")
+    if principal.user_id in {run.principal_id, run.requested_by_id}:
+        raise OwnRequest
+    if escalation.votes.filter(user_id=principal.user_id).exists():
+        raise SecondVote
+    works_it = escalation.queue is not None and escalation.queue in set(queues_of(principal.user_id))
+    if not works_it and not grants.held(principal, "review", run.agent):
+        raise MayNotDecide("You neither work this question's queue nor may review this agent.")
+
+
+def can_decide(principal: Principal, escalation: Escalation, run: Run) -> bool:
+    """Say whether `check_decide` lets it pass."""
+    try:
+        check_decide(principal, escalation, run)
+    except (MayNotDecide, AccessDenied):
+        return False
+    return True

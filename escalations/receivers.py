@@ -1,0 +1,45 @@
+"""What the inbox does when a run asks or ends: inside the run's own step, on its connection (`agents.engine.signals`)."""
+
+from typing import Any, Final
+
+from agents.core.events import DecisionRequested
+from agents.engine.store import Claimed
+from db.pool import Connection
+
+_OPEN: Final = """
+INSERT INTO escalations_escalation (id, tenant_id, run_id, agent_id, seq, kind, status, reason, rule, allowed, digest,
+    requester_id, required, queue, requested_at, due_at)
+VALUES (%(id)s, %(tenant)s, %(run)s, %(agent)s, %(seq)s, %(kind)s, 'open', %(reason)s, %(rule)s, %(allowed)s,
+    %(digest)s, %(requester)s, %(required)s, %(queue)s, now(), now() + make_interval(secs => coalesce(
+        %(due_s)s, (SELECT due_s FROM escalations_queue WHERE tenant_id = %(tenant)s AND slug = %(queue)s))))
+"""
+
+_WITHDRAW: Final = """
+UPDATE escalations_escalation SET status = 'withdrawn' WHERE tenant_id = %s AND run_id = %s AND status = 'open'
+"""
+
+
+def open_escalation(*, connection: Connection, run: Claimed, event: DecisionRequested, seq: int, **_: Any) -> None:
+    """Put the run's question into the inbox."""
+    parameters = {
+        "id": event.escalation,
+        "tenant": run.tenant_id,
+        "run": run.id,
+        "agent": run.agent_id,
+        "seq": seq,
+        "kind": event.kind,
+        "reason": event.reason,
+        "rule": event.rule,
+        "allowed": list(event.allowed),
+        "digest": event.digest,
+        "requester": run.principal_id,
+        "required": event.required,
+        "queue": event.queue,
+        "due_s": event.due_s,
+    }
+    connection.execute(_OPEN, parameters)
+
+
+def withdraw_open(*, connection: Connection, run: Claimed, **_: Any) -> None:
+    """Take back what the ended run still asked; its last event is the record of it."""
+    connection.execute(_WITHDRAW, [run.tenant_id, run.id])

@@ -1,0 +1,98 @@
+"""From an address and a session to a member: who looks at which tenant, and the scope its views run in.
+
+Whoever is not signed in is asked to sign in, whatever the address. A tenant one does not belong to is the same 404 as
+one that does not exist.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import resolve_url
+from django.views.decorators.cache import never_cache
+
+from access import permissions
+from access.errors import AccessDenied
+from db.scope import tenant_scope
+from tenants.actions import members
+from tenants.models import Tenant, User
+from tenants.principal import Principal
+
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody signed in, in one tenant."""
+
+    tenant: Tenant
+    user: User
+    principal: Principal
+
+    @property
+    def sees_payloads(self) -> bool:
+        """Say whether inputs, arguments and outputs are shown to this member."""
+        return permissions.sees_payloads(self.principal)
+
+    def can(self, permission: str) -> bool:
+        """Say whether the member's role allows it."""
+        return permissions.can(self.principal, permission)
+
+
+class MemberRequest(HttpRequest):
+    """A request that `member_page` let through."""
+
+    member: Member
+    htmx: Any
+
+
+def member_of(user: User, slug: str) -> Member:
+    """Return the user as a member of that tenant now; raises `Http404`."""
+    tenant = Tenant.objects.filter(slug=slug).first()
+    principal = members.principal(tenant_id=tenant.id, user_id=user.id) if tenant else None
+    if tenant is None or principal is None:
+        raise Http404
+    return Member(tenant, user, principal)
+
+
+def check(member: Member, permission: str) -> None:
+    """Raise `PermissionDenied`, which shows why, unless the member's role allows it."""
+    try:
+        permissions.check(member.principal, permission)
+    except AccessDenied as error:
+        raise PermissionDenied(str(error)) from error
+
+
+View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+
+
+def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
+    """Make a view of `/{tenant}/…`: it runs in the tenant's scope as a member whose role allows `permission`."""
+
+    def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
+        @never_cache
+        @wraps(view)
+        def page(request: MemberRequest, /, tenant: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if not request.user.is_authenticated:
+                return sign_in_first(request)
+            request.member = member_of(request.user, tenant)
+            if permission is not None:
+                check(request.member, permission)
+            with tenant_scope(request.member.tenant.id):
+                return view(request, *args, **kwargs)
+
+        return page
+
+    return decorate
+
+
+def sign_in_first(request: MemberRequest) -> HttpResponseBase:
+    """Send the browser to the sign-in page and back here afterwards; a swap inside a page takes the page along."""
+    if not request.htmx:
+        return redirect_to_login(request.get_full_path())
+    came_from = request.htmx.current_url_abs_path or resolve_url("console:home")
+    return HttpResponse(status=204, headers={"HX-Redirect": redirect_to_login(came_from).url})

@@ -1,0 +1,270 @@
+"""What the core decides: each stop reason, each refusal, each cap, each answer of a person."""
+
+import json
+
+import pytest
+
+from agents.core.spec import Approval, Limits
+from tests.agents.core.simulation import Simulation, agent, failing, provider_failed, rule, text, tool, uses
+
+SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+
+
+def last_user_text(run: Simulation) -> str:
+    return json.dumps(run.state.messages[-1]["content"])
+
+
+def test_it_completes_with_a_text() -> None:
+    run = Simulation(agent(), [text("done")]).begin({"a": 1})
+    assert run.state.status == "completed"
+    assert run.actions[-2:] == ["budget.settled", "run.completed"]
+    assert run.history[-1].output == "done"  # type: ignore[attr-defined]
+
+
+def test_it_calls_tools_of_a_turn_and_answers_in_the_models_order() -> None:
+    spec = agent(tool("one"), tool("two"))
+    run = Simulation(spec, [uses(("two", {}), ("one", {})), text("done")]).begin()
+    assert [name for name, _ in run.performed] == ["two", "one"]
+    results = run.state.messages[2]["content"]
+    assert [block["tool_use_id"] for block in results] == ["toolu_0", "toolu_1"]
+    assert run.state.status == "completed"
+
+
+def test_it_tells_the_model_of_an_unknown_tool_and_executes_nothing() -> None:
+    run = Simulation(agent(tool("one")), [uses(("two", {})), text("done")]).begin()
+    assert run.performed == []
+    assert "There is no tool 'two'. The tools are: one, escalate_to_human." in json.dumps(run.state.messages[2])
+    assert "tool.denied" in run.actions
+
+
+def test_it_tells_the_model_of_invalid_arguments() -> None:
+    strict = tool("one", input_schema={"type": "object", "required": ["key"]})
+    run = Simulation(agent(strict), [uses(("one", {})), text("done")]).begin()
+    assert run.performed == []
+    assert "'key' is a required property" in json.dumps(run.state.messages[2])
+
+
+def test_it_denies_a_tool_that_the_principal_may_not_use() -> None:
+    run = Simulation(agent(tool("one")), [uses(("one", {})), text("done")], granted=set()).begin()
+    assert run.performed == []
+    assert "may not use one" in json.dumps(run.state.messages[2])
+
+
+def test_it_does_not_offer_a_tool_that_only_serves_as_a_fallback() -> None:
+    spec = agent(tool("one"), tool("hidden", offered=False))
+    run = Simulation(spec, [uses(("hidden", {})), text("done")]).begin()
+    assert run.performed == []
+
+
+def test_it_discards_an_answer_whose_calls_share_an_id() -> None:
+    stop, blocks = uses(("one", {}), ("one", {}))
+    blocks[1]["id"] = blocks[0]["id"]
+    run = Simulation(agent(tool("one")), [(stop, blocks), text("done")]).begin()
+    assert run.performed == []
+    assert run.state.status == "completed"
+    assert [message["role"] for message in run.state.messages] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("stop", ["max_tokens", "refusal", "model_context_window_exceeded", "end_turn", "pause_turn"])
+def test_it_executes_no_tool_unless_the_model_stopped_for_tool_use(stop: str) -> None:
+    run = Simulation(agent(tool("one")), [uses(("one", {}), stop=stop), text("done")]).begin()
+    assert run.performed == []
+
+
+def test_it_asks_for_a_shorter_answer_after_max_tokens_and_keeps_the_cut_one_out() -> None:
+    run = Simulation(agent(), [text("half", "max_tokens"), text("done")]).begin()
+    assert run.state.status == "completed"
+    assert "half" not in json.dumps(run.state.messages)
+    assert "cut off at max_tokens" in json.dumps(run.state.messages[0])
+
+
+def test_it_sends_a_paused_turn_back_unchanged() -> None:
+    run = Simulation(agent(), [text("wait", "pause_turn"), text("done")]).begin()
+    assert run.state.messages[1] == {"role": "assistant", "content": [{"type": "text", "text": "wait"}]}
+    assert run.state.status == "completed"
+
+
+def test_a_refusal_asks_a_person_whose_message_goes_to_the_model() -> None:
+    run = Simulation(agent(), [text("no", "refusal"), text("done")]).begin()
+    assert run.state.questions[0].kind == "question"
+    assert run.state.questions[0].reason == "model_refused"
+    run.answer_question("respond", message="It is allowed.")
+    assert run.state.status == "completed"
+    assert "It is allowed." in json.dumps(run.state.messages)
+
+
+def test_a_rejected_refusal_fails_the_run_with_its_code() -> None:
+    run = Simulation(agent(), [text("no", "refusal")]).begin().answer_question("reject", reason="stop")
+    assert run.state.status == "failed"
+    assert run.history[-1].code == "model_refused"  # type: ignore[attr-defined]
+
+
+def test_it_feeds_validation_errors_back_then_asks_a_person() -> None:
+    spec = agent(output_schema=SCHEMA, limits=Limits(validation_retries=2))
+    run = Simulation(spec, [text("{}"), text("nonsense"), text('{"n": "x"}'), text('{"n": 1}')]).begin()
+    assert run.actions.count("output.rejected") == 3
+    assert run.state.questions[0].reason == "validation_failed"
+    run.answer_question("respond", message="n is a number")
+    assert run.state.status == "completed"
+    assert run.history[-1].output == {"n": 1}  # type: ignore[attr-defined]
+
+
+def test_it_retries_when_a_rule_fails_and_escalates_or_rejects_where_the_rule_says_so() -> None:
+    retry = agent(output_schema=SCHEMA, rules=(rule("output.n > 5"),))
+    assert Simulation(retry, [text('{"n": 1}'), text('{"n": 6}')]).begin().state.status == "completed"
+    escalate = agent(output_schema=SCHEMA, rules=(rule("output.n > 5", "escalate"),))
+    assert Simulation(escalate, [text('{"n": 1}')]).begin().state.questions[0].kind == "output"
+    reject = agent(output_schema=SCHEMA, rules=(rule("output.n > 5", "reject"),))
+    assert Simulation(reject, [text('{"n": 1}')]).begin().state.status == "failed"
+
+
+def test_a_rule_that_cannot_be_evaluated_does_not_hold() -> None:
+    spec = agent(output_schema=SCHEMA, rules=(rule("output.missing > 5"),), limits=Limits(validation_retries=0))
+    assert Simulation(spec, [text('{"n": 1}')]).begin().state.questions[0].reason == "validation_failed"
+
+
+@pytest.mark.parametrize(
+    ("decision", "status"), [("approve", "completed"), ("reject", "failed"), ("respond", "completed")]
+)
+def test_an_output_to_confirm_ends_as_the_person_says(decision: str, status: str) -> None:
+    spec = agent(output_schema=SCHEMA, escalate_when="output.n > 5")
+    run = Simulation(spec, [text('{"n": 9}'), text('{"n": 1}')]).begin()
+    assert run.state.waiting_for == "decision"
+    assert run.answer_question(decision, message="lower", reason="no").state.status == status
+
+
+def test_an_irreversible_call_waits_for_approval_and_is_made_once() -> None:
+    pay = tool("pay", effect="irreversible")
+    run = Simulation(agent(pay), [uses(("pay", {"amount": 5})), text("done")]).begin()
+    assert run.performed == []
+    assert run.state.questions[0].kind == "tool_call"
+    run.answer_question("approve")
+    assert run.performed == [("pay", {"amount": 5})]
+    assert run.state.status == "completed"
+
+
+@pytest.mark.parametrize(("decision", "words"), [("reject", "too much"), ("respond", "ask first")])
+def test_a_call_that_is_not_approved_is_not_made_and_the_model_is_told(decision: str, words: str) -> None:
+    pay = tool("pay", effect="irreversible")
+    run = Simulation(agent(pay), [uses(("pay", {"amount": 5})), text("done")]).begin()
+    run.answer_question(decision, reason=words, message=words)
+    assert run.performed == []
+    assert words in json.dumps(run.state.messages[2])
+
+
+def test_an_approval_lapses_when_the_grant_is_gone() -> None:
+    pay = tool("pay", effect="irreversible")
+    run = Simulation(agent(pay), [uses(("pay", {"amount": 5})), text("done")]).begin()
+    run.granted = set()
+    run.answer_question("approve")
+    assert run.performed == []
+    assert run.state.status == "completed"
+
+
+def test_an_approval_condition_over_the_arguments_is_asked_about_only_when_it_holds() -> None:
+    pay = tool("pay", effect="write", approval_value=Approval("args.amount > 100"))
+    assert Simulation(agent(pay), [uses(("pay", {"amount": 5})), text("done")]).begin().performed
+    assert not Simulation(agent(pay), [uses(("pay", {"amount": 500}))]).begin().performed
+    assert not Simulation(agent(pay), [uses(("pay", {}))]).begin().performed  # it cannot be told: ask
+
+
+def test_calls_beside_one_that_waits_are_made_meanwhile() -> None:
+    spec = agent(tool("one"), tool("pay", effect="irreversible"))
+    run = Simulation(spec, [uses(("pay", {}), ("one", {})), text("done")]).begin()
+    assert run.performed == [("one", {})]
+    assert run.state.waiting_for == "decision"
+    assert run.answer_question("approve").state.status == "completed"
+
+
+def test_the_models_own_question_is_answered_by_a_person() -> None:
+    run = Simulation(agent(), [uses(("escalate_to_human", {"question": "Which one?"})), text("done")]).begin()
+    assert run.state.questions[0].reason == "model_asked"
+    run.answer_question("respond", message="The left one.")
+    assert run.state.messages[2]["content"][0]["content"] == "The left one."
+
+
+def test_a_failed_tool_goes_on_to_its_fallback() -> None:
+    spec = agent(tool("main", fallback="spare"), tool("spare", offered=False))
+    run = Simulation(spec, [uses(("main", {})), text("done")], outcome=failing("main")).begin()
+    assert [name for name, _ in run.performed] == ["main", "spare"]
+    assert run.state.messages[2]["content"][0] == {
+        "type": "tool_result",
+        "tool_use_id": "toolu_0",
+        "content": "ok",
+    }
+
+
+def test_a_final_failure_does_not_go_on_to_the_fallback() -> None:
+    spec = agent(tool("main", fallback="spare"), tool("spare", offered=False))
+    run = Simulation(spec, [uses(("main", {})), text("done")], outcome=failing("main", retryable=False)).begin()
+    assert [name for name, _ in run.performed] == ["main"]
+    assert "main is down" in last_user_text(run) or "main is down" in json.dumps(run.state.messages[2])
+
+
+def test_the_same_call_with_the_same_result_thrice_asks_a_person() -> None:
+    run = Simulation(agent(tool("one")), [uses(("one", {"a": 1}))] * 6).begin()
+    assert len(run.performed) == 3
+    assert run.state.questions[0].reason == "loop_detected"
+    assert run.answer_question("reject").state.status == "failed"
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        (Limits(turns=2), "limit_turns"),
+        (Limits(tool_calls=2), "tool_calls"),
+        (Limits(usd_nano=2000), "limit_usd"),
+        (Limits(tokens=30), "limit_tokens"),
+    ],
+)
+def test_a_cap_parks_the_run_for_a_person_who_can_extend_it(limits: Limits, reason: str) -> None:
+    answers = [uses(("one", {"a": 1})), uses(("one", {"a": 2})), uses(("one", {"a": 3})), text("done")]
+    run = Simulation(agent(tool("one"), limits=limits), answers).begin()
+    assert run.state.status == "waiting"
+    assert run.state.questions[0].kind == "budget"
+    assert run.state.questions[0].reason == reason
+    assert run.answer_question("approve").state.status == "completed"
+    assert len(run.performed) == 3
+
+
+def test_time_spent_waiting_for_a_person_does_not_count() -> None:
+    spec = agent(tool("pay", effect="irreversible"), limits=Limits(seconds=60))
+    run = Simulation(spec, [uses(("pay", {})), text("done")]).begin()
+    run.now = run.now.replace(day=20)
+    assert run.answer_question("approve").state.status == "completed"
+
+
+def test_a_passed_deadline_fails_the_run() -> None:
+    run = Simulation(agent(), [provider_failed(), text("done")]).begin(deadline="2026-11-01T00:00:05+00:00")
+    assert run.resume(seconds=60).state.status == "failed"
+    assert run.history[-1].code == "deadline_exceeded"  # type: ignore[attr-defined]
+
+
+def test_an_overloaded_provider_is_waited_for_with_growing_pauses() -> None:
+    run = Simulation(agent(), [provider_failed(), provider_failed(), text("done")]).begin()
+    assert (run.state.status, run.state.waiting_for) == ("waiting", "provider")
+    first = run.history[-1].until  # type: ignore[attr-defined]
+    run.resume(seconds=2)
+    second = run.history[-1].until  # type: ignore[attr-defined]
+    assert first < second
+    assert run.resume(seconds=5).state.status == "completed"
+    assert run.state.turn == 1
+
+
+def test_retry_after_is_honoured() -> None:
+    run = Simulation(agent(), [provider_failed("rate_limited", retry_after_ms=60_000)]).begin()
+    assert run.history[-1].until >= "2026-11-01T00:01:00"  # type: ignore[attr-defined]
+
+
+def test_a_spend_limit_is_not_retried_but_asks_and_approval_tries_again() -> None:
+    run = Simulation(agent(), [provider_failed("spend_limit", retryable=False), text("done")]).begin()
+    assert run.state.questions[0].reason == "provider_spend_limit"
+    assert run.answer_question("approve").state.status == "completed"
+
+
+def test_a_provider_that_never_recovers_ends_up_with_a_person() -> None:
+    run = Simulation(agent(), [provider_failed() for _ in range(8)] + [text("done")]).begin()
+    while run.state.waiting_for == "provider":
+        run.resume(seconds=200)
+    assert run.state.questions[0].reason == "provider_unavailable"
+    assert run.answer_question("respond", message="try again").state.status == "completed"
