@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from db.fields import OrderedJSONField
 from db.models import TenantModel, new_id
 from tenants.models.tenant import SLUG
 
@@ -15,7 +16,7 @@ class Agent(TenantModel):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=63, validators=[SLUG])
     live = models.ForeignKey("agents.AgentVersion", null=True, on_delete=models.PROTECT, related_name="+")
-    draft = models.JSONField(null=True)
+    draft = OrderedJSONField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
@@ -42,8 +43,8 @@ class AgentVersion(TenantModel):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
-    document = models.JSONField()
-    compiled = models.JSONField()
+    document = OrderedJSONField()
+    compiled = OrderedJSONField()
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
 

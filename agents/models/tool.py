@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from db.fields import OrderedJSONField
 from db.models import TenantModel, new_id
 
 
@@ -29,7 +30,7 @@ class ToolVersion(TenantModel):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     tool = models.ForeignKey(Tool, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
-    document = models.JSONField()
+    document = OrderedJSONField()
     digest = models.CharField(max_length=64)
     created_at = models.DateTimeField(auto_now_add=True)
 
