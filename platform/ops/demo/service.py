@@ -43,8 +43,10 @@ class Service(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, address: tuple[str, int], tokens: Mapping[str, str]) -> None:
-        super().__init__(address, _Handler)
+    def __init__(self, listener: socket.socket, tokens: Mapping[str, str]) -> None:
+        super().__init__(listener.getsockname()[:2], _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
         self.tokens = tokens
         self.ledger = Ledger()
 
@@ -147,13 +149,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m ops.demo.service", description="The systems of the demo.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
-    parser.add_argument("--port", type=int, required=True, help="port to listen on; 0 picks a free one")
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--port", type=int, help="port to listen on; 0 picks a free one")
+    place.add_argument("--fd", type=int, help="a listening socket inherited from the process that started this")
     options = parser.parse_args(arguments)
     try:
-        service = Service((options.host, options.port), tokens_from(os.environ.get("DEMO_SERVICE_TOKENS", "")))
-    except (OSError, socket.gaierror) as error:
+        listener = _listen(options.host, options.port) if options.fd is None else socket.socket(fileno=options.fd)
+    except OSError as error:
         sys.stderr.write(f"Cannot listen on {options.host}:{options.port}: {error.strerror}. Choose another --port.\n")
         return 2
+    service = Service(listener, tokens_from(os.environ.get("DEMO_SERVICE_TOKENS", "")))
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     sys.stdout.write(f"ready {service.url}\n")
@@ -161,6 +166,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with service:
         service.serve_forever(poll_interval=0.1)
     return 0
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port), backlog=Service.request_queue_size)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:

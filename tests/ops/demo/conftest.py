@@ -11,6 +11,10 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+from django.conf import settings
+
+# As manage.py sees the packages; the tests run in checkouts that are not installed, too.
+PYTHONPATH = {"PYTHONPATH": os.pathsep.join([str(settings.BASE_DIR), str(settings.BASE_DIR / "platform")])}
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,8 @@ class Running:
             with urlopen(request, timeout=30) as response:
                 return response.status, json.load(response), dict(response.headers)
         except HTTPError as error:
-            return error.code, json.load(error), dict(error.headers)
+            with error:
+                return error.code, json.load(error), dict(error.headers)
 
 
 @pytest.fixture
@@ -38,12 +43,12 @@ def service() -> Iterator[Running]:
         [sys.executable, "-m", "ops.demo.service", "--port", "0"],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "DEMO_SERVICE_TOKENS": "acme=sesame"},
+        env={**os.environ, **PYTHONPATH, "DEMO_SERVICE_TOKENS": "acme=sesame"},
     )
     try:
         assert process.stdout is not None
         yield Running(process.stdout.readline().removeprefix("ready ").strip())
     finally:
         process.terminate()
-        assert process.wait(10) == 0
-        process.stdout.close()
+        process.communicate(timeout=10)
+    assert process.returncode == 0

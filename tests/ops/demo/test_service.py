@@ -1,5 +1,6 @@
 """The systems that the demo's tools reach, over real HTTP."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.ops.demo.conftest import Running
+from tests.ops.demo.conftest import PYTHONPATH, Running
 
 TOKEN = {"Authorization": "Bearer sesame"}
 REFUND = {"order_id": "ORD-2001", "payment_id": "pay_7001", "amount_minor": 4990, "reason": "broken"}
@@ -139,7 +140,11 @@ def test_a_used_port_is_named_in_a_sentence(service: Running) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         ended = subprocess.run(
-            [sys.executable, "-m", "ops.demo.service", "--port", port], capture_output=True, text=True, timeout=30
+            [sys.executable, "-m", "ops.demo.service", "--port", port],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**os.environ, **PYTHONPATH},
         )
 
     assert ended.returncode == 2
