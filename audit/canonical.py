@@ -45,7 +45,7 @@ def is_plain(value: Json) -> bool:
     if kind is str or value is None or kind is bool:
         return True
     if kind is int:
-        return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
+        return bool(-MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
     if kind is dict:
         return all(
             type(key) is str and (key.isascii() or max(key) < "\ud800") and is_plain(value[key]) for key in value

@@ -140,7 +140,11 @@ def record(
     Part of the current transaction. Raises `OutsideTenantScope` outside a scope, `NotCanonical` for a bad payload.
     """
     entry = Entry(action, actor, facts or {}, payload, subject=subject, outcome=outcome)
-    parameters = {"tenant": current_tenant_id(), "stream": stream, "entries": entries_parameter([entry])}
+    parameters: dict[str, Any] = {
+        "tenant": current_tenant_id(),
+        "stream": stream,
+        "entries": entries_parameter([entry]),
+    }
     with connection.cursor() as cursor:
         cursor.execute(_RECORD, parameters)
         row: tuple[UUID] = cursor.fetchone()
@@ -152,7 +156,7 @@ def append_at(stream: UUID, after: int, entries: Iterable[Entry]) -> None:
 
     The caller holds the lock on the run's row and has moved its `seq` by as many.
     """
-    parameters = {
+    parameters: dict[str, Any] = {
         "tenant": current_tenant_id(),
         "stream": stream,
         "after": after,
@@ -182,6 +186,7 @@ def read(stream: UUID, *, after: int = 0, limit: int = 10_000) -> list[Stored]:
 
 def stored(row: Sequence[Any]) -> Stored:
     """Turn a row of `READ` into a value."""
-    *head, facts, committed, value = row
+    record_id, seq, at, v, action, actor, subject, outcome, facts, committed, value = row
     payload = None if value is None else json.loads(value)
-    return Stored(*head, json.loads(facts), payload, committed and value is None)
+    erased = committed and value is None
+    return Stored(record_id, seq, at, v, action, actor, subject, outcome, json.loads(facts), payload, erased)

@@ -1,1 +1,1 @@
-"""What people decide: the inbox behind the screens. Subscribes to `agents.engine.signals`; agents knows nothing of it."""
+"""What people decide: the inbox behind the screens. Hears `agents.engine.signals`; agents knows nothing of it."""

@@ -1,4 +1,4 @@
-"""What the inbox does when a run asks or ends: inside the run's own step, on its connection (`agents.engine.signals`)."""
+"""What the inbox does when a run asks or ends: inside the run's own step, on its connection."""
 
 from typing import Any, Final
 

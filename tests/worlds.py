@@ -1,4 +1,4 @@
-"""Small tenants to test in: people, a few python tools with a ledger of effects, and agents made through the actions."""
+"""Small tenants to test in: people, a few python tools with a ledger of effects, agents made through the actions."""
 
 import threading
 from collections import Counter

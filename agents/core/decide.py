@@ -197,7 +197,7 @@ def _on_failure(state: RunState, spec: AgentSpec, failure: ModelFailed, now: dat
 
 
 def back_off(state: RunState, jitter: float) -> float:
-    """Return the pause before the next attempt in seconds: what the provider asked for, else doubling, capped, jittered."""
+    """Return the pause before the next attempt, in seconds: what the provider asked for, else doubling up to a cap."""
     if state.retry_after_ms is not None:
         return state.retry_after_ms / 1000 + jitter
     doubled = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0 ** max(0, state.provider_attempts - 1))

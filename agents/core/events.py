@@ -1,13 +1,12 @@
 """What can happen to a run, as frozen values, and their form in the journal.
 
 Each class is one event type of the contract. Its `erasable` fields (arguments, outputs, messages, digests) go to the
-record's payload, all others to its facts: opaque ids, codes and numbers only. A class's `v` is the version of its shape;
-a changed shape gets a new version and an entry in `UPCASTERS`, so that every journal ever written folds for ever.
+record's payload, all others to its facts: opaque ids, codes and numbers only. A class's `v` is the version of its
+shape; a changed shape gets a new version and an entry in `UPCASTERS`, so that every journal ever written folds for ever.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, ClassVar
 
 Json = Any
@@ -321,7 +320,6 @@ class UnknownEvent(Exception):
     """The journal holds an event of a type or version this release does not know."""
 
 
-@cache
 def _split(cls: type[Event]) -> tuple[tuple[tuple[str, Json], ...], tuple[tuple[str, Json], ...]]:
     """Return (name, default) of the class's facts and of its erasable fields."""
     named = [(field.name, field.default) for field in fields(cls)]
@@ -331,9 +329,12 @@ def _split(cls: type[Event]) -> tuple[tuple[tuple[str, Json], ...], tuple[tuple[
     )
 
 
+_SPLIT = {cls: _split(cls) for cls in BY_ACTION.values()}
+
+
 def facts_and_payload(event: Event) -> tuple[dict[str, Json], dict[str, Json] | None]:
     """Return the event's two parts; fields at their default are left out. payload is None when nothing is erasable."""
-    facts, erasable = _split(type(event))
+    facts, erasable = _SPLIT[type(event)]
     payload = {name: value for name, default in erasable if (value := getattr(event, name)) is not default}
     return (
         {name: value for name, default in facts if (value := getattr(event, name)) is not default},

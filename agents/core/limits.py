@@ -10,7 +10,7 @@ from agents.core.state import RunState
 
 
 def allowance(state: RunState, spec: AgentSpec) -> tuple[int, int]:
-    """Return what the run may spend in all, in nano-USD and tokens: the agent's limit or less, plus what people added."""
+    """Return what the run may spend in all, in nano-USD and tokens: the agent's limit or less, and what was added."""
     usd = min(
         spec.limits.usd_nano, spec.limits.usd_nano if state.requested_usd_nano is None else state.requested_usd_nano
     )

@@ -69,8 +69,8 @@ class Approval:
 class ToolSpec:
     """One tool as the agent's version pinned it.
 
-    id: the tool whose grants are checked at each call. digest: SHA-256 (hex) of the definition, part of what an approval
-    is bound to. offered: False for a tool that only serves as another's fallback.
+    id: the tool whose grants are checked at each call. digest: SHA-256 (hex) of the definition, part of what an
+    approval is bound to. offered: False for a tool that only serves as another's fallback.
     """
 
     id: UUID

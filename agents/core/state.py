@@ -3,7 +3,7 @@
 It holds what decisions need and nothing that grows with the run but the conversation itself.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -98,12 +98,12 @@ class RunState:
     rejections: int = 0
     model_calls: int = 0
     tool_calls: int = 0
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     cost_nano: int = 0
     spent_tokens: int = 0
     requested_usd_nano: int | None = None
     requested_tokens: int | None = None
-    extra: Extra = Extra()
+    extra: Extra = field(default_factory=Extra)
     held: Held | None = None
     started_at: str | None = None
     waiting_since: str | None = None

@@ -1,6 +1,6 @@
 """The seam between what happens to runs and what drives them.
 
-Whoever makes a run due calls this inside the transaction that makes it so; the engine of the installation does the rest.
+Whoever makes a run due calls this inside the transaction that makes it so; the installation's engine does the rest.
 A lost, late or tenth wake-up is harmless.
 """
 

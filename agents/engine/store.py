@@ -32,8 +32,12 @@ ACTOR: Final = "engine"
 LEASE: Final = timedelta(seconds=60)
 SAFETY: Final = timedelta(seconds=10)
 
-#: The clock leases are measured by here: it goes on while the process is stopped or the machine sleeps.
-lease_clock = (lambda: time.clock_gettime(time.CLOCK_BOOTTIME)) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+_LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def lease_clock() -> float:
+    """Return seconds on the clock leases are measured by: it goes on while the process or the machine is stopped."""
+    return time.clock_gettime(_LEASE_CLOCK)
 
 
 class LostLease(Exception):

@@ -11,11 +11,11 @@ from agents.models.tool import Tool
 from db.models import TenantManager, TenantModel, new_id
 
 
-class UserGrantManager(TenantManager, UserObjectPermissionManager):  # type: ignore[type-arg,misc]
+class UserGrantManager(TenantManager, UserObjectPermissionManager):  # type: ignore[type-arg]
     """Guardian's manager, inside the tenant's scope."""
 
 
-class TeamGrantManager(TenantManager, GroupObjectPermissionManager):  # type: ignore[type-arg,misc]
+class TeamGrantManager(TenantManager, GroupObjectPermissionManager):  # type: ignore[type-arg]
     """Guardian's manager, inside the tenant's scope."""
 
 
@@ -24,7 +24,7 @@ class UserGrant(UserObjectPermissionBase, TenantModel):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
 
-    objects: ClassVar[UserGrantManager] = UserGrantManager()  # type: ignore[assignment]
+    objects: ClassVar[UserGrantManager] = UserGrantManager()
 
     class Meta:
         abstract = True
@@ -37,7 +37,7 @@ class TeamGrant(GroupObjectPermissionBase, TenantModel):
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
 
-    objects: ClassVar[TeamGrantManager] = TeamGrantManager()  # type: ignore[assignment]
+    objects: ClassVar[TeamGrantManager] = TeamGrantManager()
 
     class Meta:
         abstract = True

@@ -16,11 +16,11 @@ TRANSITIONS: Final[dict[tuple[str, str], str]] = {
 
 
 class Escalation(TenantModel):
-    """One question. Its content (proposal, evidence) stands in the run's journal at `seq`; this row is its place in queues.
+    """One question. What it says stands in the run's journal at `seq`; this row is its place in the queues.
 
     kind: tool_call, output, question, budget, reconcile. status: see `TRANSITIONS`. allowed: the answers it takes.
-    requester: whom the run acts for; never decides it. required: how many must approve. digest: SHA-256 (hex) of what is
-    proposed, which every answer must name.
+    requester: whom the run acts for; never decides it. required: how many must approve. digest: SHA-256 (hex) of what
+    is proposed, which every answer must name.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)

@@ -34,7 +34,7 @@ class TenantModel(models.Model):
 
     tenant_id = models.UUIDField(default=current_tenant_id, editable=False)
 
-    objects: ClassVar[TenantManager[Self]] = TenantManager()  # type: ignore[assignment]
+    objects: ClassVar[TenantManager[Self]] = TenantManager()
 
     class Meta:
         abstract = True

@@ -7,7 +7,7 @@ waiting on a model, a tool or a person.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from django.db import connection
@@ -23,7 +23,8 @@ def transaction_connection() -> Iterator[Connection]:
     Inside `connection.pipeline()` the statements up to the sync are one transaction, in one round trip. Raises
     `psycopg_pool.PoolTimeout` when none comes free in time.
     """
-    with connection.pool.connection() as raw:
+    wrapper = cast(DatabaseWrapper, connection)
+    with wrapper.pool.connection() as raw:
         if not raw.autocommit:
             raw.autocommit = True
         yield raw
@@ -31,4 +32,5 @@ def transaction_connection() -> Iterator[Connection]:
 
 def forget_inherited_pools_after_fork() -> None:
     """Let a forked child make pools of its own: the parent's sockets and threads are not its to use."""
-    os.register_at_fork(after_in_child=DatabaseWrapper._connection_pools.clear)
+    pools: dict[str, Any] = vars(DatabaseWrapper)["_connection_pools"]
+    os.register_at_fork(after_in_child=pools.clear)

@@ -75,4 +75,5 @@ def tenants_of(user_id: UUID) -> list[tuple[UUID, str]]:
             "WHERE m.user_id = %s ORDER BY t.slug",
             [user_id],
         )
-        return cursor.fetchall()
+        found: list[tuple[UUID, str]] = cursor.fetchall()
+    return found
