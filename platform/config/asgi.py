@@ -4,32 +4,29 @@ The server's start (ASGI's lifespan) fails when the database login has more righ
 """
 
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-_django = get_asgi_application()
+_django = get_asgi_application()  # sets Django up, which what follows needs
 
-Message = MutableMapping[str, Any]
+from api.body_limit import Message, Receive, Send, limited  # noqa: E402
+from ops import serving  # noqa: E402
+
+_requests = limited(_django)
 
 
-async def application(
-    scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-) -> None:
+async def application(scope: Message, receive: Receive, send: Send) -> None:
     """Answer one connection, or follow the server through its life."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
     else:
-        await _django(scope, receive, send)
+        await _requests(scope, receive, send)
 
 
-async def _live(receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]) -> None:
-    from ops import serving
-
+async def _live(receive: Receive, send: Send) -> None:
     await receive()
     try:
         await sync_to_async(serving.refuse_unsafe_runtime)()

@@ -18,7 +18,7 @@ def absent_database(database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator
     connection.close()
     connection.close_pool()
     monkeypatch.setitem(connection.settings_dict, "NAME", "absent")
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "pool", {"min_size": 0, "timeout": 0.5})
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "pool", {"min_size": 0, "max_size": 1, "timeout": 0.5})
     yield
     connection.close()
     connection.close_pool()
