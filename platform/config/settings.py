@@ -124,26 +124,18 @@ AUDIT_SIGNING_KEYS: tuple[bytes, ...] = decode_keys("AUDIT_SIGNING_KEYS", Env({"
 
 # --- Django -----------------------------------------------------------------------------------------------------
 
-_LOCAL_APPS = (
+INSTALLED_APPS = [
     "db",  # before Django's own: its `migrate` provisions roles and partitions
     "audit",
     "tenants",
     "access",
     "vault",
     "quotas",
-    "egress",
-    "agents",  # before django_q: its `qcluster` starts both queues
+    "agents",  # before django_q: its `qcluster` starts the drivers
     "escalations",
     "api",
     "console",
     "ops",
-)
-INSTALLED_APPS = [
-    *(
-        name
-        for name in _LOCAL_APPS
-        if any((BASE_DIR / place / name / "apps.py").exists() for place in (".", "platform"))
-    ),
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -298,21 +290,22 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
 # --- REST -------------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK: dict[str, Any] = {
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "api.schema.Description",
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": [],  # `api.bodies` reads bodies, stricter than the framework does
+    "DEFAULT_AUTHENTICATION_CLASSES": ["api.authentication.BearerKey"],
     "DEFAULT_PERMISSION_CLASSES": [],
     "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+    "EXCEPTION_HANDLER": "api.problems.handle",
 }
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "TITLE": "Countersign",
+    "DESCRIPTION": "Agents propose, people countersign, and the record can be proven.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
+    "POSTPROCESSING_HOOKS": ["api.schema.complete"],
     "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
 }
 
 
