@@ -1,0 +1,51 @@
+"""ETags of configuration, and the conditions a change must meet (RFC 9110, section 13)."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+from django.db import connection
+from django.http import HttpRequest
+
+from api.errors import BadHeader, PreconditionFailed, PreconditionMissing
+from db.scope import current_tenant_id
+
+Json = Any
+
+_TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
+
+
+def etag(value: Json) -> str:
+    """Return the strong ETag of a representation."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def serialise(noun: str, name: str) -> None:
+    """Let one change of that name at a time go on, until the transaction ends: also of what is not there yet."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{current_tenant_id()}/{noun}/{name}"]
+        )
+
+
+def check(request: HttpRequest, current: str | None) -> None:
+    """Raise unless the request's conditions meet `current`, the ETag now, or None when there is nothing yet.
+
+    Replacing needs `If-Match`; creating needs `If-None-Match: *`, and `If-Match` never creates. Weak tags never match.
+    Raises `PreconditionMissing`, `PreconditionFailed`, `BadHeader`.
+    """
+    match, none_match = request.headers.get("If-Match"), request.headers.get("If-None-Match")
+    if match is None and none_match is None:
+        raise PreconditionMissing
+    if none_match is not None and none_match.strip() != "*":
+        raise BadHeader("`If-None-Match` is understood as `*` only: create, but never replace.")
+    if none_match is not None and current is not None:
+        raise PreconditionFailed("There is one of that name already; read it and send its ETag as `If-Match`.")
+    if match is not None and (current is None or not _names(match, current)):
+        raise PreconditionFailed
+
+
+def _names(header: str, current: str) -> bool:
+    return header.strip() == "*" or current in _TAG.findall(header)

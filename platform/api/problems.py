@@ -1,0 +1,106 @@
+"""Every error under /api/ as one problem document (RFC 9457)."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from psycopg_pool import PoolTimeout
+from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable, Throttled
+
+from access.errors import AccessDenied
+from agents.errors import AgentError
+from api.errors import ApiError, NotFound
+from audit.canonical import NotCanonical
+from escalations.errors import EscalationError
+from tenants.errors import TenantError
+from vault.errors import VaultError
+
+MEDIA_TYPE = "application/problem+json"
+CHALLENGE = 'Bearer realm="countersign"'
+
+_logger = logging.getLogger(__name__)
+
+#: The apps' error roots: each error carries `code`, `status`, `retryable`, its message, and perhaps `errors`.
+ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, VaultError)
+
+#: What the framework raises, as our code, in the order of the tests.
+_FRAMEWORK: tuple[tuple[type[Exception], int, str, str], ...] = (
+    (Http404, 404, NotFound.code, NotFound.__doc__ or ""),
+    (
+        MethodNotAllowed,
+        405,
+        "method_not_allowed",
+        "This address does not take that method.",
+    ),
+    (NotAcceptable, 406, "not_acceptable", "This address answers in application/json."),
+    (Throttled, 429, "too_many_requests", "Too many requests; wait as `Retry-After` says."),
+    (NotCanonical, 422, "unkeepable_number", "The body holds an integer beyond 2^53 - 1; write it as a string."),
+    (PermissionDenied, 403, "forbidden", "You may not do this."),
+    (SuspiciousOperation, 400, "bad_request", "The request cannot be read."),
+    (OperationalError, 503, "unavailable", "The database does not answer; try again."),
+    (InterfaceError, 503, "unavailable", "The database does not answer; try again."),
+    (PoolTimeout, 503, "unavailable", "The installation is overloaded; try again."),
+)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> HttpResponse:
+    """Return the problem document. Equal arguments give equal bytes: nothing of the request is echoed."""
+    body: dict[str, Any] = {
+        "type": f"urn:countersign:problem:{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if errors:
+        body["errors"] = list(errors)
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return HttpResponse(
+        text, status=status, content_type=MEDIA_TYPE, headers={"Cache-Control": "no-store", **(headers or {})}
+    )
+
+
+def of(exception: Exception) -> HttpResponse:
+    """Return the problem that an exception stands for; one nobody foresaw is logged and shown without its insides."""
+    if isinstance(exception, ROOTS):
+        headers = {"WWW-Authenticate": CHALLENGE} if exception.status == 401 else {}
+        return problem(exception.status, exception.code, str(exception), _errors(exception), headers)
+    for kind, status, code, detail in _FRAMEWORK:
+        if isinstance(exception, kind):
+            retry = getattr(exception, "wait", None) or (1 if status == 503 else None)
+            return problem(status, code, detail, headers={"Retry-After": str(int(retry))} if retry else None)
+    if isinstance(exception, APIException):
+        return problem(exception.status_code, exception.default_code, str(exception.detail))
+    _logger.error("A request ended in an unforeseen error.", exc_info=exception)
+    return problem(500, "internal_error", "Something went wrong on our side; it has been logged. Try again.")
+
+
+def _errors(exception: Exception) -> list[dict[str, str]]:
+    found = getattr(exception, "errors", None) or ()
+    return [{"pointer": str(each["pointer"]), "detail": str(each["detail"])} for each in found]
+
+
+def handle(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
+    """Django REST framework's exception handler."""
+    return of(exception)
+
+
+def no_such_route(request: HttpRequest) -> HttpResponse:
+    """Answer whatever under /api/ no other route takes."""
+    return of(NotFound())
+
+
+def limit_sentence() -> str:
+    """Return what to do about a body that is too large."""
+    return f"The body is larger than this installation accepts ({settings.MAX_BODY_BYTES} bytes)."

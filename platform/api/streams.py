@@ -1,0 +1,130 @@
+"""A run's events as server-sent events (WHATWG HTML, section 9.2): each once, in order, resumable by its number.
+
+A watcher holds no thread, connection or transaction while it waits: `agents.engine.watch` polls for all of them in one
+query, and what is new is read in a short transaction of a pooled thread, one reading shared by all who are at the same
+place of the same run. The key is checked again while the stream lasts, so a revoked one stops seeing.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from asgiref.sync import sync_to_async
+from django.db import connection
+
+from agents.core.lifecycle import TERMINAL
+from agents.engine import watch
+from agents.models import Run
+from agents.presenters import event_json
+from audit import journal
+from audit.journal import Stored
+from db.scope import tenant_scope
+from tenants.actions import api_keys
+from tenants.errors import BadKey
+
+HEARTBEAT_S = 15.0
+RECHECK_S = 60.0
+BATCH = 200
+
+#: Readings of the journal that may run at once in a process, so that watchers leave connections for everybody else.
+READERS = 4
+
+HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What one client watches. key: the text of the API key it signed in with."""
+
+    tenant_id: UUID
+    run_id: UUID
+    payloads: bool
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What happened behind a place in the journal; status is the run's when `events` ends at its last one."""
+
+    events: tuple[Stored, ...]
+    status: str | None
+
+
+async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
+    """Yield the run's events behind `after`, then `end` with the final status."""
+    readings = _readings.setdefault(asyncio.get_running_loop(), _Readings())
+    checked = time.monotonic()
+    yield b"retry: 2000\n\n"
+    while True:
+        news = await readings.read(watched.tenant_id, watched.run_id, after)
+        for stored in news.events:
+            after = stored.seq or after
+            yield _message(event_json(stored, payloads=watched.payloads), seq=after)
+        if news.status in TERMINAL:
+            yield _message({"status": news.status}, event="end")
+            return
+        if news.status is None:
+            continue
+        while not await watch.changed(watched.run_id, after=after, timeout_s=HEARTBEAT_S):
+            yield b": waiting\n\n"
+            if time.monotonic() - checked > RECHECK_S:
+                break
+        if time.monotonic() - checked > RECHECK_S:
+            if not await sync_to_async(_still_valid, thread_sensitive=False)(watched.key):
+                return
+            checked = time.monotonic()
+
+
+def _message(data: dict[str, Any], *, seq: int | None = None, event: str | None = None) -> bytes:
+    head = f"id: {seq}\n" if seq is not None else f"event: {event}\n"
+    return f"{head}data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+
+
+class _Readings:
+    """The readings under way in one event loop, shared by those who want the same."""
+
+    def __init__(self) -> None:
+        self._under_way: dict[tuple[UUID, UUID, int], asyncio.Task[_News]] = {}
+        self._places = asyncio.Semaphore(READERS)
+
+    async def read(self, tenant_id: UUID, run_id: UUID, after: int) -> _News:
+        key = (tenant_id, run_id, after)
+        task = self._under_way.get(key)
+        if task is None:
+            task = self._under_way[key] = asyncio.create_task(self._read(*key))
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return await asyncio.shield(task)  # one watcher's going must not end the reading for the others
+
+    async def _read(self, tenant_id: UUID, run_id: UUID, after: int) -> _News:
+        async with self._places:
+            return await sync_to_async(_news, thread_sensitive=False)(tenant_id, run_id, after)
+
+
+_readings: WeakKeyDictionary[asyncio.AbstractEventLoop, _Readings] = WeakKeyDictionary()
+
+
+def _news(tenant_id: UUID, run_id: UUID, after: int) -> _News:
+    try:
+        with tenant_scope(tenant_id):
+            events = tuple(journal.read(run_id, after=after, limit=BATCH))
+            # Read last: a status newer than the events is noticed by its number, an older one would be believed.
+            seq, status = Run.objects.values_list("seq", "status").get(id=run_id)
+    finally:
+        connection.close()
+    last = events[-1].seq if events else after
+    return _News(events, status if (last or 0) >= seq else None)
+
+
+def _still_valid(key: str) -> bool:
+    try:
+        api_keys.authenticate(key)
+    except BadKey:
+        return False
+    finally:
+        connection.close()
+    return True

@@ -1,0 +1,13 @@
+"""Addresses under /api/; whatever no route takes is a problem document too."""
+
+from django.urls import include, path, re_path
+
+from api import documentation, problems
+
+app_name = "api"
+urlpatterns = [
+    path("api/v1/", include("api.v1.urls")),
+    path("api/schema", documentation.schema, name="schema"),
+    path("api/docs", documentation.docs, name="docs"),
+    re_path(r"^api(?:/|\Z)", problems.no_such_route),
+]

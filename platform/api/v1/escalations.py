@@ -1,0 +1,188 @@
+"""Escalations: what waits for a person, and the answer."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api.bodies import Body, later
+from api.errors import ApiError
+from api.queries import Page, Query
+from api.schema import PAGING, call, component, nullable, page_of, query
+from api.views import View, found, identifier
+from escalations.actions import decisions
+from escalations.errors import AlreadyDecided
+from escalations.models import Escalation
+from escalations.models.escalation import TRANSITIONS
+from escalations.permissions import visible
+from escalations.presenters import escalations_json, evidence_json, with_votes
+
+Json = Any
+
+STATUSES = sorted({status for status, _ in TRANSITIONS} | set(TRANSITIONS.values()))
+KINDS = ("tool_call", "output", "question", "budget", "reconcile", "appeal")
+
+_ANSWER = Body(
+    {
+        "type": "object",
+        "properties": {
+            "decision": {"type": "string", "enum": list(decisions.DECISIONS), "description": "One of its `allowed`."},
+            "digest": {"type": "string", "maxLength": 64, "description": "Of the proposal that was looked at."},
+            "reason": {"type": ["string", "null"], "maxLength": 4000, "description": "Why."},
+            "message": {"type": ["string", "null"], "maxLength": 20_000, "description": "What the model is told."},
+            "output": {"description": "The result of the call, for `reconcile`."},
+            "arguments": later("Changing the arguments is"),
+        },
+        "required": ["decision", "digest"],
+        "additionalProperties": False,
+    },
+    example={"decision": "approve", "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"},
+)
+
+_ID = {"type": "string", "format": "uuid"}
+_TIME = {"type": "string", "format": "date-time"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_PROPERTIES: dict[str, Json] = {
+    "id": _ID,
+    "kind": {"type": "string", "enum": list(KINDS)},
+    "status": {"type": "string", "enum": STATUSES},
+    "run": _ID,
+    "reason": {"type": "string", "description": "A stable code."},
+    "detail": {**_TEXT_OR_NULL, "description": "The reason in a sentence."},
+    "rule": _TEXT_OR_NULL,
+    "queue": _TEXT_OR_NULL,
+    "proposal": {
+        "type": "object",
+        "properties": {"tool": {}, "arguments": {}, "output": {}, "digest": {"type": "string"}},
+        "required": ["digest"],
+    },
+    "requested_at": _TIME,
+    "due_at": nullable(_TIME),
+    "approvals": {
+        "type": "object",
+        "properties": {"required": {"type": "integer"}, "given": {"type": "integer"}},
+        "required": ["required", "given"],
+        "additionalProperties": False,
+    },
+    "allowed": {"type": "array", "items": {"type": "string", "enum": list(decisions.DECISIONS)}},
+    "decision": _TEXT_OR_NULL,
+    "decided_at": nullable(_TIME),
+}
+_LISTED = component("Escalation", _PROPERTIES)
+_ONE = component(
+    "EscalationWithEvidence",
+    {
+        **_PROPERTIES,
+        "evidence": {
+            "type": "array",
+            "description": "What the run had read and done when it asked, in order.",
+            "items": {
+                "type": "object",
+                "properties": {"seq": {"type": "integer"}, "type": {"type": "string"}, "tool": _TEXT_OR_NULL},
+                "required": ["seq", "type", "tool"],
+            },
+        },
+    },
+)
+_PAGE = page_of("EscalationPage", _LISTED)
+_PATH = {"escalation_id": "The escalation's id."}
+
+
+class Escalations(View):
+    """What the principal may see of the tenant's escalations."""
+
+    @call(
+        "listEscalations",
+        "List escalations, newest first",
+        answer=_PAGE,
+        parameters=(
+            query("status", "In this status.", {"type": "string", "enum": STATUSES}),
+            query("kind", "Of this kind.", {"type": "string", "enum": list(KINDS)}),
+            query("queue", "In the queue with this slug."),
+            query("due_before", "Due earlier than this time.", _TIME),
+            *PAGING,
+        ),
+        refusals=(400, 422),
+    )
+    def get(self, request: Request) -> Response:
+        """List what the principal may see: of their queues, agents and requests, or all by role."""
+        self.require("escalations:read")
+        wanted = Query(self.plain_request, ("status", "kind", "queue", "due_before", "limit", "cursor"))
+        page = Page(wanted, name=f"escalations.{self.principal.tenant_id}", by=("requested_at", "id"))
+        with self.scope():
+            rows = visible(self.principal)
+            for field, value in (
+                ("status", wanted.choice("status", STATUSES)),
+                ("kind", wanted.choice("kind", KINDS)),
+                ("queue", wanted.text("queue")),
+                ("due_at__lt", wanted.instant("due_before")),
+            ):
+                rows = rows if value is None else rows.filter(**{field: value})
+            return Response(page.of(with_votes(rows), self._render))
+
+    def _render(self, listed: list[Escalation]) -> list[Json]:
+        return escalations_json(listed, payloads=self.shows_payloads)
+
+
+class _One(View):
+    def visible(self) -> "QuerySet[Escalation]":
+        """Return what the principal's role lets them see; a key that may decide but not list sees what it decides."""
+        return visible(replace(self.principal, scopes=None))
+
+    def read(self, escalation_id: str) -> Json:
+        """Return the escalation as the calls answer it."""
+        escalation = found(with_votes(self.visible()), id=identifier(escalation_id))
+        evidence = evidence_json(escalation, payloads=self.shows_payloads)
+        return {**escalations_json([escalation], payloads=self.shows_payloads)[0], "evidence": evidence}
+
+
+class OneEscalation(_One):
+    """One escalation."""
+
+    @call("getEscalation", "Read an escalation", answer=_ONE, path=_PATH, refusals=(404,))
+    def get(self, request: Request, escalation_id: str) -> Response:
+        """Return what is proposed, why a person is asked, and the evidence."""
+        with self.scope():
+            found(self.visible(), id=identifier(escalation_id))
+            self.require("escalations:read")
+            return Response(self.read(escalation_id))
+
+
+class Decide(_One):
+    """The answer to an escalation."""
+
+    @call(
+        "decideEscalation",
+        "Decide an escalation",
+        answer=_ONE,
+        body=_ANSWER,
+        path=_PATH,
+        refusals=(404, 409, 412),
+    )
+    def post(self, request: Request, escalation_id: str) -> Response:
+        """Give an answer. It names the digest of what was looked at, so that nothing else is decided.
+
+        An answer to a question that needs several approvals counts as one of them.
+        """
+        with self.scope():
+            seen = found(self.visible(), id=identifier(escalation_id))
+            self.require("escalations:decide")
+            decisions.decide(seen.id, self._answer(seen), acting_as=self.principal)
+            return Response(self.read(escalation_id))
+
+    def _answer(self, escalation: Escalation) -> decisions.Answer:
+        try:
+            body = self.body(_ANSWER)
+        except ApiError as error:
+            if error.status == 422 and escalation.status != "open":
+                raise AlreadyDecided(f"This is {escalation.status} already.") from error
+            raise
+        return decisions.Answer(
+            decision=body["decision"],
+            digest=body["digest"],
+            reason=body.get("reason"),
+            message=body.get("message"),
+            output=body.get("output"),
+        )

@@ -1,0 +1,166 @@
+"""Grants on one object: who may run, edit or review an agent, or have runs use a tool."""
+
+from typing import Any, ClassVar
+
+from django.http import HttpResponse
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from access import grants
+from access.grants import Grant, Holder
+from agents.models import Agent, Tool
+from api.bodies import Body
+from api.errors import Fault, InvalidBody, NotFound
+from api.schema import call, component
+from api.views import View, found, identifier, name
+from db.models import TenantModel
+from tenants.actions import members, teams
+from tenants.errors import UnknownMember, UnknownTeam
+from tenants.models import Team
+
+Json = Any
+
+
+def _body(*permissions: str) -> Body:
+    return Body(
+        {
+            "type": "object",
+            "properties": {
+                "user": {"type": "string", "maxLength": 254, "description": "A member's e-mail address."},
+                "team": {"type": "string", "maxLength": 63, "description": "A team's slug."},
+                "permission": {"type": "string", "enum": list(permissions)},
+            },
+            "required": ["permission"],
+            "oneOf": [{"required": ["user"]}, {"required": ["team"]}],
+            "additionalProperties": False,
+        },
+        example={"team": "credit", "permission": permissions[0]},
+    )
+
+
+_ID = {"type": "string", "format": "uuid"}
+_GRANT = component(
+    "Grant",
+    {
+        "id": _ID,
+        "user": {"type": "string", "description": "A member's e-mail address."},
+        "team": {"type": "string", "description": "A team's slug."},
+        "permission": {"type": "string", "enum": ["use", "run", "edit", "review"]},
+    },
+    optional=("user", "team"),
+    example={"id": "0198c2a0-0000-7000-8000-000000000000", "team": "credit", "permission": "use"},
+)
+_GRANTS = component("GrantList", {"results": {"type": "array", "items": _GRANT}, "next": {"type": "null"}})
+_ON_AGENT = _body("run", "edit", "review")
+_ON_TOOL = _body("use")
+
+
+class _Grants(View):
+    """The grants on one object; `reads` is the permission to read objects of its kind."""
+
+    reads: ClassVar[str]
+
+    def _object(self, text: str) -> TenantModel:
+        raise NotImplementedError
+
+    def _list(self, text: str) -> Response:
+        with self.scope():
+            obj = self._object(text)
+            self.require(self.reads)
+            return Response({"results": [_json(grant) for grant in grants.of(obj)], "next": None})
+
+    def _add(self, text: str, body: Body) -> Response:
+        with self.scope():
+            obj = self._object(text)
+            self.require("grants:write")
+            wanted = self.body(body)
+            grant = grants.add(obj, wanted["permission"], _holder(wanted), acting_as=self.principal)
+            return Response(_json(grant), status=201)
+
+    def _remove(self, text: str, grant_id: str) -> HttpResponse:
+        with self.scope():
+            obj = self._object(text)
+            wanted = identifier(grant_id)
+            if all(grant.id != wanted for grant in grants.of(obj)):
+                raise NotFound
+            self.require("grants:write")
+            grants.remove(obj, wanted, acting_as=self.principal)
+        return HttpResponse(status=204)
+
+
+class _OnAgent(_Grants):
+    reads = "agents:read"
+
+    def _object(self, text: str) -> TenantModel:
+        return found(Agent.objects.all(), slug=name(text))
+
+
+class _OnTool(_Grants):
+    reads = "tools:read"
+
+    def _object(self, text: str) -> TenantModel:
+        return found(Tool.objects.all(), name=name(text))
+
+
+_AGENT = {"slug": "The agent's slug."}
+_TOOL = {"tool_name": "The tool's name."}
+_GRANT_ID = {"grant_id": "The grant's id."}
+
+
+class AgentGrants(_OnAgent):
+    """Who may run, edit or review an agent."""
+
+    @call("listAgentGrants", "List an agent's grants", answer=_GRANTS, path=_AGENT, refusals=(404,))
+    def get(self, request: Request, slug: str) -> Response:
+        """List them, oldest first. Owners and operators hold all of them without any."""
+        return self._list(slug)
+
+    @call("addAgentGrant", "Grant", status=201, answer=_GRANT, body=_ON_AGENT, path=_AGENT, refusals=(404,))
+    def post(self, request: Request, slug: str) -> Response:
+        """Let a member or a team run, edit or review the agent; what is granted already stays as it is."""
+        return self._add(slug, _ON_AGENT)
+
+
+class AgentGrant(_OnAgent):
+    """One grant on an agent."""
+
+    @call("removeAgentGrant", "Take a grant back", status=204, path={**_AGENT, **_GRANT_ID}, refusals=(404,))
+    def delete(self, request: Request, slug: str, grant_id: str) -> HttpResponse:
+        """Take it back; it ends at once, also for runs under way."""
+        return self._remove(slug, grant_id)
+
+
+class ToolGrants(_OnTool):
+    """Who may have runs use a tool."""
+
+    @call("listToolGrants", "List a tool's grants", answer=_GRANTS, path=_TOOL, refusals=(404,))
+    def get(self, request: Request, tool_name: str) -> Response:
+        """List them, oldest first. Owners and operators hold all of them without any."""
+        return self._list(tool_name)
+
+    @call("addToolGrant", "Grant", status=201, answer=_GRANT, body=_ON_TOOL, path=_TOOL, refusals=(404,))
+    def post(self, request: Request, tool_name: str) -> Response:
+        """Let a member or a team have runs use the tool; what is granted already stays as it is."""
+        return self._add(tool_name, _ON_TOOL)
+
+
+class ToolGrant(_OnTool):
+    """One grant on a tool."""
+
+    @call("removeToolGrant", "Take a grant back", status=204, path={**_TOOL, **_GRANT_ID}, refusals=(404,))
+    def delete(self, request: Request, tool_name: str, grant_id: str) -> HttpResponse:
+        """Take it back; it ends at once, also for runs under way."""
+        return self._remove(tool_name, grant_id)
+
+
+def _holder(wanted: dict[str, Json]) -> Holder:
+    try:
+        return teams.by_slug(wanted["team"]) if "team" in wanted else members.by_email(wanted["user"])
+    except (UnknownMember, UnknownTeam) as error:
+        place = "/team" if "team" in wanted else "/user"
+        raise InvalidBody(faults=[Fault(place, str(error))]) from error
+
+
+def _json(grant: Grant) -> Json:
+    holder = {"team": grant.holder.slug} if isinstance(grant.holder, Team) else {"user": grant.holder.email}
+    return {"id": str(grant.id), **holder, "permission": grant.permission}

@@ -1,0 +1,382 @@
+"""Runs: start, list, follow, end."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.urls import reverse
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents.actions import runs
+from agents.core.lifecycle import TERMINAL, TRANSITIONS
+from agents.core.shapes import SLUG
+from agents.models import Run
+from agents.presenters import event_json, runs_json
+from api import streams
+from api.bodies import NOTHING, Body, instant, later
+from api.errors import BadHeader
+from api.queries import Page, Query
+from api.schema import PAGING, answer_header, call, component, header, nullable, page_of, query
+from api.views import View, found, identifier
+from audit import journal
+from escalations.models import Escalation
+
+Json = Any
+
+STATUSES = sorted({status for status, _ in TRANSITIONS} | TERMINAL)
+MAX_METADATA = 16
+MAX_EVENTS = 1000
+MAX_SEQ = 2**31 - 1
+
+_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
+
+_START = Body(
+    {
+        "type": "object",
+        "properties": {
+            "agent": {
+                "type": "string",
+                "pattern": SLUG,
+                "description": "Its slug.",
+            },
+            "input": {"description": "JSON that fits the agent's input schema."},
+            "version": {"type": "integer", "minimum": 1, "maximum": MAX_SEQ, "description": "Instead of the live one."},
+            "on_behalf_of": {"type": "string", "maxLength": 254, "description": "E-mail address of a member."},
+            "budget": {
+                "type": "object",
+                "properties": {
+                    "usd": {"type": "string", "pattern": "^[0-9]{1,9}(?:\\.[0-9]{1,9})?$"},
+                    "tokens": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
+                },
+                "additionalProperties": False,
+                "description": "Caps below the agent's own.",
+            },
+            "deadline": {"type": "string", "format": "date-time"},
+            "callback_url": later("Calling back is"),
+            "metadata": {
+                "type": "object",
+                "maxProperties": MAX_METADATA,
+                "propertyNames": {"minLength": 1, "maxLength": 64},
+                "additionalProperties": {"type": "string", "maxLength": 500},
+                "description": "Yours to filter by; put nothing about a person in it.",
+            },
+            "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
+        },
+        "required": ["agent", "input"],
+        "additionalProperties": False,
+    },
+    example={"agent": "loan-review", "input": {"application_id": "A-1", "customer_id": "CUST-1"}},
+)
+
+_ID = {"type": "string", "format": "uuid"}
+_TIME = {"type": "string", "format": "date-time"}
+_STARTED = component(
+    "StartedRun",
+    {
+        "id": _ID,
+        "status": {"type": "string", "enum": STATUSES},
+        "agent": {"type": "string"},
+        "version": {"type": "integer"},
+        "created_at": _TIME,
+        "links": {
+            "type": "object",
+            "properties": {name: {"type": "string"} for name in ("self", "events", "stream")},
+            "required": ["self", "events", "stream"],
+            "additionalProperties": False,
+        },
+    },
+)
+_TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+_COUNTED = (*_TOKENS, "model_calls", "tool_calls")
+_RUN = component(
+    "Run",
+    {
+        "id": _ID,
+        "agent": {"type": "string"},
+        "version": {"type": "integer"},
+        "status": {"type": "string", "enum": STATUSES},
+        "waiting_for": {"type": ["string", "null"], "enum": ["decision", "timer", "child", "provider", None]},
+        "doing": {"type": ["string", "null"], "description": "The step in progress, for people."},
+        "created_at": _TIME,
+        "ended_at": nullable(_TIME),
+        "output": {"description": "Null before the end, and for viewers."},
+        "error": {
+            "type": ["object", "null"],
+            "properties": {
+                "code": {"type": ["string", "null"]},
+                "detail": {"type": ["string", "null"]},
+                "suggestion": {"type": ["string", "null"]},
+            },
+            "required": ["code", "detail", "suggestion"],
+            "additionalProperties": False,
+        },
+        "usage": {
+            "type": "object",
+            "properties": {name: {"type": "integer"} for name in _COUNTED},
+            "required": list(_COUNTED),
+            "additionalProperties": False,
+        },
+        "cost_usd": {"type": "string", "examples": ["0.0123"]},
+        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+        "escalations": {"type": "array", "items": _ID},
+        "children": {"type": "array", "items": _ID},
+    },
+)
+_EVENT = component(
+    "RunEvent",
+    {
+        "seq": {"type": "integer", "minimum": 1, "description": "1, 2, 3 … within the run."},
+        "type": {"type": "string", "examples": ["model.answered"]},
+        "at": _TIME,
+        "actor": {"type": "string", "description": "An opaque id."},
+        "data": {"type": "object", "description": "By type. What a viewer may not see is null."},
+    },
+)
+_RUNS = page_of("RunPage", _RUN)
+_EVENTS = page_of("RunEventPage", _EVENT)
+_PATH = {"run_id": "The run's id."}
+
+
+class Runs(View):
+    """All runs of the tenant."""
+
+    @call(
+        "startRun",
+        "Start a run",
+        status=202,
+        answer=_STARTED,
+        body=_START,
+        parameters=(
+            header("Idempotency-Key", "Up to 255 printable ASCII characters; the same key and body name the same run."),
+            answer_header("Location", "The run's address.", 202),
+        ),
+        refusals=(404, 409),
+    )
+    def post(self, request: Request) -> Response:
+        """Queue a run; the answer comes at once, the work is done in the background.
+
+        Repeat a call that got no answer with the same `Idempotency-Key`: it makes no second run.
+        """
+        self.require("runs:write")
+        wanted = _wanted(self.body(_START), _idempotency_key(self.plain_request))
+        with self.scope():
+            run = runs.submit(wanted, acting_as=self.principal).run
+            started = _started_json(run)
+        return Response(started, status=202, headers={"Location": started["links"]["self"]})
+
+    @call(
+        "listRuns",
+        "List runs, newest first",
+        answer=_RUNS,
+        parameters=(
+            query("status", "In this status.", {"type": "string", "enum": STATUSES}),
+            query("agent", "Of the agent with this slug."),
+            query("created_after", "Created later than this time.", _TIME),
+            query("created_before", "Created earlier than this time.", _TIME),
+            query("metadata.KEY", "With this value under KEY of its metadata."),
+            *PAGING,
+        ),
+        refusals=(400, 422),
+    )
+    def get(self, request: Request) -> Response:
+        """List runs, newest first."""
+        self.require("runs:read")
+        known = ("status", "agent", "created_after", "created_before", "limit", "cursor")
+        wanted = Query(self.plain_request, known, prefix="metadata.")
+        page = Page(wanted, name=f"runs.{self.principal.tenant_id}")
+        with self.scope():
+            return Response(page.of(_filtered(wanted), self._render))
+
+    def _render(self, listed: list[Run]) -> list[Json]:
+        return _runs_json(listed, payloads=self.shows_payloads)
+
+
+class OneRun(View):
+    """One run."""
+
+    @call("getRun", "Read a run", answer=_RUN, path=_PATH, refusals=(404,))
+    def get(self, request: Request, run_id: str) -> Response:
+        """Return where the run stands, and its output or error once it has ended."""
+        with self.scope():
+            run = _found(run_id)
+            self.require("runs:read")
+            return Response(_runs_json([run], payloads=self.shows_payloads)[0])
+
+
+class Cancel(View):
+    """The end of a run before its time."""
+
+    @call("cancelRun", "Cancel a run", status=202, answer=_RUN, body=NOTHING, path=_PATH, refusals=(404, 409))
+    def post(self, request: Request, run_id: str) -> Response:
+        """Ask for the run's end; it comes after the step it is in."""
+        with self.scope():
+            run = _found(run_id)
+            self.require("runs:write")
+            self.body(NOTHING)
+            run = runs.cancel(run.id, acting_as=self.principal)
+            return Response(_runs_json([run], payloads=self.shows_payloads)[0], status=202)
+
+
+class Events(View):
+    """What happened in a run."""
+
+    @call(
+        "listRunEvents",
+        "Read a run's events",
+        answer=_EVENTS,
+        path=_PATH,
+        parameters=(
+            query("after", "Only events beyond this number.", {"type": "integer", "minimum": 0, "default": 0}),
+            query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS}),
+            query("cursor", "`next` of the page before; the same as `after`."),
+        ),
+        refusals=(404, 422),
+    )
+    def get(self, request: Request, run_id: str) -> Response:
+        """Return the events in order, none missing."""
+        with self.scope():
+            run = _found(run_id)
+            self.require("runs:read")
+            wanted = Query(self.plain_request, ("after", "limit", "cursor"))
+            after = wanted.number("after", 0, minimum=0, maximum=MAX_SEQ)
+            after = wanted.number("cursor", after, minimum=0, maximum=MAX_SEQ)
+            limit = wanted.number("limit", MAX_EVENTS, minimum=1, maximum=MAX_EVENTS)
+            events = journal.read(run.id, after=after, limit=limit)
+            results = [event_json(event, payloads=self.shows_payloads) for event in events]
+        more = bool(events) and (events[-1].seq or 0) < run.seq
+        return Response({"results": results, "next": str(events[-1].seq) if more else None})
+
+
+class EventStreamRenderer(BaseRenderer):
+    """Names the media type; the stream itself is not rendered."""
+
+    media_type = "text/event-stream"
+    format = "event-stream"
+
+
+class Stream(View):
+    """A run's events as they happen."""
+
+    http_method_names = ["get"]  # noqa: RUF012 - Django declares it so
+    renderer_classes = (EventStreamRenderer,)
+
+    @call(
+        "streamRunEvents",
+        "Follow a run",
+        answer={"type": "string", "description": "Server-sent events; `data` of each is a RunEvent."},
+        media_type="text/event-stream",
+        path=_PATH,
+        parameters=(
+            query("after", "Only events beyond this number.", {"type": "integer", "minimum": 0, "default": 0}),
+            header("Last-Event-ID", "Number of the last event received; goes before `after`."),
+        ),
+        refusals=(400, 404, 422),
+    )
+    def get(self, request: Request, run_id: str) -> HttpResponseBase:
+        """Send each event of the run once, in order, with its number as the `id`; then `end` with the final status.
+
+        Connect again with `Last-Event-ID` to go on where the connection broke.
+        """
+        with self.scope():
+            run = _found(run_id)
+            self.require("runs:read")
+        after = Query(self.plain_request, ("after",)).number("after", 0, minimum=0, maximum=MAX_SEQ)
+        after = _last_event_id(self.plain_request, after)
+        watched = streams.Watched(self.principal.tenant_id, run.id, self.shows_payloads, str(request.auth))
+        return StreamingHttpResponse(
+            streams.stream(watched, after=after), content_type="text/event-stream", headers=streams.HEADERS
+        )
+
+
+def _found(run_id: str) -> Run:
+    return found(Run.objects.select_related("agent", "version"), id=identifier(run_id))
+
+
+def _filtered(wanted: Query) -> "QuerySet[Run]":
+    rows = Run.objects.select_related("agent", "version")
+    if status := wanted.choice("status", STATUSES):
+        rows = rows.filter(status=status)
+    if (slug := wanted.text("agent")) is not None:
+        rows = rows.filter(agent__slug=slug)
+    if after := wanted.instant("created_after"):
+        rows = rows.filter(created_at__gt=after)
+    if before := wanted.instant("created_before"):
+        rows = rows.filter(created_at__lt=before)
+    if metadata := wanted.prefixed():
+        rows = rows.filter(metadata__contains=metadata)
+    return rows
+
+
+def _runs_json(listed: list[Run], *, payloads: bool) -> list[Json]:
+    return runs_json(listed, _escalations(run.id for run in listed), payloads=payloads)
+
+
+def _escalations(run_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    by_run: dict[UUID, list[str]] = {}
+    rows = Escalation.objects.filter(run_id__in=list(run_ids)).order_by("requested_at", "id")
+    for run_id, escalation_id in rows.values_list("run_id", "id"):
+        by_run.setdefault(run_id, []).append(str(escalation_id))
+    return by_run
+
+
+def _wanted(body: dict[str, Json], idempotency_key: str | None) -> runs.Request:
+    budget = body.get("budget", {})
+    tokens, version = budget.get("tokens"), body.get("version")
+    return runs.Request(
+        agent=body["agent"],
+        input=body["input"],
+        version=None if version is None else int(version),  # JSON Schema takes 2.0 for an integer
+        on_behalf_of=body.get("on_behalf_of"),
+        budget_usd=budget.get("usd"),
+        budget_tokens=None if tokens is None else int(tokens),
+        deadline=instant(body["deadline"], "/deadline") if "deadline" in body else None,
+        metadata=body.get("metadata"),
+        priority=int(body.get("priority", 0)),
+        idempotency_key=idempotency_key,
+        digest=_digest(body) if idempotency_key else None,
+    )
+
+
+def _digest(body: dict[str, Json]) -> str:
+    """Return the SHA-256 (hex) of what is asked for, whatever the order of its keys and its white space."""
+    text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _idempotency_key(request: HttpRequest) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not _KEY.match(key):
+        raise BadHeader("`Idempotency-Key` is 1 to 255 printable ASCII characters.")
+    return key
+
+
+def _last_event_id(request: HttpRequest, after: int) -> int:
+    text = request.headers.get("Last-Event-ID", "").strip()
+    if not text:
+        return after
+    if not (text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= MAX_SEQ):
+        raise BadHeader("`Last-Event-ID` is the number of the last event received.")
+    return int(text)
+
+
+def _started_json(run: Run) -> dict[str, Json]:
+    here = {"run_id": str(run.id)}
+    return {
+        "id": str(run.id),
+        "status": run.status,
+        "agent": run.agent.slug,
+        "version": run.version.number,
+        "created_at": run.created_at.isoformat(),
+        "links": {
+            "self": reverse("api:run", kwargs=here),
+            "events": reverse("api:run-events", kwargs=here),
+            "stream": reverse("api:run-stream", kwargs=here),
+        },
+    }
