@@ -1,6 +1,7 @@
 """Define tools, look them up."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from access.acting import acting
@@ -24,15 +25,23 @@ class Saved(NamedTuple):
     changed: bool
 
 
-def put(name: str, spec: Spec, *, acting_as: Principal | str, expected: str | None = None) -> Saved:
+def put(
+    name: str,
+    spec: Spec,
+    *,
+    acting_as: Principal | str,
+    expected: str | None = None,
+    beside: Mapping[str, Spec] = MappingProxyType({}),
+) -> Saved:
     """Define the tool `name`; agents published from now on get it. Only a changed definition is a new version.
 
     spec: the document's `spec`; its `grants`, if given, become the tool's only ones.
     expected: digest of the version it was written after; None for whatever there is.
+    beside: the `spec` of other tools that the same transaction is about to put; each has the shape of a tool.
     Raises `InvalidDocument`, `ChangedMeanwhile`, and what `acting` raises for `tools:write`.
     """
     with acting(acting_as, "tools:write") as actor:
-        others = {other: known for other, known in specs().items() if other != name}
+        others = {other: known for other, known in {**specs(), **beside}.items() if other != name}
         refuse(document.tool_problems(name, spec, kinds=registry(), tools=others), f"The tool {name} is not valid.")
         Tool.objects.get_or_create(name=name)
         tool = Tool.objects.select_for_update(of=("self",)).select_related("live").get(name=name)

@@ -57,8 +57,14 @@ def tool_problems(name: str, spec: Json, *, kinds: Mapping[str, Kind], tools: Ma
         *_effect_problems(spec),
         *_tool_rule_problems(spec),
         *_fallback_problems(name, spec, tools),
+        *_standing_in_problems(name, spec, tools),
         *_secret_problems(spec),
     ]
+
+
+def is_shaped(spec: Json) -> bool:
+    """Say whether `spec` has the shape of a tool, whatever else may be wrong with it."""
+    return not (value_problems(spec) or shape_problems(TOOL, spec))
 
 
 def tool_document(name: str, spec: Spec) -> dict[str, Json]:
@@ -177,16 +183,25 @@ def _fallback_problems(name: str, spec: Spec, tools: Mapping[str, Spec]) -> Iter
         if following in chain[:-1]:
             yield _problem("/fallback", f"The fallbacks go in a circle: {' → '.join(chain)}.")
             return
-    other = tools[fallback]
-    ours, theirs = spec.get("effect") or "read", other.get("effect") or "read"
-    if EFFECTS.index(theirs) > EFFECTS.index(ours):
-        yield _problem(
-            "/fallback", f"{fallback} has the effect {theirs}, more than {ours}: a fallback never does more."
-        )
-    asked = set((other.get("input_schema") or {}).get("required", ()))
-    lacking = sorted(asked - set((spec.get("input_schema") or {}).get("properties", ())))
-    if lacking and spec["type"] != "sql":
-        yield _problem("/fallback", f"{fallback} needs {', '.join(lacking)}, which this tool's arguments do not have.")
+    yield from (_problem("/fallback", words) for words in _unfit(fallback, tools[fallback], name, spec))
+
+
+def _standing_in_problems(name: str, spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Problem]:
+    """Yield why the tool can no longer be the fallback of those that fall back on it."""
+    for other, theirs in tools.items():
+        if theirs.get("fallback") == name:
+            yield from (_problem("", words) for words in _unfit(name, spec, other, theirs))
+
+
+def _unfit(fallback: str, its: Spec, name: str, spec: Spec) -> Iterator[str]:
+    """Yield why `fallback` cannot stand in for `name`."""
+    less, more = spec.get("effect") or "read", its.get("effect") or "read"
+    if EFFECTS.index(more) > EFFECTS.index(less):
+        yield f"{fallback} has the effect {more} and is the fallback of {name}, which has the effect {less}."
+    asked = set((its.get("input_schema") or {}).get("required", ()))
+    lacking = sorted(asked - set(tool_document(name, spec)["input_schema"].get("properties", ())))
+    if lacking:
+        yield f"{fallback} needs {', '.join(lacking)}, which {name} does not take and so cannot hand to its fallback."
 
 
 def _secret_problems(spec: Spec) -> Iterator[Problem]:

@@ -1,0 +1,1 @@
+"""Configuration as YAML: read it, say what would change, apply it, write it out."""

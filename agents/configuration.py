@@ -1,0 +1,111 @@
+"""Data sources, tools and agents as documents."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from agents.actions import agents, grants, sources, tools, versions
+from agents.config.kinds import Kind
+from agents.core.document import is_shaped
+from agents.models import Agent, DataSourceRow, Tool
+from db.models import TenantModel
+from tenants.principal import Principal
+
+Json = Any
+Spec = Mapping[str, Json]
+
+
+class SourceKind:
+    """`DataSource`."""
+
+    name = "DataSource"
+    rank = 10
+
+    def names(self) -> list[str]:
+        return list(DataSourceRow.objects.order_by("name").values_list("name", flat=True))
+
+    def current(self, name: str, *, publish: bool) -> Spec | None:
+        row = DataSourceRow.objects.filter(name=name).first()
+        return {"engine": row.engine, "url": row.url} if row is not None else None
+
+    def put(
+        self, name: str, spec: Spec, *, beside: Mapping[str, Spec], publish: bool, acting_as: Principal | str
+    ) -> list[str]:
+        sources.put(name, spec, acting_as=acting_as)
+        return []
+
+    def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        return iter(())
+
+
+class ToolKind:
+    """`Tool`."""
+
+    name = "Tool"
+    rank = 30
+
+    def names(self) -> list[str]:
+        return list(tools.specs())
+
+    def current(self, name: str, *, publish: bool) -> Spec | None:
+        tool = Tool.objects.select_related("live").filter(name=name).first()
+        return _with_grants(tool.live.document, tool) if tool is not None and tool.live is not None else None
+
+    def put(
+        self, name: str, spec: Spec, *, beside: Mapping[str, Spec], publish: bool, acting_as: Principal | str
+    ) -> list[str]:
+        shaped = {other: its for other, its in beside.items() if is_shaped(its)}
+        saved = tools.put(name, spec, beside=shaped, acting_as=acting_as)
+        return [f"version {saved.version.number}"] if saved.changed else []
+
+    def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        approval = spec.get("approval") or {}
+        if "queue" in approval:
+            yield "/approval/queue", "Queue", approval["queue"]
+        if spec["type"] == "sql":
+            yield "/sql/source", "DataSource", spec["sql"]["source"]
+
+
+class AgentKind:
+    """`Agent`: a draft, or with `publish` a live version."""
+
+    name = "Agent"
+    rank = 40
+
+    def names(self) -> list[str]:
+        return list(Agent.objects.order_by("slug").values_list("slug", flat=True))
+
+    def current(self, name: str, *, publish: bool) -> Spec | None:
+        agent = Agent.objects.select_related("live").filter(slug=name).first()
+        if agent is None:
+            return None
+        live = agent.live.document if agent.live is not None else None
+        spec = live if publish else agents.spec_of(agent)
+        return _with_grants(spec, agent) if spec is not None else None
+
+    def put(
+        self, name: str, spec: Spec, *, beside: Mapping[str, Spec], publish: bool, acting_as: Principal | str
+    ) -> list[str]:
+        agent = Agent.objects.select_related("live").filter(slug=name).first()
+        if publish and agent is not None and versions.is_live(agent, spec):
+            grants.apply(agent, spec.get("grants"), acting_as=acting_as)
+            return []
+        agent = agents.put_draft(name, spec, acting_as=acting_as)
+        if not publish:
+            return []
+        made = versions.create(agent, acting_as=acting_as)
+        versions.publish(agent, made.version.number, acting_as=acting_as)
+        return [f"version {made.version.number} goes live"]
+
+    def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        if "queue" in (spec.get("review") or {}):
+            yield "/review/queue", "Queue", spec["review"]["queue"]
+        if "to" in (spec.get("appeal") or {}):
+            yield "/appeal/to", "Queue", spec["appeal"]["to"]
+
+
+def _with_grants(spec: Spec, obj: TenantModel) -> Spec:
+    held = grants.written(obj)
+    return {**spec, "grants": held} if held else spec
+
+
+KINDS: tuple[Kind, ...] = (SourceKind(), ToolKind(), AgentKind())

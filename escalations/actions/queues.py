@@ -1,0 +1,101 @@
+"""Define queues, look them up."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from access.acting import acting
+from agents.actions.checking import refuse
+from agents.core.document import queue_problems
+from agents.core.schema import Problem
+from audit import journal
+from escalations.models import Queue, QueueMember, QueueTeam
+from tenants.actions import members, teams
+from tenants.errors import UnknownMember, UnknownTeam
+from tenants.models import Team, User
+from tenants.models.tenant import SLUG
+from tenants.principal import Principal
+
+Json = Any
+
+
+def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Queue:
+    """Define the queue `slug`: `{members: [e-mail], teams: [slug], due_s, escalate_to}`, all of them optional.
+
+    A queue that is so already is returned without a record. Raises `InvalidDocument`, and what `acting` raises for
+    `agents:write`.
+    """
+    with acting(acting_as, "agents:write") as actor:
+        refuse([*_slug_problems(slug), *queue_problems(spec)], f"The queue {slug} is not valid.")
+        people, groups = _people(spec), _teams(spec)
+        _, created = Queue.objects.get_or_create(slug=slug)
+        queue = Queue.objects.select_for_update().get(slug=slug)
+        wanted = (spec.get("due_s"), spec.get("escalate_to"), people, groups)
+        if not created and _state(queue) == wanted:
+            return queue
+        _, _, people_before, groups_before = _state(queue)
+        queue.due_s, queue.escalate_to = spec.get("due_s"), spec.get("escalate_to")
+        queue.save()
+        queue.members.exclude(user__in=people).delete()
+        queue.teams.exclude(team__in=groups).delete()
+        QueueMember.objects.bulk_create(QueueMember(queue=queue, user=user) for user in people - people_before)
+        QueueTeam.objects.bulk_create(QueueTeam(queue=queue, team=team) for team in groups - groups_before)
+        journal.record(
+            "queue.added" if created else "queue.changed",
+            stream=queue.id,
+            actor=actor,
+            facts={
+                "due_s": queue.due_s,
+                "members": sorted(f"user:{user.id}" for user in people),
+                "teams": sorted(f"team:{team.id}" for team in groups),
+            },
+            payload={"slug": slug, "escalate_to": queue.escalate_to},
+        )
+        return queue
+
+
+def spec_of(queue: Queue) -> dict[str, Json]:
+    """Return the queue as a document's `spec`; what is not set is left out."""
+    due_s, escalate_to, people, groups = _state(queue)
+    spec: dict[str, Json] = {
+        "members": sorted(user.email for user in people),
+        "teams": sorted(team.slug for team in groups),
+    }
+    return spec | {key: value for key, value in (("due_s", due_s), ("escalate_to", escalate_to)) if value is not None}
+
+
+def _state(queue: Queue) -> tuple[int | None, str | None, set[User], set[Team]]:
+    people = {place.user for place in queue.members.select_related("user")}
+    groups = {place.team for place in queue.teams.select_related("team")}
+    return queue.due_s, queue.escalate_to, people, groups
+
+
+def _people(spec: Mapping[str, Json]) -> set[User]:
+    found, wrong = set(), []
+    for index, email in enumerate(spec.get("members", ())):
+        try:
+            found.add(members.by_email(email))
+        except UnknownMember as error:
+            wrong.append(Problem(f"/members/{index}", str(error), "document"))
+    refuse(wrong, "The queue is not valid.")
+    return found
+
+
+def _teams(spec: Mapping[str, Json]) -> set[Team]:
+    found, wrong = set(), []
+    for index, slug in enumerate(spec.get("teams", ())):
+        try:
+            found.add(teams.by_slug(slug))
+        except UnknownTeam as error:
+            wrong.append(Problem(f"/teams/{index}", str(error), "document"))
+    refuse(wrong, "The queue is not valid.")
+    return found
+
+
+def _slug_problems(slug: str) -> list[Problem]:
+    try:
+        SLUG(slug)
+    except ValidationError as error:
+        return [Problem("", f"{slug!r} is not a slug. {error.messages[0]}", "document")]
+    return []
