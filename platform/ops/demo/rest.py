@@ -21,6 +21,19 @@ class RestError(Exception):
         self.problem = problem
 
 
+def fetch(url: str) -> Json:
+    """Return the JSON at a plain URL. Raises RestError."""
+    place = urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port or 80, timeout=TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", place.path)
+        return json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise RestError(f"GET {url}", 0, str(error)) from error
+    finally:
+        connection.close()
+
+
 class Rest:
     """One key's view of the API at `url`. host: the name the installation answers to."""
 
@@ -36,6 +49,16 @@ class Rest:
         """Send `body` and return the answer. Raises RestError."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", path, json.dumps(body).encode(), headers)
+
+    def status(self, path: str) -> int:
+        """Return the status that a GET is answered with. Raises RestError when no answer comes."""
+        try:
+            self.get(path)
+        except RestError as error:
+            if not error.status:
+                raise
+            return error.status
+        return 200
 
     def every(self, path: str) -> Iterator[Json]:
         """Yield each result of a list, page by page."""

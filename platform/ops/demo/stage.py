@@ -1,0 +1,139 @@
+"""The demo's processes: those of `up`, the demo's service, and the rehearsal model when no supplier is configured."""
+
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from django.conf import settings
+
+from ops import machine, serving
+from ops.demo import cast, keys, seeding
+from ops.demo.playing import Faces
+from ops.demo.rest import Rest
+from ops.errors import OpsError, PortInUse
+from ops.supervisor import Child, Supervisor
+
+SERVICE_PORT: Final = 9100
+"""Where the service is if nobody else is there; kept between starts, so that parked runs still find it."""
+
+_LOCAL = "127.0.0.1"
+
+
+class DemoRuns(OpsError):
+    """Another demo runs on the same data folder."""
+
+    code = "demo_runs"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A demo that serves. rehearsed: whether the model is the rehearsal server; service: the service's URL."""
+
+    supervisor: Supervisor
+    url: str
+    service: str
+    rehearsed: bool
+
+    def faces(self) -> dict[str, Faces]:
+        """Return each tenant's API as its developer and its reviewer see it."""
+        found = {
+            tenant: Faces(self._rest(keys.developer(tenant)), self._rest(keys.reviewer(tenant)))
+            for tenant in cast.TENANTS
+        }
+        seeding.release_connections()
+        return found
+
+    def _rest(self, key: str) -> Rest:
+        return Rest(self.url, key, host=settings.ALLOWED_HOSTS[0].lstrip("."))
+
+
+@contextmanager
+def stage(host: str, port: int, workers: int) -> Iterator[Stage]:
+    """Start everything, seeded; end all of it afterwards.
+
+    Raises OpsError or ImproperlyConfigured with a sentence that says how to mend it.
+    """
+    rehearsed = not (settings.ANTHROPIC_API_KEY or settings.ANTHROPIC_BASE_URL)
+    with (
+        serving.bind(host, port) as listener,
+        _service_listener() as service,
+        machine.supervised() as supervisor,
+        _alone(),
+    ):
+        service_url = serving.url_of(service)
+        machine.say("Starting the demo's service …")
+        _start_service(supervisor, service)
+        environment = machine.child_environment(listener)
+        environment["EGRESS_ALLOW"] = ",".join((*settings.EGRESS_ALLOW, service_url.removeprefix("http://")))
+        if rehearsed:
+            machine.say("Starting the rehearsal model …")
+            environment |= _start_rehearsal(supervisor)
+        machine.say("Putting tenants, people and agents in place …")
+        seeding.seed(service_url)
+        seeding.release_connections()
+        machine.say("Starting the workers and the web server …")
+        machine.start_workers(supervisor, workers, environment)
+        machine.start_web(supervisor, listener, environment)
+        yield Stage(supervisor, serving.url_of(listener), service_url, rehearsed)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the data folder's demo: two would send each other's runs to their own services."""
+    folder = settings.DATA_DIR / "demo"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise DemoRuns(
+                f"A demo runs on {settings.DATA_DIR} already: stop it, or choose another folder with DATA_DIR."
+            ) from error
+        yield
+
+
+def _service_listener() -> socket.socket:
+    try:
+        return serving.bind(_LOCAL, SERVICE_PORT)
+    except PortInUse:
+        return serving.bind(_LOCAL, 0)
+
+
+def _start_service(supervisor: Supervisor, listener: socket.socket) -> None:
+    tokens = ",".join(f"{slug}={cast.service_token(settings.SECRET_KEY, slug)}" for slug in cast.TENANTS)
+    command = (sys.executable, "-m", "ops.demo.service", "--fd", str(listener.fileno()))
+    environment = {**_python_environment(), "DEMO_SERVICE_TOKENS": tokens}
+    supervisor.start(Child("The demo's service", command, environment, pass_fds=(listener.fileno(),)))
+    url = serving.url_of(listener)
+    supervisor.wait_until(lambda: serving.answers(url, "/healthz"), seconds=30, what=f"An answer from {url}")
+
+
+def _start_rehearsal(supervisor: Supervisor) -> Mapping[str, str]:
+    """Start the rehearsal server and return the settings that lead to it."""
+    port = _free_port()
+    command = (
+        *(sys.executable, "-m", "agents.providers.rehearsal"),
+        *("--port", str(port), "--scripts", str(seeding.SCRIPTS)),
+    )
+    supervisor.start(Child("The rehearsal model", command, _python_environment()))
+    url = f"http://{_LOCAL}:{port}"
+    supervisor.wait_until(lambda: serving.answers(url, "/rehearsal/stats"), seconds=30, what=f"An answer from {url}")
+    return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "rehearsal"}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOCAL, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _python_environment() -> dict[str, str]:
+    """The environment of a module of this checkout run as a program, which finds the packages as manage.py does."""
+    places = [str(settings.BASE_DIR), str(settings.BASE_DIR / "platform"), os.environ.get("PYTHONPATH", "")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in places if place)}
