@@ -7,14 +7,16 @@ import socket
 import sys
 from argparse import ArgumentParser
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection, connections
 from django_q.cluster import Cluster
 from django_q.conf import Conf
 
 from agents.engine import django_q
+from db import provision
 
 _PR_SET_PDEATHSIG = 1
 
@@ -29,11 +31,16 @@ class RunsCluster(Cluster):  # type: ignore[misc]
 
 class Command(BaseCommand):
     help = "Runs the workers: drives runs until told to stop (SIGTERM or Ctrl-C)."
+    requires_system_checks: ClassVar[list[str]] = []  # they would load the web's pages into every worker
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workers", type=int, help="worker processes (default: the setting WORKERS)")
 
     def handle(self, *args: Any, workers: int | None, **options: Any) -> None:
+        unsafe = provision.privileged_runtime(connection)
+        connections.close_all()
+        if unsafe:
+            raise CommandError(" ".join(unsafe))
         if workers is not None:
             settings.WORKERS = Conf.WORKERS = workers
         os.environ[django_q.INSTANCE] = f"{socket.gethostname()}/{os.getpid()}"

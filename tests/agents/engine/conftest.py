@@ -1,18 +1,15 @@
 """A rehearsed model and drivers for the engine's tests: real HTTP, real PostgreSQL, real threads."""
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from django.db import connections
 
-from agents.engine.django_q import listener
 from agents.engine.driver import Driver
 from agents.models import Run
-from agents.providers.claude import ClaudeProvider
+from tests.agents.engine.serving import serving
 from tests.agents.providers.servers import rehearsal
 from tests.worlds import World, world
 
@@ -36,20 +33,8 @@ def acme(database: None) -> World:
 @pytest.fixture
 def driver(database: None, model_url: str) -> Iterator[Driver]:
     """A driver that serves in a thread of its own until the test ends."""
-    stop = threading.Event()
-    made = Driver(ClaudeProvider("rehearsal", model_url).answer, stopping=stop.is_set)
-
-    def serve() -> None:
-        with listener() as session:
-            made.serve(session, seconds=600)
-        connections.close_all()
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield made
-    stop.set()
-    thread.join()
-    made.close()
+    with serving(model_url) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,0 +1,158 @@
+"""What happens when a worker dies, freezes, or meets another."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.db.models.functions import Now
+
+from agents.actions.runs import cancel
+from agents.core.decide import CallModel, Perform
+from agents.core.events import ModelFailed
+from agents.core.fold import fold
+from agents.engine import store
+from agents.engine.executor import Means, RunExecutor
+from agents.engine.store import LostLease, Overtaken
+from agents.engine.toolbox import perform_call
+from agents.models import Run
+from agents.providers.claude import ClaudeProvider
+from db.scope import tenant_scope
+from escalations.models import Escalation
+from tests.agents.engine.serving import serving
+from tests.worlds import LEDGER, LOOKUP, PAY, World, world
+
+Settles = Callable[[World, UUID], Run]
+NOBODY = UUID(int=0)
+
+
+@pytest.fixture
+def means(model_url: str) -> Means:
+    """What an executor of the test's own performs with."""
+    answer = ClaudeProvider("rehearsal", model_url).answer
+    return Means(answer, perform_call, tools=None, stopping=lambda: False)  # type: ignore[arg-type]
+
+
+def claim_and_begin(means: Means, run: Run) -> RunExecutor:
+    """Claim that run as a worker of the test's own, commit its first intent, and do no more."""
+    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+        assert claimed is not None
+        step, mine = claimed
+        assert mine.id == run.id
+        executor = RunExecutor(mine, means)
+        executor.command = executor.begin(step)  # type: ignore[attr-defined]
+    return executor
+
+
+def expire(acme: World, run: Run) -> None:
+    """Let the run's lease run out."""
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=run.id).update(due_at=Now() - timedelta(seconds=1))
+
+
+def lookup_run(acme: World) -> Run:
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP})
+    return acme.submit("looker", {"a": f"a {acme.slug}", "b": f"b {acme.slug}"})
+
+
+def test_a_claimed_run_is_not_claimed_again(acme: World, means: Means) -> None:
+    claim_and_begin(means, lookup_run(acme))
+    with store.claim("other", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
+        assert claimed is None or claimed[1].tenant_id != acme.tenant_id
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(acme: World, means: Means) -> None:
+    run = lookup_run(acme)
+    frozen = claim_and_begin(means, run)
+    expire(acme, run)
+    store.sweep_and_next()
+    claim_and_begin(means, run)
+    before = acme.actions(run.id)
+
+    event = ModelFailed(turn=1, model="m", code="overloaded", retryable=True, error="late")
+    with pytest.raises(LostLease):
+        store.append(frozen.run, fold(frozen.state, event), [event])
+
+    assert acme.actions(run.id) == before
+
+
+def test_a_worker_frozen_past_its_lease_begins_no_effect(acme: World, means: Means) -> None:
+    frozen = claim_and_begin(means, lookup_run(acme))
+    frozen.run.lease_until = store.lease_clock()
+    with pytest.raises(LostLease):
+        frozen.carry_on(CallModel(1))
+
+
+def test_a_model_call_lost_with_its_worker_is_charged_at_its_bound_and_made_again(
+    acme: World, means: Means, model_url: str, settles: Settles
+) -> None:
+    run = lookup_run(acme)
+    claim_and_begin(means, run)
+    expire(acme, run)
+    with serving(model_url):
+        ended = settles(acme, run.id)
+    assert ended.status == "completed"
+    lost = [stored for stored in acme.events(run.id) if stored.action == "model.failed"]
+    assert [(each.facts["code"], each.facts["estimated"]) for each in lost] == [("lost", True)]
+    assert lost[0].facts["cost_nano"] > 0
+    assert ended.model_calls == 4
+
+
+def test_a_read_lost_in_mid_air_is_made_again(acme: World, means: Means, model_url: str, settles: Settles) -> None:
+    run = lookup_run(acme)
+    dying = claim_and_begin(means, run)
+    command = dying._commit([dying._call_model(CallModel(1))])
+    assert isinstance(command, Perform)
+    expire(acme, run)
+    with serving(model_url):
+        assert settles(acme, run.id).status == "completed"
+    assert acme.actions(run.id).count("tool.requested") == 2
+    assert LEDGER.effects[f"lookup a {acme.slug}"] == 1
+
+
+def test_an_irreversible_call_lost_in_mid_air_waits_for_a_person(
+    acme: World, means: Means, model_url: str, settles: Settles
+) -> None:
+    acme.define("payer", role="You pay.", tool_specs={"pay": PAY | {"approval": {"when": "false"}}})
+    run = acme.submit("payer", {"to": acme.slug})
+    dying = claim_and_begin(means, run)
+    assert isinstance(dying._commit([dying._call_model(CallModel(1))]), Perform)
+    expire(acme, run)
+    with serving(model_url):
+        assert settles(acme, run.id).waiting_for == "decision"
+    assert LEDGER.effects[f"pay 500 to {acme.slug}"] == 0
+    with tenant_scope(acme.tenant_id):
+        assert Escalation.objects.get(run_id=run.id).kind == "reconcile"
+
+
+def test_what_others_append_is_seen_before_the_next_step(acme: World, means: Means) -> None:
+    run = lookup_run(acme)
+    executor = claim_and_begin(means, run)
+    cancel(run.id, acting_as=acme.alice)
+    event = ModelFailed(turn=1, model="m", code="overloaded", retryable=True, error="late")
+    with pytest.raises(Overtaken):
+        store.append(executor.run, fold(executor.state, event), [event])
+
+    executor.carry_on(CallModel(1))
+
+    assert acme.run(run.id).status == "cancelled"
+    assert acme.actions(run.id)[-3:] == ["model.answered", "budget.settled", "run.cancelled"]
+
+
+def test_a_flood_of_one_tenant_does_not_hold_up_another(database: None, means: Means) -> None:
+    flooder, other = world(), world()
+    for each in (flooder, other):
+        each.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP})
+    for number in range(30):
+        flooder.submit("looker", {"a": f"{number}", "b": "b"})
+    waiting = other.submit("looker", {"a": "a", "b": "b"})
+    served: list[UUID] = []
+    after = flooder.tenant_id
+    for _ in range(2):
+        with store.claim("test", after=after) as claimed:
+            assert claimed is not None
+            step, mine = claimed
+            RunExecutor(mine, means).begin(step)
+            after = mine.tenant_id
+            served.append(mine.id)
+    assert waiting.id in served
