@@ -59,6 +59,13 @@ def member_of(user: User, slug: str) -> Member:
     return Member(tenant, user, principal)
 
 
+def user_of(request: HttpRequest) -> User:
+    """Return who is signed in; raises `Http404` when nobody is."""
+    if not isinstance(request.user, User):
+        raise Http404
+    return request.user
+
+
 def check(member: Member, permission: str) -> None:
     """Raise `PermissionDenied`, which shows why, unless the member's role allows it."""
     try:

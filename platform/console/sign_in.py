@@ -7,14 +7,14 @@ from allauth.account.auth_backends import AuthenticationBackend
 from django.http import HttpRequest
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] - ships no types
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
     """Closes sign-up."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
 
-class PeopleBackend(AuthenticationBackend):  # type: ignore[misc] - ships no types
+class PeopleBackend(AuthenticationBackend):  # type: ignore[misc]
     """Lets active people in; a service's account holds keys and never signs in, whatever its password."""
 
     def user_can_authenticate(self, user: Any) -> bool:

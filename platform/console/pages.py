@@ -1,0 +1,57 @@
+"""What every page of a tenant has around its content."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from console.members import MemberRequest
+from console.run_page import rehearsing
+
+THEMES: Final = ("auto", "light", "dark")
+THEME_COOKIE: Final = "theme"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An entry of the navigation.
+
+    view: name of its address. permission: what a role needs to open it. key: pressed after `g`, goes there.
+    """
+
+    label: str
+    icon: str
+    view: str
+    permission: str
+    key: str
+
+
+PLACES: Final = (Place("Runs", "activity", "console:runs", "runs:read", "r"),)
+
+
+def theme_of(request: HttpRequest) -> str:
+    """Return the colour scheme the browser chose here: auto, light or dark."""
+    chosen = request.COOKIES.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else THEMES[0]
+
+
+def wants_part(request: MemberRequest) -> bool:
+    """Say whether only a part of the page is asked for; going back in the browser's history asks for all of it."""
+    return bool(request.htmx) and not request.htmx.history_restore_request
+
+
+def show(request: MemberRequest, template: str, context: Mapping[str, Any], *, place: str) -> HttpResponse:
+    """Render a whole page of the tenant; `place` is the address's name of the navigation entry it belongs to."""
+    member = request.member
+    around = {
+        "member": member,
+        "tenant": member.tenant,
+        "places": [entry for entry in PLACES if member.can(entry.permission)],
+        "place": place,
+        "theme": theme_of(request),
+        "themes": THEMES,
+        "rehearsal": rehearsing(),
+    }
+    return render(request, template, around | dict(context))

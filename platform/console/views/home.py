@@ -1,0 +1,49 @@
+"""Where one arrives: the only tenant, or the choice among several; and the choice of colours."""
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from console.members import MemberRequest, member_page, user_of
+from console.pages import THEME_COOKIE, THEMES, theme_of
+from tenants.actions.members import tenants_of
+from tenants.models import Tenant
+
+YEAR_S = 365 * 24 * 3600
+
+
+@require_GET
+@never_cache
+@login_required
+def home(request: HttpRequest) -> HttpResponse:
+    """Lead to the person's tenant; whoever has several, or asks by `?choose`, gets the list."""
+    found = tenants_of(user_of(request).id)
+    if len(found) == 1 and "choose" not in request.GET:
+        return redirect("console:tenant", tenant=found[0][1])
+    tenants = Tenant.objects.filter(id__in=[tenant_id for tenant_id, _ in found]).order_by("name")
+    return render(request, "console/home/tenants.html", {"tenants": tenants, "theme": theme_of(request)})
+
+
+@require_GET
+@member_page()
+def tenant(request: MemberRequest) -> HttpResponse:
+    """Lead to the page a member works on."""
+    return redirect("console:runs", tenant=request.member.tenant.slug)
+
+
+@require_POST
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keep the chosen colours in the browser and go back to where one was."""
+    chosen, back = request.POST.get("theme", ""), request.POST.get("next", "")
+    inside = url_has_allowed_host_and_scheme(
+        back, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    response = redirect(back if inside else "console:home")
+    if chosen in THEMES:
+        response.set_cookie(
+            THEME_COOKIE, chosen, max_age=YEAR_S, secure=request.is_secure(), httponly=True, samesite="Lax"
+        )
+    return response

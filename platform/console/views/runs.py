@@ -1,0 +1,86 @@
+"""The runs of a tenant, and one of them."""
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from agents.presenters import event_json
+from audit import journal
+from console import run_list, run_page
+from console.events import pretty
+from console.members import MemberRequest, member_page
+from console.pages import show, wants_part
+from console.run_list import Filters
+from console.run_view import detail_context, events_context, rows_context, run_context
+
+UNCHANGED = 204
+
+
+@require_GET
+@member_page("runs:read")
+def listing(request: MemberRequest) -> HttpResponse:
+    """Show the list; a refresh that would change nothing answers 204 and the page stays as it is."""
+    filters = Filters.of(request.GET)
+    page = run_list.page(filters)
+    if wants_part(request) and request.GET.get("shown") == page.digest:
+        return HttpResponse(status=UNCHANGED)
+    context = {"tenant": request.member.tenant, "filters": filters, "page": page, "statuses": run_list.STATUSES}
+    if wants_part(request):
+        return render(request, "console/runs/_list.html", context)
+    return show(request, "console/runs/list.html", context | {"agents": run_list.agents()}, place="console:runs")
+
+
+@require_GET
+@member_page("runs:read")
+def timeline(request: MemberRequest, run: UUID) -> HttpResponse:
+    """Show a run as its steps; `?step=` opens one, `?upto=` shows an earlier part."""
+    found, step = run_page.run_of(run), _number(request, "step")
+    span = run_page.Span.of(found, upto=_number(request, "upto"), step=step)
+    if wants_part(request):
+        return render(request, "console/runs/_rows.html", rows_context(request.member, found, span))
+    return show(
+        request, "console/runs/run.html", run_context(request.member, found, span, step=step), place="console:runs"
+    )
+
+
+@require_GET
+@member_page("runs:read")
+def step(request: MemberRequest, run: UUID, seq: int) -> HttpResponse:
+    """Show one step in full, as the panel beside the timeline."""
+    found = run_page.run_of(run)
+    context = detail_context(request.member, found, run_page.Span.of(found, step=seq), seq)
+    if context["detail"] is None:
+        raise Http404
+    return render(request, "console/runs/_detail.html", context)
+
+
+@require_GET
+@member_page("runs:read")
+def events(request: MemberRequest, run: UUID) -> HttpResponse:
+    """Show a run's raw events."""
+    found = run_page.run_of(run)
+    span = run_page.Span.of(found, upto=_number(request, "upto"))
+    if wants_part(request):
+        return render(request, "console/runs/_event_rows.html", events_context(request.member, found, span))
+    context = run_context(request.member, found, span, step=None) | events_context(request.member, found, span)
+    return show(request, "console/runs/events.html", context, place="console:runs")
+
+
+@require_GET
+@member_page("runs:read")
+def event(request: MemberRequest, run: UUID, seq: int) -> HttpResponse:
+    """Give one event as JSON, or as the part of a page that shows it."""
+    found = journal.read(run_page.run_of(run).id, after=seq - 1, limit=1)
+    if not found or found[0].seq != seq:
+        raise Http404
+    told = event_json(found[0], payloads=request.member.sees_payloads)
+    if wants_part(request):
+        return render(request, "console/runs/_event_json.html", {"seq": seq, "text": pretty(told)})
+    return JsonResponse(told, json_dumps_params={"indent": 2, "ensure_ascii": False})
+
+
+def _number(request: MemberRequest, name: str) -> int | None:
+    text = request.GET.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None

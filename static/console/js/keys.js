@@ -1,0 +1,35 @@
+// Keys: what names one (`data-hotkey`), moving through the lines of a page, and dialogs that buttons open.
+
+import { install } from "../../vendor/github-hotkey/index.js";
+
+function installIn(root) {
+  for (const element of root.querySelectorAll("[data-hotkey]")) install(element);
+}
+
+function typing(target) {
+  return target.matches("input, textarea, select, [contenteditable]");
+}
+
+function move(by) {
+  const lines = [...document.querySelectorAll("[data-lines] [data-line]")].filter((line) => line.offsetParent !== null);
+  if (!lines.length) return;
+  const at = lines.indexOf(document.activeElement);
+  const to = at < 0 ? (by > 0 ? 0 : lines.length - 1) : Math.min(Math.max(at + by, 0), lines.length - 1);
+  lines[to].focus();
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (event.key === "j") move(1);
+  if (event.key === "k") move(-1);
+});
+
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens).showModal();
+});
+
+installIn(document);
+document.addEventListener("htmx:load", (event) => {
+  if (event.detail.elt !== document.body) installIn(event.detail.elt);
+});
