@@ -4,8 +4,12 @@ A run gets a database of its own, copied from a template that is migrated once f
 is flushed between tests, because the journal can't be: a test makes tenants of its own instead.
 """
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.db import connections
@@ -13,7 +17,13 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pytest_django.plugin import DjangoDbBlocker
 
 from db import embedded
+from ops.machine import close_connections
 from tests import template_database
+
+# A slow machine is no failure, so examples have no deadline; `make test-all` tries more of them.
+hypothesis.settings.register_profile("quick", deadline=None)
+hypothesis.settings.register_profile("full", deadline=None, max_examples=2000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +39,7 @@ def django_db_setup(embedded_server: embedded.Server, django_db_blocker: DjangoD
     with django_db_blocker.unblock(), template_database.copied(embedded_server) as name:
         template_database.use(name)
         yield
-        template_database.leave()
+        close_connections()
 
 
 @pytest.fixture
@@ -46,7 +56,19 @@ def owner_connection(database: None) -> BaseDatabaseWrapper:
     return connections["owner"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def process_environment(django_db_setup: None, embedded_server: embedded.Server) -> dict[str, str]:
     """The environment for a child process (`manage.py …`) that shall use this run's database."""
     return template_database.environment(embedded_server)
+
+
+@pytest.fixture(scope="session")
+def web_server(process_environment: dict[str, str]) -> Iterator[str]:
+    """The address of a real web server, a process of its own on this run's database."""
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "web", "--port", "0"]
+    with subprocess.Popen(command, env=process_environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        word, _, url = process.stdout.readline().strip().partition(" ")
+        assert word == "serving"
+        yield url
+        process.terminate()

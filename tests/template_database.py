@@ -18,6 +18,7 @@ from psycopg import sql
 
 from db import provision
 from db.embedded import Server
+from ops.machine import close_connections
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -53,14 +54,6 @@ def use(name: str) -> None:
         settings.DATABASES[alias]["NAME"] = connections[alias].settings_dict["NAME"] = name
 
 
-def leave() -> None:
-    """Close what this thread and the pool hold."""
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        if getattr(connection, "pool", None):
-            connection.close_pool()
-
-
 def environment(server: Server) -> dict[str, str]:
     """Variables that make a child process use the database of this one."""
     place = f"/{settings.DATABASES['default']['NAME']}?host={quote(server.host, safe='')}&port={server.port}"
@@ -87,10 +80,10 @@ def _template(keeper: Connection, server: Server) -> str:
             provision.provision(server.dsn(database=draft))
             use(draft)
             call_command("migrate", verbosity=0, interactive=False)
-            leave()
+            close_connections()
             _execute(keeper, "ALTER DATABASE {} RENAME TO {}", draft, name)
         finally:
-            leave()
+            close_connections()
             _execute(keeper, "DROP DATABASE IF EXISTS {} WITH (FORCE)", draft)
     return name
 

@@ -4,6 +4,7 @@ The server's start (ASGI's lifespan) fails when the database login has more righ
 """
 
 import os
+from typing import cast
 
 from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
@@ -12,10 +13,10 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _django = get_asgi_application()  # sets Django up, which what follows needs
 
-from api.body_limit import Message, Receive, Send, limited  # noqa: E402
+from api.body_limit import Application, Message, Receive, Send, limited  # noqa: E402
 from ops import serving  # noqa: E402
 
-_requests = limited(_django)
+_requests = limited(cast(Application, _django))  # the same protocol, typed by Django with other mappings
 
 
 async def application(scope: Message, receive: Receive, send: Send) -> None:

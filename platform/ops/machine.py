@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connections
+from django.db.backends.postgresql.base import DatabaseWrapper
 
 from db import embedded
 from ops import serving
@@ -51,9 +52,14 @@ def prepare() -> None:
         say("Collecting static files …")
         call_command("collectstatic", interactive=False, verbosity=0)
     serving.refuse_unsafe_runtime()
+    close_connections()
+
+
+def close_connections() -> None:
+    """Close this thread's connections and the process's pool."""
     for connection in connections.all(initialized_only=True):
         connection.close()
-        if getattr(connection, "pool", None):
+        if isinstance(connection, DatabaseWrapper):
             connection.close_pool()
 
 

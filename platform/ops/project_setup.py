@@ -61,13 +61,13 @@ def _timed(name: str, do: Callable[[], None]) -> None:
 
 
 def _make_venv() -> None:
-    made = subprocess.run([sys.executable, "-m", "venv", VENV], capture_output=True, text=True, check=False)
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         sys.exit(f"{made.stdout}{made.stderr}\nNo .venv: install your system's package python3-venv and try again.")
 
 
 def _pip(*arguments: str) -> None:
-    command = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
     if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
         sys.exit("The dependencies can't be installed: the lines above say why. Is the package index reachable?")
 
@@ -81,7 +81,7 @@ def _project() -> None:
 
 
 def _assets() -> None:
-    if subprocess.run([PYTHON, HERE / "assets.py"], cwd=ROOT, check=False).returncode != 0:
+    if subprocess.run([str(PYTHON), str(HERE / "assets.py")], cwd=ROOT, check=False).returncode != 0:
         sys.exit("The console's assets can't be set up: the lines above say why.")
 
 

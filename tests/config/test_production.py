@@ -13,7 +13,7 @@ ENVIRONMENT = {"ALLOWED_HOSTS": "c.example", "BASE_URL": "https://c.example", "E
 
 
 def refuse(environment: dict[str, str] | None = None, **changes: Any) -> None:
-    values = {
+    values: dict[str, Any] = {
         "production": True,
         "debug": False,
         "base_url": (environment or ENVIRONMENT).get("BASE_URL", ""),

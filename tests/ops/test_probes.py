@@ -8,6 +8,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 from ops import readiness
+from ops.machine import close_connections
 
 NEWEST = "SELECT id, app, name, applied FROM django_migrations ORDER BY id DESC LIMIT 1"
 
@@ -15,13 +16,11 @@ NEWEST = "SELECT id, app, name, applied FROM django_migrations ORDER BY id DESC 
 @pytest.fixture
 def absent_database(database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the runtime alias name a database that isn't there."""
-    connection.close()
-    connection.close_pool()
+    close_connections()
     monkeypatch.setitem(connection.settings_dict, "NAME", "absent")
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "pool", {"min_size": 0, "max_size": 1, "timeout": 0.5})
     yield
-    connection.close()
-    connection.close_pool()
+    close_connections()
 
 
 def test_health_asks_nothing_of_the_database(client: Client) -> None:

@@ -6,8 +6,7 @@ import shutil
 from db.embedded.account import Account
 from db.embedded.binaries import Binaries
 from db.embedded.errors import EmbeddedServerError
-from db.embedded.layout import Layout
-from db.embedded.postmaster import PORT
+from db.embedded.layout import PORT, Layout
 
 SUPERUSER = "postgres"
 
