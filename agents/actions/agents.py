@@ -36,7 +36,7 @@ def put_draft(slug: str, spec: Spec, *, acting_as: Principal | str, expected: st
         _check_slug(slug)
         refuse(document.agent_problems(spec, tools.specs()), f"The agent {slug} is not valid.")
         _, created = Agent.objects.get_or_create(slug=slug)
-        agent = locked(slug)
+        agent = locked(slug=slug)
         if expected is not None and (created or digest_of(agent) != expected):
             raise ChangedMeanwhile
         _save(agent, document.without_grants(spec), actor, created=created)
@@ -52,11 +52,11 @@ def by_slug(slug: str) -> Agent:
     return agent
 
 
-def locked(slug: str) -> Agent:
-    """Return the agent, locked until the transaction ends; raises `UnknownAgent`."""
-    agent = Agent.objects.select_for_update(of=("self",)).select_related("live").filter(slug=slug).first()
+def locked(**named: Any) -> Agent:
+    """Return the agent of that `slug` or `id`, locked until the transaction ends; raises `UnknownAgent`."""
+    agent = Agent.objects.select_for_update(of=("self",)).select_related("live").filter(**named).first()
     if agent is None:
-        raise UnknownAgent(f"There is no agent {slug!r}.")
+        raise UnknownAgent
     return agent
 
 

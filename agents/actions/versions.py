@@ -55,7 +55,7 @@ def create(agent: Agent, *, acting_as: Principal | str) -> Made:
     """
     with acting(acting_as) as actor:
         agents.may_edit(agent.slug, acting_as)
-        agent = agents.locked(agent.slug)
+        agent = agents.locked(id=agent.id)
         spec = agents.spec_of(agent)
         if spec is None:
             raise NothingToPublish
@@ -79,7 +79,7 @@ def publish(agent: Agent, number: int, *, percent: int | None = None, acting_as:
         agents.may_edit(agent.slug, acting_as)
         if percent not in (None, 100):
             raise NotAvailable("Publishing to a part of the runs is not available in this version; leave percent out.")
-        agent = agents.locked(agent.slug)
+        agent = agents.locked(id=agent.id)
         version = by_number(agent, number)
         if agent.live != version:
             _go_live(agent, version, "agent.published", actor)
@@ -93,7 +93,7 @@ def rollback(agent: Agent, *, acting_as: Principal | str) -> AgentVersion:
     """
     with acting(acting_as) as actor:
         agents.may_edit(agent.slug, acting_as)
-        agent = agents.locked(agent.slug)
+        agent = agents.locked(id=agent.id)
         live = _lives(agent)
         if len(live) < 2:
             raise NothingToRollBackTo

@@ -20,7 +20,7 @@ _OLD: Any = yaml.SafeLoader("")
 class _Dumper(yaml.SafeDumper):
     """Keeps the order of keys, repeats instead of aliasing, quotes exactly what the reader would take for no text."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -38,3 +38,10 @@ class UnknownGrant(AccessDenied):
 
     code = "unknown_grant"
     status = 404
+
+
+class UnknownObject(AccessDenied):
+    """There is no such object."""
+
+    code = "unknown_object"
+    status = 404

@@ -17,10 +17,11 @@ from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 
 from access.acting import acting
 from access.check import granted_sql
-from access.errors import UnknownGrant, UnknownPermission
+from access.errors import UnknownGrant, UnknownObject, UnknownPermission
 from audit import journal
 from db.models import TenantModel
-from tenants.errors import UnknownMember
+from db.scope import current_tenant_id
+from tenants.errors import UnknownMember, UnknownTeam
 from tenants.models import Membership, Team, User
 from tenants.principal import Principal
 
@@ -39,9 +40,11 @@ class Grant:
 def add(obj: TenantModel, permission: str, holder: Holder, *, acting_as: Principal | str) -> Grant:
     """Let `holder` have `permission` on `obj`; one that is held already is returned as it is, without a record.
 
-    Raises `UnknownPermission`, `UnknownMember`, and what `acting` raises for `grants:write`.
+    Raises `UnknownObject`, `UnknownPermission`, `UnknownMember`, `UnknownTeam`, and what `acting` raises for
+    `grants:write`.
     """
     with acting(acting_as, "grants:write") as actor:
+        _check_own(obj)
         model, column = _table(obj, type(holder))
         target = _target(holder)
         row, created = model.objects.get_or_create(
@@ -53,8 +56,9 @@ def add(obj: TenantModel, permission: str, holder: Holder, *, acting_as: Princip
 
 
 def remove(obj: TenantModel, grant_id: UUID, *, acting_as: Principal | str) -> None:
-    """Take a grant on `obj` back. Raises `UnknownGrant`, and what `acting` raises for `grants:write`."""
+    """Take a grant on `obj` back. Raises `UnknownObject`, `UnknownGrant`, and what `acting` raises for `grants:write`."""
     with acting(acting_as, "grants:write") as actor:
+        _check_own(obj)
         found = next((grant for grant in of(obj) if grant.id == grant_id), None)
         if found is None:
             raise UnknownGrant
@@ -68,14 +72,15 @@ def replace(obj: TenantModel, wanted: Collection[tuple[str, Holder]], *, acting_
 
     One record for each grant added or removed. Raises what `add` raises.
     """
-    present = {(grant.permission, grant.holder): grant for grant in of(obj)}
-    superfluous = [grant for key, grant in present.items() if key not in wanted]
-    missing = [key for key in wanted if key not in present]
-    for grant in superfluous:
-        remove(obj, grant.id, acting_as=acting_as)
-    for permission, holder in missing:
-        add(obj, permission, holder, acting_as=acting_as)
-    return bool(superfluous or missing)
+    with acting(acting_as):
+        present = {(grant.permission, grant.holder): grant for grant in of(obj)}
+        superfluous = [grant for key, grant in present.items() if key not in wanted]
+        missing = [key for key in wanted if key not in present]
+        for grant in superfluous:
+            remove(obj, grant.id, acting_as=acting_as)
+        for permission, holder in missing:
+            add(obj, permission, holder, acting_as=acting_as)
+        return bool(superfluous or missing)
 
 
 def of(obj: TenantModel) -> list[Grant]:
@@ -125,9 +130,18 @@ def _table(obj: TenantModel, holder: type[Holder]) -> tuple[Any, str]:
     return get_user_obj_perms_model(obj), "user"
 
 
+def _check_own(obj: TenantModel) -> None:
+    # A foreign key does not know of tenants: without this a row could point at another's object.
+    if obj.tenant_id != current_tenant_id():
+        raise UnknownObject
+
+
 def _target(holder: Holder) -> Any:
     if isinstance(holder, Team):
-        return Team.objects.select_related("group").get(pk=holder.pk).group
+        team = Team.objects.select_related("group").filter(pk=holder.pk).first()
+        if team is None:
+            raise UnknownTeam
+        return team.group
     if not Membership.objects.filter(user=holder).exists():
         raise UnknownMember
     return holder
