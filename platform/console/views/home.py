@@ -8,7 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from console.members import MemberRequest, member_page, user_of
-from console.pages import THEME_COOKIE, THEMES, theme_of
+from console.pages import THEME_COOKIE, THEMES
 from tenants.actions.members import tenants_of
 from tenants.models import Tenant
 
@@ -24,7 +24,7 @@ def home(request: HttpRequest) -> HttpResponse:
     if len(found) == 1 and "choose" not in request.GET:
         return redirect("console:tenant", tenant=found[0][1])
     tenants = Tenant.objects.filter(id__in=[tenant_id for tenant_id, _ in found]).order_by("name")
-    return render(request, "console/home/tenants.html", {"tenants": tenants, "theme": theme_of(request)})
+    return render(request, "console/home/tenants.html", {"tenants": tenants})
 
 
 @require_GET
