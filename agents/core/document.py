@@ -49,10 +49,11 @@ def tool_problems(name: str, spec: Json, *, kinds: Mapping[str, Kind], tools: Ma
         found.insert(
             0, Problem("", f"{name!r} cannot be a tool's name: 1 to 64 letters, digits, _ and -, a letter first.")
         )
+    found = found or list(_tool_schema_problems(spec))
     if found:
         return found
     return [
-        *_tool_schema_problems(spec),
+        *_example_problems(spec),
         *_kind_problems(name, spec, kinds),
         *_effect_problems(spec),
         *_tool_rule_problems(spec),
@@ -63,8 +64,8 @@ def tool_problems(name: str, spec: Json, *, kinds: Mapping[str, Kind], tools: Ma
 
 
 def is_shaped(spec: Json) -> bool:
-    """Say whether `spec` has the shape of a tool, whatever else may be wrong with it."""
-    return not (value_problems(spec) or shape_problems(TOOL, spec))
+    """Say whether `spec` has the shape of a tool and real schemas, whatever else may be wrong with it."""
+    return not (value_problems(spec) or shape_problems(TOOL, spec) or list(_tool_schema_problems(spec)))
 
 
 def tool_document(name: str, spec: Spec) -> dict[str, Json]:
@@ -108,13 +109,12 @@ def tool_definition(document: Spec, version: int = 0) -> ToolDefinition:
 
 
 def _tool_schema_problems(spec: Spec) -> Iterator[Problem]:
-    given = list(_schemas(spec, "input_schema", "output_schema"))
-    yield from given
-    if given:
-        return
-    if "input_schema" in spec and spec["input_schema"].get("type") != "object":
+    yield from _schemas(spec, "input_schema", "output_schema")
+    if spec.get("input_schema", {"type": "object"}).get("type") != "object":
         yield _problem("/input_schema/type", "The arguments of a tool are an object: write type: object.")
-        return
+
+
+def _example_problems(spec: Spec) -> Iterator[Problem]:
     check_input = validator(tool_document("x", spec)["input_schema"])
     check_output = validator(spec["output_schema"]) if "output_schema" in spec else None
     for index, example in enumerate(spec.get("examples", ())):

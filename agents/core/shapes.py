@@ -8,6 +8,7 @@ TOOL_NAME: Final = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
 SLUG: Final = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 #: As the suppliers write them: letters, digits and . : @ / _ - (Bedrock and Vertex ids included).
 MODEL_ID: Final = "^[A-Za-z0-9][A-Za-z0-9.:@/_-]{1,127}$"
+NOT_BLANK: Final = r"\S"
 POINTER: Final = "^(/([^~/]|~[01])*)+$"
 
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
@@ -24,7 +25,7 @@ def _object(properties: dict[str, Json], *required: str) -> dict[str, Json]:
 
 
 def _text(longest: int = 4000) -> dict[str, Json]:
-    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"\S"}
+    return {"type": "string", "maxLength": longest, "pattern": NOT_BLANK}
 
 
 def _whole(least: int, most: int) -> dict[str, Json]:

@@ -7,6 +7,7 @@ from typing import Any
 from jsonschema.exceptions import ValidationError
 
 from agents.core.schema import Problem, validator
+from agents.core.shapes import NOT_BLANK
 
 Json = Any
 
@@ -79,9 +80,9 @@ def _words(keyword: Json, wanted: Json, value: Json, schema: Json, error: Valida
         case "minimum" | "maximum" | "exclusiveMinimum":
             return f"{value} is outside the bounds: {_bounds(schema)}."
         case "pattern":
+            if wanted == NOT_BLANK:
+                return "This must not be empty."
             return f"{_shown(value)} does not have the right form ({wanted})."
-        case "minLength":
-            return "This must not be empty."
         case "maxLength" | "maxItems":
             return f"This is too long: at most {wanted}."
         case "minProperties" | "maxProperties":

@@ -56,7 +56,7 @@ def add(obj: TenantModel, permission: str, holder: Holder, *, acting_as: Princip
 
 
 def remove(obj: TenantModel, grant_id: UUID, *, acting_as: Principal | str) -> None:
-    """Take a grant on `obj` back. Raises `UnknownObject`, `UnknownGrant`, and what `acting` raises for `grants:write`."""
+    """Take a grant on `obj` back. Raises `UnknownGrant`, `UnknownObject`; `acting`'s errors for `grants:write`."""
     with acting(acting_as, "grants:write") as actor:
         _check_own(obj)
         found = next((grant for grant in of(obj) if grant.id == grant_id), None)
