@@ -45,9 +45,9 @@ class Body:
         Raises `BodyTooLarge`, `WrongMediaType`, `MalformedJson`, or `InvalidBody` with a pointer for each fault.
         """
         value: dict[str, Json] = parse(_raw(request))
-        faults = [fault for error in self._validator.iter_errors(value) for fault in _faults(error)]
+        faults = {fault for error in self._validator.iter_errors(value) for fault in _faults(error)}
         if faults:
-            raise InvalidBody(faults=sorted(faults, key=lambda fault: fault.pointer)[:MAX_FAULTS])
+            raise InvalidBody(faults=sorted(faults, key=lambda fault: (fault.pointer, fault.detail))[:MAX_FAULTS])
         return value
 
 
