@@ -1,8 +1,8 @@
 """The default engine: drivers carried by django-q2, waking by NOTIFY; the truth is in the journal and the run's row.
 
 A driver is one q2 task holding one slot (an advisory lock). A worker that starts puts a driver in each free slot of
-its cluster; a driver hands over after a bounded slice, below q2's `timeout`. Tasks delivered twice find their slot taken
-and end at once, so that duplicates die out.
+its cluster; a driver hands over after a bounded slice, below q2's `timeout`. Tasks delivered twice find their slot
+taken and end at once, so that duplicates die out.
 """
 
 import logging

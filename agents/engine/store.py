@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
+import psycopg
+
 from access.check import granted_sql
 from agents.core.events import DecisionRequested, Event, event_of, facts_and_payload
 from agents.core.spec import AgentSpec, agent_spec
@@ -133,6 +135,8 @@ UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = 
 
 _FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
 
+_PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHERE id = %s AND ready_at IS NOT NULL"
+
 _SWEEP: Final = """
 UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
     SELECT id FROM agents_run WHERE due_at <= now() ORDER BY due_at LIMIT 500 FOR UPDATE SKIP LOCKED)
@@ -149,22 +153,32 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
     """Claim the next run and hold the transaction open, so that the claim is one commit with the first intent.
 
     after: the tenant served last; the next one in turn goes first, whatever its queue's length. Yields None when
-    nothing is ready. The body appends to the step at most once; leaving commits.
+    nothing is ready. The body appends to the step at most once; leaving commits. A run that cannot be taken up (an
+    error that is not the database's) is put off for the length of a lease, so that it holds up no other.
     """
-    with transaction_connection() as connection, connection.transaction():
-        begun = lease_clock()
-        connection.execute(f"SET LOCAL ROLE {DISPATCH}")
-        parameters = {"lease": LEASE, "worker": worker, "after": after}
-        row = connection.execute(_CLAIM, parameters, prepare=True).fetchone()
-        if row is None:
-            yield None
-            return
-        run_id, tenant_id, epoch, now, more = row
-        connection.execute("SET LOCAL ROLE NONE")
-        connection.execute(_SCOPE, [str(tenant_id)])
-        run = _load(connection, run_id, tenant_id, epoch, (now, begun))
-        run.more = more
-        yield Step(connection, run), run
+    run_id = None
+    try:
+        with transaction_connection() as connection, connection.transaction():
+            begun = lease_clock()
+            connection.execute(f"SET LOCAL ROLE {DISPATCH}")
+            parameters = {"lease": LEASE, "worker": worker, "after": after}
+            row = connection.execute(_CLAIM, parameters, prepare=True).fetchone()
+            if row is None:
+                yield None
+                return
+            run_id, tenant_id, epoch, now, more = row
+            connection.execute("SET LOCAL ROLE NONE")
+            connection.execute(_SCOPE, [str(tenant_id)])
+            run = _load(connection, run_id, tenant_id, epoch, (now, begun))
+            run.more = more
+            yield Step(connection, run), run
+    except psycopg.OperationalError:
+        raise
+    except Exception:
+        if run_id is not None:
+            with _dispatch() as connection:
+                connection.execute(_PUT_OFF, [LEASE, run_id])
+        raise
 
 
 def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clock: tuple[datetime, float]) -> Claimed:

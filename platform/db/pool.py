@@ -30,6 +30,11 @@ def transaction_connection() -> Iterator[Connection]:
         yield raw
 
 
+def close() -> None:
+    """Close this process's pool, before it forks."""
+    cast(DatabaseWrapper, connection).close_pool()
+
+
 def forget_inherited_pools_after_fork() -> None:
     """Let a forked child make pools of its own: the parent's sockets and threads are not its to use."""
     pools: dict[str, Any] = vars(DatabaseWrapper)["_connection_pools"]

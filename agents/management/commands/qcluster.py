@@ -1,12 +1,13 @@
 """`qcluster`: the workers. q2's own cluster, with drivers in it and a stop that does not wait for ever."""
 
 import ctypes
+import gc
 import os
 import signal
 import socket
 import sys
+import time
 from argparse import ArgumentParser
-from types import FrameType
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -16,17 +17,9 @@ from django_q.cluster import Cluster
 from django_q.conf import Conf
 
 from agents.engine import django_q
-from db import provision
+from db import pool, provision
 
 _PR_SET_PDEATHSIG = 1
-
-
-class RunsCluster(Cluster):  # type: ignore[misc]
-    """A cluster whose drivers learn at once that it stops."""
-
-    def sig_handler(self, signum: int, frame: FrameType | None) -> None:
-        django_q.stop_event.set()
-        super().sig_handler(signum, frame)
 
 
 class Command(BaseCommand):
@@ -37,18 +30,47 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, help="worker processes (default: the setting WORKERS)")
 
     def handle(self, *args: Any, workers: int | None, **options: Any) -> None:
-        unsafe = provision.privileged_runtime(connection)
-        connections.close_all()
-        if unsafe:
-            raise CommandError(" ".join(unsafe))
+        _refuse_unsafe_login()
         if workers is not None:
             settings.WORKERS = Conf.WORKERS = workers
         os.environ[django_q.INSTANCE] = f"{socket.gethostname()}/{os.getpid()}"
         os.register_at_fork(after_in_child=_die_with_parent)
-        RunsCluster().start()
-        # q2's children are joined when the interpreter ends; a signal ends them first.
-        while not django_q.stop_event.is_set():
-            signal.pause()
+        _share_memory()
+        cluster = Cluster()
+        told = _listen_for_the_end()
+        cluster.start()
+        while not told and cluster.sentinel.is_alive():
+            time.sleep(0.2)
+        django_q.stop_event.set()
+        cluster.stop()
+
+
+def _refuse_unsafe_login() -> None:
+    unsafe = provision.privileged_runtime(connection)
+    connections.close_all()
+    pool.close()
+    if unsafe:
+        raise CommandError(" ".join(unsafe))
+
+
+def _listen_for_the_end() -> list[int]:
+    """Return a list that holds the signal once the process is told to stop.
+
+    The handler does nothing else: q2's own would stop the cluster from inside it, and a second signal meanwhile would
+    wait for the first for ever.
+    """
+    told: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, frame: told.append(received))
+    return told
+
+
+def _share_memory() -> None:
+    """Load what every worker needs before they are forked, and keep the collector off those pages."""
+    import agents.providers.claude  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
 
 
 def _die_with_parent() -> None:
