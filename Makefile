@@ -39,7 +39,7 @@ check: setup
 	$(BIN)/mypy
 	PYTHONPATH=platform $(BIN)/lint-imports
 	$(MANAGE) makemigrations --check --dry-run
-	@if $(MANAGE) help --commands | grep -qx docs; then $(MANAGE) docs --check; fi
+	$(MANAGE) docs --check
 	@$(BIN)/python platform/ops/deploy_check.py
 	@$(BIN)/python platform/ops/assets.py --check
 
