@@ -10,8 +10,9 @@ Seen = tuple[str, Mapping[str, Json]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the reviewer says to the run's question: a decision, with a reason or a message."""
+    """What the reviewer says to a run's question of that kind: a decision, with a reason or a message."""
 
+    kind: str
     decision: str
     reason: str | None = None
     message: str | None = None
@@ -21,10 +22,9 @@ class Answer:
 class Case:
     """One run.
 
-    answers: what is said to its questions, in the order in which they come. output: members the output must have;
-    contains: texts that members of it must contain.
+    answers: what is said to its questions, all of them, in the order in which they come. output: members the output
+    must have; contains: texts that members of it must contain.
     events: type and members of `data` of events that must occur in this order, whatever lies between.
-    escalation: kind and decision of the last question, None when there must be none.
     effects: what the run must have in the ledger: (effect, members of the request), each done exactly once.
     """
 
@@ -36,7 +36,6 @@ class Case:
     contains: Mapping[str, str] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     events: tuple[Seen, ...] = ()
-    escalation: tuple[str, str] | None = None
     effects: tuple[Seen, ...] = ()
 
 
@@ -73,13 +72,12 @@ CASES: Final = (
         agent="loan-review",
         input=_loan(3, "CUST-1003"),
         output={"decision": "escalate", "reason_code": "MEDIUM_RISK"},
-        answers=(Answer("approve"),),
+        answers=(Answer("output", "approve"),),
         events=(
             ("decision.requested", {"kind": "output"}),
             ("decision.made", {"decision": "approve"}),
             ("run.completed", {}),
         ),
-        escalation=("output", "approve"),
     ),
     Case(
         name="loan escalated, guided by a person",
@@ -87,14 +85,13 @@ CASES: Final = (
         agent="loan-review",
         input=_loan(4, "CUST-1006"),
         output={"decision": "approve", "reason_code": "PERSON_DECIDED"},
-        answers=(Answer("respond", message="Approve: the employer confirmed the income by telephone."),),
+        answers=(Answer("output", "respond", message="Approve: the employer confirmed the income by telephone."),),
         events=(
             ("decision.requested", {"kind": "output"}),
             ("decision.made", {"decision": "respond"}),
             ("output.accepted", {}),
             ("run.completed", {}),
         ),
-        escalation=("output", "respond"),
     ),
     Case(
         name="loan with the fraud check down",
@@ -122,9 +119,8 @@ CASES: Final = (
         agent="loan-review",
         input=_loan(7, "CUST-1008"),
         output={"decision": "reject", "reason_code": "PERSON_DECIDED"},
-        answers=(Answer("respond", message="The credit bureau says 93."),),
+        answers=(Answer("question", "respond", message="The credit bureau says 93."),),
         events=(("decision.requested", {"kind": "question"}), ("decision.made", {"decision": "respond"})),
-        escalation=("question", "respond"),
     ),
     Case(
         name="refund approved",
@@ -132,7 +128,7 @@ CASES: Final = (
         agent="refund-desk",
         input=_refund(1, "ORD-2001", "The lamp arrived broken."),
         output={"outcome": "refunded", "amount_minor": 4_990, "currency": "EUR"},
-        answers=(Answer("approve"),),
+        answers=(Answer("tool_call", "approve"),),
         events=(
             ("decision.requested", {"kind": "tool_call"}),
             ("decision.made", {"decision": "approve"}),
@@ -140,7 +136,6 @@ CASES: Final = (
             ("tool.finished", {"tool": "refund_payment"}),
             ("tool.finished", {"tool": "add_note"}),
         ),
-        escalation=("tool_call", "approve"),
         effects=(
             ("refund", {"order_id": "ORD-2001", "payment_id": "pay_7001", "amount_minor": 4_990}),
             ("note", {"ticket_id": "TICKET-1"}),
@@ -152,13 +147,12 @@ CASES: Final = (
         agent="refund-desk",
         input=_refund(2, "ORD-2002", "My laptop never arrived."),
         output={"outcome": "declined", "reason_code": "PERSON_REJECTED", "refund_id": None, "amount_minor": 0},
-        answers=(Answer("reject", reason="The carrier has the customer's signature."),),
+        answers=(Answer("tool_call", "reject", reason="The carrier has the customer's signature."),),
         events=(
             ("decision.requested", {"kind": "tool_call"}),
             ("decision.made", {"decision": "reject"}),
             ("tool.finished", {"tool": "add_note"}),
         ),
-        escalation=("tool_call", "reject"),
         effects=(("note", {"ticket_id": "TICKET-2"}),),
     ),
     Case(
@@ -167,7 +161,7 @@ CASES: Final = (
         agent="refund-desk",
         input=_refund(3, "ORD-2003", "I was charged twice."),
         output={"outcome": "refunded", "amount_minor": 7_900},
-        answers=(Answer("respond", message="The second one."), Answer("approve")),
+        answers=(Answer("question", "respond", message="The second one."), Answer("tool_call", "approve")),
         events=(
             ("decision.requested", {"kind": "question"}),
             ("decision.made", {"decision": "respond"}),
@@ -175,7 +169,6 @@ CASES: Final = (
             ("decision.made", {"decision": "approve"}),
             ("tool.finished", {"tool": "refund_payment"}),
         ),
-        escalation=("tool_call", "approve"),
         effects=(
             ("refund", {"order_id": "ORD-2003", "payment_id": "pay_7004", "amount_minor": 7_900}),
             ("note", {"ticket_id": "TICKET-3"}),
@@ -215,8 +208,7 @@ CASES: Final = (
         agent="refund-desk",
         input=_refund(1, "ORD-2001", "They do not fit."),
         output={"outcome": "refunded", "amount_minor": 11_900},
-        answers=(Answer("approve"),),
-        escalation=("tool_call", "approve"),
+        answers=(Answer("tool_call", "approve"),),
         effects=(
             ("refund", {"order_id": "ORD-2001", "payment_id": "pay_8001", "amount_minor": 11_900}),
             ("note", {"ticket_id": "TICKET-1"}),

@@ -28,16 +28,17 @@ def faults(case: Case, run: Mapping[str, Json], events: Sequence[Json], ledger: 
     missing = _first_missing(case.events, events)
     if missing is not None:
         found.append(f"there is no {missing[0]} with {dict(missing[1])} where one must be")
-    if last_question(events) != case.escalation:
-        found.append(f"the last question was {last_question(events)} instead of {case.escalation}")
+    expected = [(answer.kind, answer.decision) for answer in case.answers]
+    if decisions(events) != expected:
+        found.append(f"people decided {decisions(events)} instead of {expected}")
     found += _effects(case, ledger)
     return [f"{case.name}: {fault}" for fault in found]
 
 
-def last_question(events: Sequence[Json]) -> tuple[str, str] | None:
-    """Return kind and decision of the last decision in a run, None when there was none."""
+def decisions(events: Sequence[Json]) -> list[tuple[str, str]]:
+    """Return kind and decision of every decision in a run, in order."""
     made = [event["data"] for event in events if event["type"] == "decision.made"]
-    return (made[-1]["kind"], made[-1]["decision"]) if made else None
+    return [(data["kind"], data["decision"]) for data in made]
 
 
 def fits(expected: Mapping[str, Json], value: Json) -> bool:

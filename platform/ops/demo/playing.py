@@ -27,18 +27,23 @@ class Faces:
 
 @dataclass(slots=True)
 class Started:
-    """A run on its way. asked: ids of the questions answered so far; run: as it was last seen."""
+    """A run on its way.
+
+    answered: ids of the questions answered so far; last: the last of them, as `demo --once` prints it.
+    run: as it was last seen. unforeseen: a question that its case does not name, at which it is left.
+    """
 
     case: Case
     id: str
-    asked: list[str] = field(default_factory=list)
+    answered: list[str] = field(default_factory=list)
     last: Json = None
     run: Json = None
+    unforeseen: str | None = None
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen."""
-        return self.run is not None and self.run["status"] in TERMINAL
+        return self.unforeseen is not None or (self.run is not None and self.run["status"] in TERMINAL)
 
 
 class Play:
@@ -79,7 +84,9 @@ class Play:
         """Return in a sentence each what is not as the cases say. ledger: the service's entries."""
         found = []
         for started in self.started:
-            if self._scripted:
+            if started.unforeseen:
+                found.append(f"{started.case.name}: asked what was not foreseen ({started.unforeseen})")
+            elif self._scripted:
                 events = self._events(started)
                 own = [entry for entry in ledger if entry["key"].startswith(started.id)]
                 found += faults(started.case, started.run, events, own)
@@ -100,32 +107,33 @@ class Play:
     def _answer(self, started: Started) -> None:
         reviewer = self._faces[started.case.tenant].reviewer
         for escalation_id in started.run["escalations"]:
-            if escalation_id in started.asked:
+            if escalation_id in started.answered:
                 continue
             escalation = reviewer.get(f"escalations/{escalation_id}")
-            answer = self._answer_to(started, escalation)
-            if escalation["status"] != "open" or answer is None:
+            if escalation["status"] != "open":
                 continue
-            said = {"reason": answer.reason, "message": answer.message}
-            body = {"decision": answer.decision, "digest": escalation["proposal"]["digest"]}
-            reviewer.post(
-                f"escalations/{escalation_id}/decide", body | {name: text for name, text in said.items() if text}
-            )
-            started.asked.append(escalation_id)
+            answer = self._answer_to(started, escalation)
+            if answer is None:
+                started.unforeseen = f"{escalation['kind']}, {escalation['reason']}: {escalation['detail']}"
+                return
+            said = {"decision": answer.decision, "reason": answer.reason, "message": answer.message}
+            body = {"digest": escalation["proposal"]["digest"], **{name: text for name, text in said.items() if text}}
+            reviewer.post(f"escalations/{escalation_id}/decide", body)
+            started.answered.append(escalation_id)
             started.last = {"id": escalation_id, "kind": escalation["kind"], "decision": answer.decision}
-            self._tell(f"{started.case.name}: asked ({escalation['kind']}), {answer.decision} decided")
+            self._tell(f"{started.case.name}: asked ({escalation['kind']}), decided ({answer.decision})")
 
     def _answer_to(self, started: Started, escalation: Json) -> Answer | None:
-        given = len(started.asked)
-        if given < len(started.case.answers) and started.case.answers[given].decision in escalation["allowed"]:
+        given, kind = len(started.answered), escalation["kind"]
+        if given < len(started.case.answers) and started.case.answers[given].kind == kind:
             return started.case.answers[given]
         if self._scripted:
             return None
         if given < MOST_ANSWERS and "approve" in escalation["allowed"]:
-            return Answer("approve")
+            return Answer(kind, "approve")
         if given < MOST_ANSWERS and "respond" in escalation["allowed"]:
-            return Answer("respond", message="Use your own judgement, and finish.")
-        return Answer("reject", reason="The demo has answered often enough.")
+            return Answer(kind, "respond", message="Use your own judgement, and finish.")
+        return Answer(kind, "reject", reason="The demo has answered often enough.")
 
     def _events(self, started: Started) -> list[Json]:
         return list(self._faces[started.case.tenant].developer.every(f"runs/{started.id}/events"))

@@ -8,11 +8,9 @@ from typing import Final
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
-from django.db.backends.postgresql.base import DatabaseWrapper
 
 from db.scope import tenant_scope
-from ops.demo import cast, sales
+from ops.demo import cast, functions, sales
 from tenants.actions import members, teams, tenants
 from tenants.errors import UnknownMember, UnknownTenant
 from tenants.models import Membership, Tenant
@@ -22,6 +20,12 @@ from vault.errors import UnknownSecret
 
 DEFINITIONS: Final = Path(__file__).parent / "definitions"
 SCRIPTS: Final = Path(__file__).parent / "scripts"
+PLUGIN: Final = Path(__file__).parent / "plugin"
+"""On the path of a process it makes the tool functions known there, as an installed package would."""
+
+FUNCTIONS: Final = functions
+"""Imported, and so known, in the process that applies the definitions."""
+
 SECRET: Final = "demo_service"  # noqa: S105 - its name
 
 
@@ -37,14 +41,6 @@ def seed(service_url: str) -> None:
         _put_secret(tenant, cast.service_token(settings.SECRET_KEY, slug))
         sales.write(settings.DATA_DIR / "sources" / str(tenant.id) / sales.NAME, slug)
         _apply(slug, service_url)
-
-
-def release_connections() -> None:
-    """Return this process's database connections, so that it does not hold the embedded server."""
-    for connection in connections.all(initialized_only=True):
-        connection.close()
-        if isinstance(connection, DatabaseWrapper):
-            connection.close_pool()
 
 
 def _tenant(slug: str, name: str) -> Tenant:

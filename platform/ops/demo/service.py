@@ -161,8 +161,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     service = Service(listener, tokens_from(os.environ.get("DEMO_SERVICE_TOKENS", "")))
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    sys.stdout.write(f"ready {service.url}\n")
-    sys.stdout.flush()
+    if options.fd is None:
+        sys.stdout.write(f"ready {service.url}\n")
+        sys.stdout.flush()
     with service:
         service.serve_forever(poll_interval=0.1)
     return 0

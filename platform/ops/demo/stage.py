@@ -45,7 +45,7 @@ class Stage:
             tenant: Faces(self._rest(keys.developer(tenant)), self._rest(keys.reviewer(tenant)))
             for tenant in cast.TENANTS
         }
-        seeding.release_connections()
+        machine.close_connections()
         return found
 
     def _rest(self, key: str) -> Rest:
@@ -68,18 +68,26 @@ def stage(host: str, port: int, workers: int) -> Iterator[Stage]:
         service_url = serving.url_of(service)
         machine.say("Starting the demo's service …")
         _start_service(supervisor, service)
-        environment = machine.child_environment(listener)
-        environment["EGRESS_ALLOW"] = ",".join((*settings.EGRESS_ALLOW, service_url.removeprefix("http://")))
+        # A newcomer reads this terminal: by default only what goes wrong is logged to it.
+        environment = {"LOG_LEVEL": "WARNING", **machine.child_environment(listener), **tool_environment(service_url)}
         if rehearsed:
             machine.say("Starting the rehearsal model …")
             environment |= _start_rehearsal(supervisor)
         machine.say("Putting tenants, people and agents in place …")
         seeding.seed(service_url)
-        seeding.release_connections()
+        machine.close_connections()
         machine.say("Starting the workers and the web server …")
         machine.start_workers(supervisor, workers, environment)
         machine.start_web(supervisor, listener, environment)
         yield Stage(supervisor, serving.url_of(listener), service_url, rehearsed)
+
+
+def tool_environment(service_url: str) -> dict[str, str]:
+    """Return what lets a process perform the demo's tools: the way out to the service, the functions."""
+    return {
+        "EGRESS_ALLOW": ",".join((*settings.EGRESS_ALLOW, service_url.removeprefix("http://"))),
+        "PYTHONPATH": _python_path(str(seeding.PLUGIN)),
+    }
 
 
 @contextmanager
@@ -135,5 +143,8 @@ def _free_port() -> int:
 
 def _python_environment() -> dict[str, str]:
     """The environment of a module of this checkout run as a program, which finds the packages as manage.py does."""
-    places = [str(settings.BASE_DIR), str(settings.BASE_DIR / "platform"), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(place for place in places if place)}
+    return {**os.environ, "PYTHONPATH": _python_path(str(settings.BASE_DIR), str(settings.BASE_DIR / "platform"))}
+
+
+def _python_path(*places: str) -> str:
+    return os.pathsep.join(filter(None, (*places, os.environ.get("PYTHONPATH"))))

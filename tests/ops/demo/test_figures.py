@@ -1,6 +1,7 @@
 """Statistics over rows, and the places of a chart."""
 
 import statistics
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -69,7 +70,7 @@ def test_a_constant_column_lies_on_its_line() -> None:
         (COLUMNS, [], "holds no values"),
     ],
 )
-def test_rows_that_cannot_be_used_are_refused_in_words(columns: list[str], rows: list[list[object]], why: str) -> None:
+def test_rows_that_cannot_be_used_are_refused_in_words(columns: list[str], rows: list[list[Any]], why: str) -> None:
     with pytest.raises(BadFigures, match=why):
         describe(columns, rows, "month", "revenue")
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ops.demo.cases import CASES, Case
+from ops.demo.cases import CASES, Answer, Case
 from ops.demo.judging import faults
 
 Json = Any
@@ -16,7 +16,7 @@ CASE = Case(
     output={"outcome": "refunded"},
     contains={"reason": "back"},
     events=(("tool.failed", {"tool": "a"}), ("tool.finished", {"tool": "b"})),
-    escalation=("tool_call", "approve"),
+    answers=(Answer("tool_call", "approve"),),
     effects=(("refund", {"order_id": "ORD-1"}),),
 )
 RUN = {"status": "completed", "output": {"outcome": "refunded", "reason": "paid back"}, "error": None}
@@ -41,7 +41,7 @@ def test_a_run_that_came_out_as_expected_has_no_fault() -> None:
         (RUN, [*EVENTS[:2], {**EVENTS[2], "seq": 4}], [ENTRY], "not numbered"),
         (RUN, [*EVENTS[:2], {**EVENTS[2], "data": {"tool": "c"}}], [ENTRY], "no tool.finished"),
         (RUN, [{**EVENTS[2], "seq": 1}, EVENTS[1], {**EVENTS[0], "seq": 3}], [ENTRY], "no tool.finished"),
-        (RUN, [EVENTS[0], {**EVENTS[1], "type": "x"}, EVENTS[2]], [ENTRY], "last question was None"),
+        (RUN, [EVENTS[0], {**EVENTS[1], "type": "x"}, EVENTS[2]], [ENTRY], "people decided [] instead of"),
         (RUN, EVENTS, [], "0 effects of it instead of 1"),
         (RUN, EVENTS, [ENTRY, ENTRY], "2 effects of it instead of 1"),
         (RUN, EVENTS, [{**ENTRY, "tenant": "globex"}], "instead of refund"),
@@ -58,7 +58,7 @@ def test_what_differs_is_said(run: Json, events: Json, ledger: Json, said: str) 
 
 def test_the_demo_has_a_fallback_a_validation_retry_and_decided_escalations() -> None:
     expected = [event for case in CASES for event in case.events]
-    decisions = {case.escalation[1] for case in CASES if case.escalation}
+    decisions = {answer.decision for case in CASES for answer in case.answers}
 
     assert ("tool.finished", {"tool": "check_fraud_backup"}) in expected
     assert ("output.rejected", {}) in expected
