@@ -10,14 +10,12 @@ TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
 #: (status, event) → status. An event not named here leaves the status as it is; in a terminal state nothing happens.
 TRANSITIONS: Final[dict[tuple[str, str], Status]] = {
     ("queued", "run.started"): "running",
-    ("queued", "run.cancelled"): "cancelled",
     ("running", "run.waiting"): "waiting",
     ("running", "run.resumed"): "running",
     ("running", "run.completed"): "completed",
     ("running", "run.failed"): "failed",
     ("running", "run.cancelled"): "cancelled",
     ("waiting", "run.resumed"): "running",
-    ("waiting", "run.cancelled"): "cancelled",
 }
 
 
