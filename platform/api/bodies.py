@@ -184,6 +184,8 @@ def _faults(error: ValidationError) -> list[Fault]:
         return [Fault(f"{pointer}/{escaped(key)}", detail) for key in value if key not in known]
     if error.validator == "not":
         return [Fault(pointer, str(schema["description"]))]
+    if schema.get("writeOnly"):
+        return [Fault(pointer, "This is not what the field takes; what was sent is not repeated here.")]
     return [Fault(pointer, error.message[:MAX_DETAIL])]
 
 

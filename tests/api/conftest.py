@@ -62,9 +62,7 @@ class Caller:
     principal: Principal | None
     key: str | None
 
-    def __call__(
-        self, method: str, path: str, body: Json = None, *, raw: bytes | None = None, **headers: str
-    ) -> Answer:
+    def __call__(self, method: str, path: str, body: Json = None, raw: bytes | None = None, **headers: Any) -> Answer:
         """Make a call; header names have underscores. raw: a body that `json` would not write."""
         sent = {"Accept": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
         if self.key is not None:
@@ -76,15 +74,15 @@ class Caller:
 
     def get(self, path: str, **headers: str) -> Answer:
         """Read."""
-        return self("GET", path, **headers)
+        return self("GET", path, None, None, **headers)
 
     def post(self, path: str, body: Json = None, **headers: str) -> Answer:
         """Do."""
-        return self("POST", path, body, **headers)
+        return self("POST", path, body, None, **headers)
 
     def put(self, path: str, body: Json = None, **headers: str) -> Answer:
         """Replace."""
-        return self("PUT", path, body, **headers)
+        return self("PUT", path, body, None, **headers)
 
 
 def caller(of: World, principal: Principal, *scopes: str) -> Caller:

@@ -44,7 +44,7 @@ def test_a_session_does_not_sign_in(acme: World, nobody: Caller) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/nope", "/api/v1/runs/", "/api/v2/runs", "/api/%2e%2e/admin"],
+    ["/api", "/api/", "/api/v1", "/api/v1/", "/api/v1/nope", "/api/v1/runs/", "/api/v2/runs", "/api/../x"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "TRACE"])
 def test_an_unknown_address_is_a_problem(nobody: Caller, database: None, method: str, path: str) -> None:
