@@ -1,7 +1,7 @@
 """Canonical JSON (RFC 8785) and salted commitments. Pure: standard library only.
 
 The fast path is the C encoder with sorted keys, which is canonical as long as the value holds no floats, no integers
-beyond 2^53 - 1 and no keys outside the Basic Multilingual Plane; everything else takes the exact path.
+beyond 2^53 - 1 and no keys with characters from U+D800 on; everything else takes the exact path.
 """
 
 import hashlib
@@ -25,30 +25,38 @@ class NotCanonical(ValueError):
 def canonical(value: Json) -> str:
     """Return the RFC 8785 form of a JSON value.
 
-    value: dict (string keys), list, tuple, str, int, float, bool or None, nested.
-    Raises `NotCanonical` for NaN, infinities, integers beyond ±(2^53 - 1), lone surrogates, other types.
+    value: dict (string keys), list, tuple (written as a list), str, int, float, bool or None, nested.
+    Raises `NotCanonical` for NaN, infinities, integers beyond ±(2^53 - 1), lone surrogates, other types (subclasses
+    too: an enumeration's member is not the text it looks like), and for what nests deeper than Python's stack.
     """
-    text = _encode_fast(value) if is_plain(value) else "".join(_exact(value))
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise NotCanonical("A string holds half of a surrogate pair.") from error
+        if is_plain(value):
+            return _encode_fast(value)
+        text = "".join(_exact(value))
+    except RecursionError as error:
+        raise NotCanonical("The value is nested too deeply, or contains itself.") from error
+    if not _has_utf8(text):
+        raise NotCanonical("A string holds half of a surrogate pair.")
     return text
 
 
 def is_plain(value: Json) -> bool:
-    """Say whether the value survives canonical form and back exactly, type by type: no floats, no unsafe integers.
+    """Say whether the value survives canonical form and back exactly: no floats, unsafe integers or lone surrogates.
 
-    Raises `NotCanonical` for what JSON cannot hold at all.
+    A tuple counts as the list it is written as. False is also said of some values that would survive. May raise
+    `NotCanonical` for what JSON cannot hold at all.
     """
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind is str:
+        return value.isascii() or _has_utf8(value)
+    if value is None or kind is bool:
         return True
     if kind is int:
         return bool(-MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
     if kind is dict:
-        return all(
-            type(key) is str and (key.isascii() or max(key) < "\ud800") and is_plain(value[key]) for key in value
+        # Above the surrogates, order by code points (the fast path's) is not order by UTF-16 units (the RFC's).
+        return all(type(key) is str and (key.isascii() or max(key) < "\ud800") for key in value) and all(
+            map(is_plain, value.values())
         )
     if kind is list or kind is tuple:
         return all(map(is_plain, value))
@@ -57,26 +65,37 @@ def is_plain(value: Json) -> bool:
     raise NotCanonical(f"{kind.__name__} is not a JSON type.")
 
 
+def _has_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _exact(value: Json) -> list[str]:
-    if isinstance(value, dict):
+    kind = type(value)
+    if kind is dict:
         out = ["{"]
         for key in sorted(value, key=_utf16):
             out += [",", _encode_string(key), ":", *_exact(value[key])]
         return [*out[:1], *out[2:], "}"]
-    if isinstance(value, list | tuple):
+    if kind is list or kind is tuple:
         out = ["["]
         for item in value:
             out += [",", *_exact(item)]
         return [*out[:1], *out[2:], "]"]
-    if isinstance(value, float):
+    if kind is float:
         return [number(value)]
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_SAFE_INTEGER:
-        raise NotCanonical(f"{value} is beyond 2^53 - 1; write it as a string.")
-    return [_encode_string(value)]
+    if kind is int and abs(value) > MAX_SAFE_INTEGER:
+        raise NotCanonical("An integer is beyond 2^53 - 1; write it as a string.")
+    if value is None or kind in (str, bool, int):
+        return [_encode_string(value)]
+    raise NotCanonical(f"{kind.__name__} is not a JSON type.")
 
 
 def _utf16(key: Any) -> bytes:
-    if not isinstance(key, str):
+    if type(key) is not str:
         raise NotCanonical("Object keys must be strings.")
     try:
         return key.encode("utf-16-be")
