@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from audit import leaf
 from audit.canonical import canonical, commitment
 from db.scope import current_tenant_id
 
@@ -60,9 +61,11 @@ class Stored:
 #: The tail of a statement whose first part is `WITH source AS (… tenant_id, stream, seq …)` of at most one row: appends
 #: the entries of the JSON parameter `entries` behind `source.seq`, with their payloads and one outbox row. When source
 #: is empty nothing is written. Isolation: READ COMMITTED; the caller's row lock on the stream orders the numbers.
+#: The time is the statement's, not the transaction's, so that the ids of one transaction's statements ascend.
 APPEND = """
 entry AS MATERIALIZED (
-    SELECT audit_record_id(now(), place::integer) AS id, source.tenant_id, source.stream, source.seq + place AS seq,
+    SELECT audit_record_id(statement_timestamp(), place::integer) AS id, statement_timestamp() AS at,
+           source.tenant_id, source.stream, source.seq + place AS seq,
            v, action, actor, subject, outcome, facts, decode(commitment, 'hex') AS commitment,
            decode(salt, 'hex') AS salt, payload
     FROM source, ROWS FROM (json_to_recordset(%(entries)s::json) AS (
@@ -70,7 +73,7 @@ entry AS MATERIALIZED (
         payload text)) WITH ORDINALITY AS e(v, action, actor, subject, outcome, facts, commitment, salt, payload, place)
 ), record AS (
     INSERT INTO audit_record (id, at, tenant_id, stream, seq, v, action, actor, subject, outcome, facts, commitment)
-    SELECT id, now(), tenant_id, stream, seq, v, action, actor, subject, outcome, facts, commitment FROM entry
+    SELECT id, at, tenant_id, stream, seq, v, action, actor, subject, outcome, facts, commitment FROM entry
 ), payload AS (
     INSERT INTO audit_payload (record_id, tenant_id, salt, value)
     SELECT id, tenant_id, salt, payload FROM entry WHERE payload IS NOT NULL
@@ -106,11 +109,22 @@ ORDER BY r.seq LIMIT %(limit)s
 
 
 def entries_parameter(entries: Iterable[Entry]) -> str:
-    """Return the `entries` parameter of `APPEND`. Raises `NotCanonical` when a payload has no canonical form."""
+    """Return the `entries` parameter of `APPEND`. Raises `NotCanonical` when a payload has no canonical form.
+
+    Raises `UnfitLeaf` for facts that the log could not take.
+    """
     return json.dumps([_row(entry) for entry in entries])
 
 
 def _row(entry: Entry) -> dict[str, Json]:
+    leaf.check_fits(
+        v=entry.v,
+        action=entry.action,
+        actor=entry.actor,
+        subject=entry.subject,
+        outcome=entry.outcome,
+        facts=entry.facts,
+    )
     row: dict[str, Json] = {
         "v": entry.v,
         "action": entry.action,
@@ -137,7 +151,8 @@ def record(
 ) -> UUID:
     """Append one fact beyond runs to the journal of the tenant in scope; returns its id.
 
-    Part of the current transaction. Raises `OutsideTenantScope` outside a scope, `NotCanonical` for a bad payload.
+    Part of the current transaction. Raises `OutsideTenantScope` outside a scope, `NotCanonical` for a bad payload,
+    `UnfitLeaf` for facts that the log could not take.
     """
     entry = Entry(action, actor, facts or {}, payload, subject=subject, outcome=outcome)
     parameters: dict[str, Any] = {

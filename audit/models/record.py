@@ -11,7 +11,7 @@ class Record(TenantModel):
     """One fact. The database forbids changing or removing it.
 
     id: UUIDv7 whose time is `at`; the table is partitioned by it, and records of one transaction ascend in it.
-    at: the transaction's start on the database's clock.
+    at: when the statement that appended it began, on the database's clock.
     v: version of the event type's shape. stream: the run (or other object) the fact is about.
     seq: 1, 2, 3 … within a run's stream; null elsewhere.
     action: event type. actor: who, as an opaque id such as `user:…`, `key:…`, `engine`.
