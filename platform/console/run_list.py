@@ -78,6 +78,7 @@ class Line:
     principal: str
     status: str
     words: str
+    icon: str
     doing: str
     created_at: datetime
     lasted: str
@@ -133,6 +134,7 @@ def _line(run: Run) -> Line:
         principal=name_of(run.principal),
         status=run.status,
         words=wording.status(run.status, run.waiting_for),
+        icon=wording.status_icon(run.status, run.waiting_for),
         doing=run.doing or "" if run.status == "running" else "",
         created_at=run.created_at,
         lasted=wording.duration(run.ended_at - run.created_at) if over and run.ended_at else "",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -95,6 +95,7 @@ class Head:
     requested_by: str
     status: str
     words: str
+    icon: str
     created_at: datetime
     over: bool
     lasted: str
@@ -105,6 +106,7 @@ class Head:
     cost: str
     limit: str
     share: int
+    calls: int
     model_calls: int
     tool_calls: int
     events: int
@@ -125,6 +127,7 @@ def head_of(run: Run, submitted: Stored | None) -> Head:
         requested_by=name_of(run.requested_by) if run.requested_by_id != run.principal_id else "",
         status=run.status,
         words=wording.status(run.status, run.waiting_for),
+        icon=wording.status_icon(run.status, run.waiting_for),
         created_at=run.created_at,
         over=over,
         lasted=wording.duration((run.ended_at or timezone.now()) - run.created_at),
@@ -135,6 +138,7 @@ def head_of(run: Run, submitted: Stored | None) -> Head:
         cost=wording.usd(run.cost_nano),
         limit=wording.budget(limit),
         share=min(round(run.cost_nano * 100 / limit), 100) if limit else 100,
+        calls=run.model_calls + run.tool_calls,
         model_calls=run.model_calls,
         tool_calls=run.tool_calls,
         events=run.seq,
@@ -154,32 +158,43 @@ def _limit_nano(run: Run, submitted: Mapping[str, Any]) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """How the run ended. value: the output or the error's text; empty when the reader may not see it."""
+class End:
+    """What went into the run or came out of it. notice: why `value` is not shown, or nothing."""
 
     label: str
+    icon: str
     tone: str
-    form: str
-    value: str
-    suggestion: str
-    notice: str
+    form: str = "text"
+    value: str = ""
+    suggestion: str = ""
+    notice: str = ""
+    folded: bool = False
 
 
-def result_of(run: Run, *, payloads: bool) -> Result | None:
-    """Return the output or the error of a run that ended with either."""
+def ends_of(run: Run, submitted: Stored | None, *, payloads: bool) -> list[End]:
+    """Return the run's input, folded while it goes on, and its output or error once it has one."""
+    ends = []
+    over = run.output_seq is not None
+    if submitted is not None and payloads:
+        end = End("Input", "log-in", "", folded=not over)
+        ends.append(_shown(end, submitted, data_of(submitted, payloads=True).get("input"), payloads=True))
     if run.output_seq is None:
-        return None
+        return ends
     [event] = journal.read(run.id, after=run.output_seq - 1, limit=1)
     data = data_of(event, payloads=payloads)
-    hidden = "" if payloads and not event.erased else "erased" if event.erased else "redacted"
     if event.action == "run.failed":
-        detail = str(data.get("detail", ""))
-        return Result(
-            wording.code(data["code"]).capitalize(), "bad", "text", detail, data.get("suggestion", ""), hidden
-        )
-    output = data.get("output")
-    form, value = ("text", output) if isinstance(output, str) else ("json", pretty(output))
-    return Result("Output", "good", form, "" if hidden else value, "", hidden)
+        end = End(wording.code(data["code"]).capitalize(), "circle-x", "bad", suggestion=data.get("suggestion", ""))
+        return [*ends, _shown(end, event, data.get("detail", ""), payloads=payloads)]
+    return [*ends, _shown(End("Output", "circle-check", "good"), event, data.get("output"), payloads=payloads)]
+
+
+def _shown(end: End, event: Stored, value: Any, *, payloads: bool) -> End:
+    if event.erased:
+        return replace(end, notice="It has been erased. The record and its proofs stay.")
+    if not payloads:
+        return replace(end, notice="Your role sees that the run ended, not with what.")
+    text = isinstance(value, str)
+    return replace(end, form="text" if text else "json", value=value if text else pretty(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,12 +30,13 @@ def run_context(member: Member, run: Run, span: Span, *, step: int | None) -> Co
 
 def head_context(member: Member, run: Run) -> Context:
     """Return what stands above the timeline and changes while the run goes on."""
-    first = journal.read(run.id, limit=1)
+    submitted = next(iter(journal.read(run.id, limit=1)), None)
     return {
+        "member": member,
         "tenant": member.tenant,
-        "run": run_page.head_of(run, first[0] if first else None),
+        "run": run_page.head_of(run, submitted),
         "asks": run_page.asks_of(run, member),
-        "result": run_page.result_of(run, payloads=member.sees_payloads),
+        "results": run_page.ends_of(run, submitted, payloads=member.sees_payloads),
     }
 
 

@@ -79,7 +79,7 @@ def _joined(*parts: Any) -> str:
 
 
 def _submitted(told: Told) -> Text:
-    return Text("Submitted", _joined(f"by {told.name(told.actor)}", f"{told.last['agent']} v{told.last['version']}"))
+    return Text("Submitted", f"by {told.name(told.actor)}")
 
 
 def _started(_: Told) -> Text:

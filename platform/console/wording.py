@@ -22,6 +22,17 @@ WAITING_FOR: Final[Mapping[str, str]] = {
     "provider": "Waiting for the provider",
 }
 
+ICONS: Final[Mapping[str, str]] = {
+    "running": "loader-circle",
+    "decision": "user-check",
+    "timer": "timer",
+    "child": "git-branch",
+    "provider": "cloud-off",
+    "completed": "circle-check",
+    "failed": "circle-x",
+    "cancelled": "circle-slash",
+}
+
 ASKED: Final[Mapping[str, str]] = {
     "tool_call": "A tool call to approve",
     "output": "An output to confirm",
@@ -35,6 +46,11 @@ ASKED: Final[Mapping[str, str]] = {
 def status(value: str, waiting_for: str | None) -> str:
     """Return a run's status, with what it waits for."""
     return WAITING_FOR.get(waiting_for or "", STATUS["waiting"]) if value == "waiting" else STATUS.get(value, value)
+
+
+def status_icon(value: str, waiting_for: str | None) -> str:
+    """Return the picture beside a run's status."""
+    return ICONS.get(waiting_for or "" if value == "waiting" else value, "clock")
 
 
 def code(value: str) -> str:

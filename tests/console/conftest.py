@@ -1,6 +1,5 @@
 """People who sign in, and a browser."""
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -27,9 +26,8 @@ def globex(database: None) -> World:
 
 
 @pytest.fixture(autouse=True)
-def _no_attempts_counted() -> Iterator[None]:
+def _no_attempts_counted() -> None:
     cache.clear()
-    yield
 
 
 def peopled() -> World:

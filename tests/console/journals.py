@@ -34,7 +34,7 @@ def append(world: World, run_id: UUID, *events: Event, actor: str = "engine", **
         facts, payload = facts_and_payload(event)
         entries.append(Entry(event.action, actor, facts, payload, outcome=event.outcome))  # type: ignore[arg-type]
     with tenant_scope(world.tenant_id), connection.cursor() as cursor:
-        parameters = {"entries": journal.entries_parameter(entries), "count": len(entries), "run": run_id}
+        parameters: dict[str, Any] = {"entries": journal.entries_parameter(entries), "count": len(entries), "run": run_id}
         cursor.execute(_APPEND, parameters)
         last: int = cursor.fetchone()[0]
         if columns:
@@ -178,7 +178,16 @@ def refund(world: World, run_id: UUID, *, pause_s: float = 0.0) -> UUID:
         ask_model(3),
         model_answers(3, [{"type": "tool_use", "id": "toolu_3_0", "name": "refund_payment", "input": refunds}]),
     ):
-        append(world, run_id, event, model_calls=3, tool_calls=3, input_tokens=5520, output_tokens=636, cost_nano=NANO // 20)
+        append(
+            world,
+            run_id,
+            event,
+            model_calls=3,
+            tool_calls=3,
+            input_tokens=5520,
+            output_tokens=636,
+            cost_nano=NANO // 20,
+        )
         time.sleep(pause_s)
     return ask_person(world, run_id, turn=3, tool="refund_payment", arguments=refunds, queue="finance")
 
