@@ -62,8 +62,9 @@ def reserve(connection: Executes, *, tenant_id: UUID, usd_nano: int, tokens: int
     parameters = {"tenant": tenant_id, "usd": usd_nano, "tokens": tokens, "window": window}
     if connection.execute(_RESERVE, parameters).rowcount == 0:
         connection.execute(_OPEN_BUDGET, parameters | {"id": new_id()})
-        opened = connection.execute(_OPEN_WINDOW, parameters | {"id": new_id()}).rowcount
-        if not opened or connection.execute(_RESERVE, parameters).rowcount == 0:
+        connection.execute(_OPEN_WINDOW, parameters | {"id": new_id()})
+        # Also when it was open: another run may have opened it since the first try.
+        if connection.execute(_RESERVE, parameters).rowcount == 0:
             return None
     return Reservation(usd_nano, tokens, window)
 
