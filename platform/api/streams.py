@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import SyncToAsync, sync_to_async
 from django.db import connection
 
 from agents.core.lifecycle import TERMINAL
@@ -57,6 +57,7 @@ class _News:
 
 async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
     """Yield the run's events behind `after`, then `end` with the final status."""
+    _let_go_of_thread()
     readings = _readings.setdefault(asyncio.get_running_loop(), _Readings())
     checked = time.monotonic()
     yield b"retry: 2000\n\n"
@@ -78,6 +79,17 @@ async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
             if not await sync_to_async(_still_valid, thread_sensitive=False)(watched.key):
                 return
             checked = time.monotonic()
+
+
+def _let_go_of_thread() -> None:
+    """End the thread that Django keeps for this request's synchronous parts, the view among them, as they are done.
+
+    asgiref makes another when one is asked for after all.
+    """
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context is not None else None
+    if executor is not None:
+        executor.shutdown(wait=False)
 
 
 def _message(data: dict[str, Any], *, seq: int | None = None, event: str | None = None) -> bytes:

@@ -187,8 +187,11 @@ def test_a_stream_ends_when_its_key_is_revoked(
         assert list(told) == []
 
 
-def test_hundreds_watch_without_holding_connections(server: Server, acme: World, alice: Caller, echo: str) -> None:
+def test_hundreds_watch_without_holding_connections_or_threads(
+    server: Server, acme: World, alice: Caller, echo: str
+) -> None:
     run = start(alice, echo)
+    threads = threading.active_count()
     watchers = [_watch(server, alice, run) for _ in range(300)]
     try:
         for watcher in watchers:
@@ -198,6 +201,7 @@ def test_hundreds_watch_without_holding_connections(server: Server, acme: World,
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%'"
             )
             assert cursor.fetchone() == (0,)
+        assert threading.active_count() < threads + 50
         assert alice.get("runs").status == 200
         cancel(run, acting_as=acme.alice)
         for watcher in watchers:
