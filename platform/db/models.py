@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db import models
 
+from db.errors import OutsideTenantScope
 from db.scope import current_tenant_id
 
 
@@ -41,5 +42,13 @@ class TenantModel(models.Model):
         base_manager_name = "objects"
 
     def save(self, *args: Any, **kwargs: Any) -> None:
-        current_tenant_id()
+        self._check_scope()
         super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        self._check_scope()
+        return super().delete(*args, **kwargs)
+
+    def _check_scope(self) -> None:
+        if self.tenant_id != current_tenant_id():
+            raise OutsideTenantScope(f"This {self._meta.verbose_name} belongs to another tenant than the one in scope.")

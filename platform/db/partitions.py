@@ -47,15 +47,16 @@ def statements(today: date, existing: set[str]) -> Iterator[str]:
             name = partition_name(table, month)
             if name in existing:
                 continue
-            yield (
+            make = (
                 f"CREATE TABLE {name} PARTITION OF {table} "
                 f"FOR VALUES FROM ('{first_id(month)}') TO ('{first_id(next_month(month))}')"
             )
-            if table == "audit_record":
-                yield (
-                    f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
-                    "FOR EACH STATEMENT EXECUTE FUNCTION audit_forbid_change()"
-                )
+            guard = (
+                f"; CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
+                "FOR EACH STATEMENT EXECUTE FUNCTION audit_forbid_change()"
+            )
+            # One string is one transaction, so that an interruption leaves no partition without its guard.
+            yield make + guard if table == "audit_record" else make
 
 
 def months_ahead(existing: set[str], today: date) -> int:

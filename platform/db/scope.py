@@ -20,10 +20,16 @@ from db.errors import OutsideTenantScope
 PLATFORM = UUID(int=0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Scope:
     tenant_id: UUID
     thread: int
+    open: bool = True
+
+    @property
+    def in_force(self) -> bool:
+        """Say whether this is the scope of a transaction that the asking thread is in."""
+        return self.open and self.thread == threading.get_ident() and connection.in_atomic_block
 
 
 _current: ContextVar[_Scope | None] = ContextVar("tenant_scope", default=None)
@@ -33,10 +39,10 @@ def current_tenant_id() -> UUID:
     """Return the tenant of the scope this thread is in; raises `OutsideTenantScope` when there is none.
 
     A context copied to another thread does not carry the scope over: that thread has another connection, whose
-    transaction knows nothing of the tenant.
+    transaction knows nothing of the tenant. Nor does a copy outlive the scope, even in a thread of the same number.
     """
     scope = _current.get()
-    if scope is None or scope.thread != threading.get_ident() or not connection.in_atomic_block:
+    if scope is None or not scope.in_force:
         raise OutsideTenantScope
     return scope.tenant_id
 
@@ -56,11 +62,13 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
     """
     with transaction.atomic():
         outer = _current.get()
-        inherited = str(outer.tenant_id) if outer and outer.thread == threading.get_ident() else ""
+        inherited = str(outer.tenant_id) if outer and outer.in_force else ""
         set_local_tenant(str(tenant_id))
-        token = _current.set(_Scope(tenant_id, threading.get_ident()))
+        scope = _Scope(tenant_id, threading.get_ident())
+        token = _current.set(scope)
         try:
             yield
         finally:
+            scope.open = False
             _current.reset(token)
         set_local_tenant(inherited)

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.apps import apps
-from django.db import connections
+from django.db import connections, transaction
 
 from db.errors import UnlistedTable
 from db.roles import APP, DISPATCH, OWNER, SEAL
@@ -52,8 +52,12 @@ def listed() -> dict[str, Table]:
 
 
 def reconcile_after_migrate(using: str, **_: Any) -> None:
-    """Make the database agree with the lists; called once after each `migrate`."""
-    with connections[using].cursor() as cursor:
+    """Make the database agree with the lists; called once after each `migrate`.
+
+    One transaction, so that those who are being served never meet a table between REVOKE and GRANT; one at a time.
+    """
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtext('countersign.tables'))")
         for statement in statements(cursor):
             cursor.execute(statement)
 
@@ -63,22 +67,23 @@ def statements(cursor: Any) -> Iterator[str]:
     tables = listed()
     cursor.execute(
         "SELECT relname, relrowsecurity AND relforcerowsecurity FROM pg_class "
-        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
+        "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition"
     )
     present = dict(cursor.fetchall())
     missing = sorted(set(present) - set(tables))
     if missing:
         raise UnlistedTable(f"No entry in any tables.py for: {', '.join(missing)}. Say there who may reach them.")
-    cursor.execute("SELECT tablename, policyname FROM pg_policies WHERE schemaname = 'public'")
-    policies = {(table, policy) for table, policy in cursor.fetchall()}
+    cursor.execute(_POLICIES)
+    policies = {(table, policy): (set(roles), *rest) for table, policy, roles, *rest in cursor.fetchall()}
+    cursor.execute(_PARTITIONS)
+    names = [f'"{name}"' for name in sorted(present)] + [f'"{name}"' for (name,) in cursor.fetchall()]
+    yield f"REVOKE ALL ON {', '.join(names)} FROM PUBLIC, {APP}, {DISPATCH}, {SEAL}"
     for name in sorted(present):
         table = tables[name]
-        yield f'REVOKE ALL ON "{name}" FROM PUBLIC, {APP}, {DISPATCH}, {SEAL}'
         yield from _grants(table)
-        if table.tenant:
-            if not present[name]:
-                yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
-            yield from _policies(table, policies)
+        if table.tenant and not present[name]:
+            yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
+        yield from _policies(table, {policy: stands for (of, policy), stands in policies.items() if of == name})
     yield f"GRANT USAGE ON SCHEMA public TO {APP}, {DISPATCH}, {SEAL}"
     yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {APP}"
 
@@ -87,15 +92,40 @@ def _grants(table: Table) -> Iterator[str]:
     if table.app:
         yield f'GRANT {table.app} ON "{table.name}" TO {APP}'
     for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal)):
-        for privilege, columns in privileges.items():
+        for named, columns in privileges.items():
             of = "" if tuple(columns) == ("*",) else f" ({', '.join(columns)})"
-            yield f'GRANT {privilege}{of} ON "{table.name}" TO {role}'
+            # In a list of privileges the columns belong to the last one alone; the others would be for all columns.
+            granted = ", ".join(f"{privilege}{of}" for privilege in named.split(", "))
+            yield f'GRANT {granted} ON "{table.name}" TO {role}'
 
 
-def _policies(table: Table, present: set[tuple[str, str]]) -> Iterator[str]:
-    if (table.name, "tenant") not in present:
-        own = f"{table.tenant} = current_setting('app.tenant')::uuid"
-        yield f'CREATE POLICY tenant ON "{table.name}" TO {APP}, {OWNER} USING ({own}) WITH CHECK ({own})'
-    for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal)):
-        if privileges and (table.name, role) not in present:
-            yield f'CREATE POLICY {role} ON "{table.name}" TO {role} USING (true) WITH CHECK (true)'
+_POLICIES = """
+SELECT tablename, policyname, roles::text[], permissive, cmd, qual, with_check
+FROM pg_policies WHERE schemaname = 'public'
+"""
+
+_PARTITIONS = """
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relispartition ORDER BY relname
+"""
+
+#: A policy as `_POLICIES` shows it: roles, permissive, command, USING, WITH CHECK.
+Policy = tuple[set[str], str, str, str, str]
+
+
+def _policies(table: Table, present: Mapping[str, tuple[Any, ...]]) -> Iterator[str]:
+    wanted: dict[str, Policy] = {}
+    if table.tenant:
+        own = f"({table.tenant} = (current_setting('app.tenant'::text))::uuid)"
+        wanted["tenant"] = ({APP, OWNER}, "PERMISSIVE", "ALL", own, own)
+        for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal)):
+            if privileges:
+                wanted[role] = ({role}, "PERMISSIVE", "ALL", "true", "true")
+    for name, stands in present.items():
+        if stands != wanted.get(name):
+            yield f'DROP POLICY "{name}" ON "{table.name}"'
+    for name, policy in wanted.items():
+        if present.get(name) != policy:
+            roles, _, _, using, check = policy
+            to = ", ".join(sorted(roles))
+            yield f'CREATE POLICY "{name}" ON "{table.name}" TO {to} USING ({using}) WITH CHECK ({check})'
