@@ -12,4 +12,5 @@ class EscalationsConfig(AppConfig):
         from escalations import receivers
 
         signals.decision_requested.connect(receivers.open_escalation)
+        signals.decision_expired.connect(receivers.close_expired)
         signals.run_ended.connect(receivers.withdraw_open)

@@ -56,6 +56,7 @@ def _one(escalation: Escalation, asked: dict[str, Json]) -> dict[str, Json]:
         "proposal": {**proposal, "digest": escalation.digest},
         "requested_at": escalation.requested_at.isoformat(),
         "due_at": escalation.due_at.isoformat() if escalation.due_at else None,
+        "expires_at": escalation.expires_at.isoformat() if escalation.expires_at else None,
         "approvals": {"required": escalation.required, "given": getattr(escalation, "given", 0)},
         "allowed": list(escalation.allowed),
         "decision": escalation.decision,

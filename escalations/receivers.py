@@ -2,16 +2,21 @@
 
 from typing import Any, Final
 
-from agents.core.events import DecisionRequested
+from agents.core.events import DecisionExpired, DecisionRequested
 from agents.engine.store import Claimed
 from db.pool import Connection
 
 _OPEN: Final = """
 INSERT INTO escalations_escalation (id, tenant_id, run_id, agent_id, seq, kind, status, reason, rule, allowed, digest,
-    requester_id, required, queue, requested_at, due_at)
+    requester_id, required, queue, requested_at, expires_at, due_at)
 VALUES (%(id)s, %(tenant)s, %(run)s, %(agent)s, %(seq)s, %(kind)s, 'open', %(reason)s, %(rule)s, %(allowed)s,
-    %(digest)s, %(requester)s, %(required)s, %(queue)s, now(), now() + make_interval(secs => coalesce(
+    %(digest)s, %(requester)s, %(required)s, %(queue)s, now(), %(expires_at)s::timestamptz,
+    now() + make_interval(secs => coalesce(
         %(due_s)s, (SELECT due_s FROM escalations_queue WHERE tenant_id = %(tenant)s AND slug = %(queue)s))))
+"""
+
+_EXPIRE: Final = """
+UPDATE escalations_escalation SET status = 'expired' WHERE tenant_id = %s AND id = %s AND status = 'open'
 """
 
 _WITHDRAW: Final = """
@@ -36,8 +41,14 @@ def open_escalation(*, connection: Connection, run: Claimed, event: DecisionRequ
         "required": event.required,
         "queue": event.queue,
         "due_s": event.due_s,
+        "expires_at": event.expires_at,
     }
     connection.execute(_OPEN, parameters)
+
+
+def close_expired(*, connection: Connection, run: Claimed, event: DecisionExpired, **_: Any) -> None:
+    """Close the question that nobody answered in time."""
+    connection.execute(_EXPIRE, [run.tenant_id, event.escalation])
 
 
 def withdraw_open(*, connection: Connection, run: Claimed, **_: Any) -> None:

@@ -36,6 +36,7 @@ def ask(
     required: int = 1,
     queue: str | None = None,
     due_s: int | None = None,
+    expires_at: str | None = None,
 ) -> DecisionRequested:
     """Return the question. Its id follows from the run's id and its number, so asking again is the same one.
 
@@ -56,6 +57,7 @@ def ask(
         required=max(required, review.get("required", 1)) if kind == "output" else required,
         queue=queue or review.get("queue"),
         due_s=due_s or review.get("due_s"),
+        expires_at=expires_at,
     )
 
 

@@ -6,6 +6,7 @@ model as an error it can act on; nothing is executed that did not pass all of th
 
 import hashlib
 from collections.abc import Iterable, Set
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ Json = Any
 SAME_RESULTS = 3
 
 
-def plan(state: RunState, spec: AgentSpec, granted: Set[UUID]) -> list[Event]:
+def plan(state: RunState, spec: AgentSpec, granted: Set[UUID], *, now: datetime) -> list[Event]:
     """Return what becomes of the turn's proposed and approved calls.
 
     granted: ids of the tools whose `use` the principal holds at this moment.
@@ -34,13 +35,13 @@ def plan(state: RunState, spec: AgentSpec, granted: Set[UUID]) -> list[Event]:
     happened: list[Event] = []
     for call in state.calls:
         if call.phase in {"proposed", "approved"}:
-            event = _plan_one(state, spec, call, granted)
+            event = _plan_one(state, spec, call, granted, now)
             happened.append(event)
             state = fold(state, event)
     return happened
 
 
-def _plan_one(state: RunState, spec: AgentSpec, call: Call, granted: Set[UUID]) -> Event:
+def _plan_one(state: RunState, spec: AgentSpec, call: Call, granted: Set[UUID], now: datetime) -> Event:
     if call.tool == ESCALATE and spec.escalates:
         return _escalate(state, spec, call)
     tool = spec.tools.get(call.tool)
@@ -58,7 +59,7 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, granted: Set[UUID]) 
             detail = f"{call.tool} was called {SAME_RESULTS} times with the same arguments and gave the same result."
             return ask(state, spec, "question", "loop_detected", detail, _proposal(call), call=call.index)
         if needs_approval(tool, call.arguments):
-            return _approval(state, spec, tool, call, digest)
+            return _approval(state, spec, tool, call, digest, now)
     return ToolRequested(
         turn=state.turn,
         call=call.index,
@@ -116,9 +117,10 @@ def _escalate(state: RunState, spec: AgentSpec, call: Call) -> Event:
     return ask(state, spec, "question", "model_asked", question, _proposal(call), call=call.index)
 
 
-def _approval(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, digest: str) -> Event:
+def _approval(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, digest: str, now: datetime) -> Event:
     rule = f"approval.when of {tool.name}" if tool.approval else f"{tool.effect} effect"
     approval = tool.approval
+    expires_s = approval.expires_s if approval else None
     return ask(
         state,
         spec,
@@ -131,7 +133,7 @@ def _approval(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, dige
         rule=rule,
         required=approval.required if approval else 1,
         queue=approval.queue if approval else None,
-        due_s=approval.expires_s if approval else None,
+        expires_at=(now + timedelta(seconds=expires_s)).isoformat() if expires_s else None,
     )
 
 

@@ -15,6 +15,7 @@ from agents.core.asking import ask
 from agents.core.conversation import tool_uses
 from agents.core.endings import completed, ended, failed
 from agents.core.events import (
+    DecisionExpired,
     Event,
     ModelFailed,
     OutputAccepted,
@@ -98,13 +99,16 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     over = _over(state, spec, now)
     if over:
         return Record(over)
+    expired = [each for each in state.questions if each.expires_at and now >= datetime.fromisoformat(each.expires_at)]
+    if expired:
+        return Record([DecisionExpired(escalation=each.escalation, kind=each.kind) for each in expired])
     missing = limits.missing(state, spec)
     if missing:
         return Reserve(*missing)
     if state.calls:
         return _on_calls(state, spec)
     if state.questions:
-        return Park("decision", state.questions[0].reason)
+        return _park(state)
     if state.failure is not None:
         return _on_failure(state, spec, state.failure, now, jitter)
     if state.answered is not None and state.answered.stop_reason != "pause_turn":
@@ -175,7 +179,13 @@ def _on_calls(state: RunState, spec: AgentSpec) -> Command:
     unknown = [call for call in state.calls if call.phase == "unknown" and call.index not in asked_about]
     if unknown:
         return Record([_reconcile(state, spec, unknown[0])])
-    return Park("decision", state.questions[0].reason)
+    return _park(state)
+
+
+def _park(state: RunState) -> Park:
+    """Wait for people, at the longest until a question expires."""
+    until = min((question.expires_at for question in state.questions if question.expires_at), default=None)
+    return Park("decision", state.questions[0].reason, datetime.fromisoformat(until) if until else None)
 
 
 def _reconcile(state: RunState, spec: AgentSpec, call: Call) -> Event:

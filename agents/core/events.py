@@ -2,7 +2,7 @@
 
 Each class is one event type of the contract. Its `erasable` fields (arguments, outputs, messages, digests) go to the
 record's payload, all others to its facts: opaque ids, codes and numbers only. A class's `v` is the version of its
-shape; a changed shape gets a new version and an entry in `UPCASTERS`, so that every journal ever written folds for ever.
+shape; a changed shape gets a new version and an entry in `UPCASTERS`, so that every journal folds for ever.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -253,7 +253,10 @@ class OutputRejected(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRequested(Event):
-    """A person is asked. call: index of the tool call it is about; allowed: the answers that can be given."""
+    """A person is asked. call: index of the tool call it is about; allowed: the answers that can be given.
+
+    due_s: seconds until an answer is due; expires_at: ISO time after which none counts and the call is denied.
+    """
 
     action = "decision.requested"
     erasable = frozenset({"digest", "proposal", "detail"})
@@ -270,6 +273,17 @@ class DecisionRequested(Event):
     required: int = 1
     queue: str | None = None
     due_s: int | None = None
+    expires_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionExpired(Event):
+    """Nobody answered in time, which is a no."""
+
+    action = "decision.expired"
+    outcome = "denied"
+    escalation: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

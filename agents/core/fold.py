@@ -168,7 +168,7 @@ def _with_answer(state: RunState) -> Messages:
 
 
 def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunState:
-    question = Question(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal)
+    question = Question(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at)
     state = replace(state, questions=(*state.questions, question), asked=state.asked + 1)
     if e.call is not None and state.calls[e.call].phase != "unknown":
         state = with_call(state, e.call, phase="asked", digest=e.digest)
@@ -179,6 +179,14 @@ def _decision_made(state: RunState, e: events.DecisionMade) -> RunState:
     question = next(q for q in state.questions if q.escalation == e.escalation)
     left = tuple(q for q in state.questions if q is not question)
     return apply_verdict(replace(state, questions=left), question, e)
+
+
+def _decision_expired(state: RunState, e: events.DecisionExpired) -> RunState:
+    question = next(q for q in state.questions if q.escalation == e.escalation)
+    state = replace(state, questions=tuple(q for q in state.questions if q is not question))
+    if question.call is None:
+        return state
+    return settled(state, question.call, "Nobody approved this call in time; it was not made.", is_error=True)
 
 
 def _budget_reserved(state: RunState, e: events.BudgetReserved) -> RunState:
@@ -215,6 +223,7 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "output.rejected": _output_rejected,
     "decision.requested": _decision_requested,
     "decision.made": _decision_made,
+    "decision.expired": _decision_expired,
     "budget.reserved": _budget_reserved,
     "budget.settled": _budget_settled,
 }

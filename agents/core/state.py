@@ -39,7 +39,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An open decision. proposal: what an approval would bring about."""
+    """An open decision. proposal: what an approval would bring about; expires_at: ISO time, or None for never."""
 
     escalation: str
     kind: str
@@ -47,6 +47,7 @@ class Question:
     call: int | None
     digest: str
     proposal: Json
+    expires_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from agents.core.decide import (
 from agents.core.events import (
     BudgetReserved,
     BudgetSettled,
+    DecisionExpired,
     DecisionRequested,
     Event,
     ModelAnswered,
@@ -235,7 +236,7 @@ class RunExecutor:
     def _advance(self, draft: Draft) -> Command:
         command = draft.think(self.run.now())
         plain = isinstance(command, CallModel | Perform)
-        if plain and not any(isinstance(event, DecisionRequested) for event in draft.events):
+        if plain and not any(isinstance(event, DecisionRequested | DecisionExpired) for event in draft.events):
             self._intend(draft, command)
             store.append(self.run, draft.state, draft.events)
             self.state = draft.state
@@ -249,7 +250,7 @@ class RunExecutor:
             if isinstance(command, Reserve):
                 draft.add(self._reserve(step, draft.state, command))
             else:
-                draft.add(*calls.plan(draft.state, self.run.spec, step.granted(command.tools)))
+                draft.add(*calls.plan(draft.state, self.run.spec, step.granted(command.tools), now=self.run.now()))
             command = draft.think(self.run.now())
         self._intend(draft, command)
         self._settle(step, draft)

@@ -9,5 +9,8 @@ from django.dispatch import Signal
 #: A person is asked: `event` (`DecisionRequested`) and `seq`, its place in the run's journal.
 decision_requested = Signal()
 
+#: Nobody answered in time: `event` (`DecisionExpired`).
+decision_expired = Signal()
+
 #: The run ended: whatever was still open about it is moot.
 run_ended = Signal()

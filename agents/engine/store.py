@@ -18,11 +18,11 @@ from uuid import UUID
 import psycopg
 
 from access.check import granted_sql
-from agents.core.events import DecisionRequested, Event, event_of, facts_and_payload
+from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
 from agents.core.spec import AgentSpec, agent_spec
 from agents.core.state import RunState
 from agents.engine.projection import project
-from agents.engine.signals import decision_requested, run_ended
+from agents.engine.signals import decision_expired, decision_requested, run_ended
 from audit import journal
 from audit.journal import Entry
 from db.pool import Connection, transaction_connection
@@ -320,6 +320,8 @@ def _tell(connection: Connection, run: Claimed, state: RunState, events: Sequenc
         if isinstance(event, DecisionRequested):
             seq = state.seq - len(events) + place + 1
             decision_requested.send(sender=Claimed, connection=connection, run=run, event=event, seq=seq)
+        elif isinstance(event, DecisionExpired):
+            decision_expired.send(sender=Claimed, connection=connection, run=run, event=event)
     if state.ended:
         run_ended.send(sender=Claimed, connection=connection, run=run)
 

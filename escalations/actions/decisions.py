@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models.functions import Now
 
 from agents.actions import runs
+from agents.actions.runs import transaction_time
 from agents.core.events import DecisionMade
 from agents.core.exact import enclose
 from agents.errors import RunEnded
@@ -69,6 +70,8 @@ def _locked(escalation_id: UUID, acting_as: Principal) -> tuple[Escalation, Run]
 def _check_answer(escalation: Escalation, answer: Answer) -> None:
     if escalation.status != "open":
         raise AlreadyDecided(f"This is {escalation.status} already.")
+    if escalation.expires_at is not None and transaction_time() >= escalation.expires_at:
+        raise AlreadyDecided("This has expired.")
     if answer.digest != escalation.digest:
         raise DigestDiffers
     if answer.decision not in escalation.allowed:

@@ -20,7 +20,7 @@ class Escalation(TenantModel):
 
     kind: tool_call, output, question, budget, reconcile. status: see `TRANSITIONS`. allowed: the answers it takes.
     requester: whom the run acts for; never decides it. required: how many must approve. digest: SHA-256 (hex) of what
-    is proposed, which every answer must name.
+    is proposed, which every answer must name. due_at: when an answer is due; expires_at: after which none counts.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -38,6 +38,7 @@ class Escalation(TenantModel):
     queue = models.CharField(max_length=63, null=True)  # noqa: DJ001
     requested_at = models.DateTimeField()
     due_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
     decision = models.CharField(max_length=10, null=True)  # noqa: DJ001
     decided_at = models.DateTimeField(null=True)
 

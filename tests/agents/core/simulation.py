@@ -149,7 +149,9 @@ class Simulation:
         if isinstance(command, Reserve):
             return [BudgetReserved(usd_nano=command.usd_nano, tokens=command.tokens, window="2026-11-01")]
         if isinstance(command, CheckGrants):
-            return calls.plan(self.state, self.spec, command.tools if self.granted is None else self.granted)
+            return calls.plan(
+                self.state, self.spec, command.tools if self.granted is None else self.granted, now=self.now
+            )
         if isinstance(command, CallModel):
             self.add(ModelRequested(turn=command.turn, model=self.spec.model))
             return [self._answer(command.turn)]

@@ -268,3 +268,14 @@ def test_a_provider_that_never_recovers_ends_up_with_a_person() -> None:
         run.resume(seconds=200)
     assert run.state.questions[0].reason == "provider_unavailable"
     assert run.answer_question("respond", message="try again").state.status == "completed"
+
+
+def test_an_approval_that_nobody_gives_in_time_is_a_no() -> None:
+    pay = tool("pay", effect="irreversible", approval_value=Approval("true", expires_s=60))
+    run = Simulation(agent(pay), [uses(("pay", {})), text("done")]).begin()
+    assert run.history[-1].until == "2026-11-01T00:01:00+00:00"  # type: ignore[attr-defined]
+    assert run.resume(seconds=30).state.status == "waiting"
+    run.resume(seconds=31)
+    assert run.performed == []
+    assert "decision.expired" in run.actions
+    assert run.state.status == "completed"

@@ -161,13 +161,15 @@ def test_a_flood_of_one_tenant_does_not_hold_up_another(database: None, means: M
 def test_a_run_that_cannot_be_taken_up_holds_up_no_other(acme: World, means: Means) -> None:
     broken = lookup_run(acme)
     fine = acme.submit("looker", {"a": "a", "b": "b"})
-    with (
-        pytest.raises(RuntimeError, match="cannot be read"),
-        store.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed,
-    ):
-        assert claimed is not None
-        assert claimed[1].id == broken.id
-        raise RuntimeError("it cannot be read")
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        _fail_to_begin(broken)
     with store.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         assert claimed[1].id == fine.id
+
+
+def _fail_to_begin(run: Run) -> None:
+    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+        assert claimed is not None
+        assert claimed[1].id == run.id
+        raise RuntimeError("it cannot be read")

@@ -27,7 +27,7 @@ from tenants.actions import members, tenants
 from tenants.models import Role
 from tenants.principal import COMMAND, Principal
 from tests.escalations.conftest import answers, drive
-from tests.worlds import LEDGER, World, world
+from tests.worlds import LEDGER, PAY, World, world
 
 TEXT = ("end_turn", [{"type": "text", "text": "done"}])
 
@@ -158,8 +158,6 @@ def test_what_an_ended_run_asked_is_withdrawn(acme: World, asking: Run, question
 
 
 def test_an_approval_by_two_needs_two_different_people(acme: World) -> None:
-    from tests.worlds import PAY
-
     acme.define("careful", role="You pay.", tool_specs={"pay2": PAY | {"approval": {"when": "true", "required": 2}}})
     sam = members.put(
         tenant=tenants.by_slug(acme.slug), email=f"sam@{acme.slug}.example", role=Role.OPERATOR, acting_as=COMMAND
@@ -175,3 +173,17 @@ def test_an_approval_by_two_needs_two_different_people(acme: World) -> None:
         decide(question.id, approve(question), acting_as=acme.rita)
     second = Principal(acme.tenant_id, sam.user_id, Role.OPERATOR)
     assert decide(question.id, approve(question), acting_as=second).status == "decided"
+
+
+def test_an_answer_after_the_expiry_does_not_count(acme: World) -> None:
+    approval = {"when": "true", "expires_s": 60}
+    acme.define("brief", role="You pay.", tool_specs={"pay3": PAY | {"approval": approval}})
+    acme.grant("review", acme.agent("brief"), acme.rita)
+    run = acme.submit("brief", {"to": acme.slug})
+    pay = {"type": "tool_use", "id": "toolu_1", "name": "pay3", "input": {"amount": 7, "to": acme.slug}}
+    drive(run, answers(("tool_use", [pay])))
+    with tenant_scope(acme.tenant_id):
+        question = Escalation.objects.get(run_id=run.id)
+        Escalation.objects.filter(id=question.id).update(expires_at=question.requested_at)
+    with pytest.raises(AlreadyDecided, match="expired"):
+        decide(question.id, approve(question), acting_as=acme.rita)
