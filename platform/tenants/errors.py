@@ -34,6 +34,24 @@ class BadSlug(TenantError):
     code = "bad_slug"
 
 
+class BadName(TenantError):
+    """Give a name of at most 200 characters, on one line."""
+
+    code = "bad_name"
+
+
+class BadEmail(TenantError):
+    """That is not an e-mail address of a person."""
+
+    code = "bad_email"
+
+
+class BadPassword(TenantError):
+    """The password is too easy to guess."""
+
+    code = "bad_password"
+
+
 class UnknownMember(TenantError):
     """Nobody with that e-mail address is a member of this tenant."""
 

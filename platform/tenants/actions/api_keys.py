@@ -10,6 +10,7 @@ from audit import journal
 from db.roles import dispatch
 from db.scope import tenant_scope
 from tenants.actions import members
+from tenants.actions.names import check_name
 from tenants.errors import BadKey, UnknownScope
 from tenants.models import ApiKey, Role, Tenant
 from tenants.principal import Principal
@@ -25,8 +26,9 @@ def create(
     """Make a key; returns it with its text, which is kept nowhere and cannot be shown again.
 
     member_email: the member it acts as; without one the key gets a service account of the operator's role, which its
-    scopes narrow. Raises `UnknownScope`, `UnknownMember`.
+    scopes narrow. Raises `BadName`, `UnknownScope`, `UnknownMember`.
     """
+    check_name(name)
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
@@ -35,7 +37,7 @@ def create(
     with tenant_scope(tenant.id):
         principal = (
             members.by_email(member_email)
-            if member_email
+            if member_email is not None
             else members.put_service(name=name, role=Role.OPERATOR, acting_as=acting_as)
         )
         key = ApiKey.objects.create(
@@ -63,7 +65,7 @@ WHERE k.digest = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expi
 
 def authenticate(text: str) -> Principal:
     """Return whom the key acts for; raises `BadKey` without saying what is wrong with it."""
-    if not text.startswith(MARK):
+    if not text.startswith(MARK) or not text.isascii():
         raise BadKey
     with dispatch(), connection.cursor() as cursor:
         cursor.execute(_AUTHENTICATE, [_digest(text)])

@@ -2,47 +2,80 @@
 
 from uuid import UUID
 
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import connection
 
 from audit import journal
 from db.roles import dispatch
 from db.scope import tenant_scope
-from tenants.errors import UnknownMember
+from tenants.errors import BadEmail, BadPassword, UnknownMember
 from tenants.models import Membership, Role, Tenant, User
 from tenants.principal import Principal
+
+#: Ends the addresses of services' accounts; nobody receives mail there.
+SERVICE_DOMAIN = "@accounts.service"
 
 
 def put(*, tenant: Tenant, email: str, role: Role, password: str | None = None, acting_as: str) -> Membership:
     """Make `email` a member with that role, or change the role; a password is set when one is given.
 
-    A person new to the installation gets an account, without a usable password unless one is given.
+    A person new to the installation gets an account, without a usable password unless one is given. A member who has
+    that role already, without a new password, is returned without a record. Raises `BadEmail`, `BadPassword`.
     """
+    address = _address(email)
     with tenant_scope(tenant.id):
-        user = User.objects.filter(email=email.strip().lower()).first() or User.objects.create_user(email)
+        user, _ = User.objects.get_or_create(email=address, defaults={"password": make_password(None)})
         if password is not None:
-            user.set_password(password)
-            user.save(update_fields=["password"])
-        return _put(user, role, acting_as=acting_as)
+            _set_password(user, password)
+        return _put(user, role, password_set=password is not None, acting_as=acting_as)
+
+
+def _address(email: str) -> str:
+    address = email.strip().lower()
+    try:
+        User(email=address).clean_fields(exclude={"password"})
+    except ValidationError as error:
+        raise BadEmail(f"{email!r} is not an e-mail address.") from error
+    if address.endswith(SERVICE_DOMAIN):
+        raise BadEmail(f"{email} is the account of a service, not of a person.")
+    return address
+
+
+def _set_password(user: User, password: str) -> None:
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise BadPassword(" ".join(error.messages)) from error
+    user.set_password(password)
+    user.save(update_fields=["password"])
 
 
 def put_service(*, name: str, role: Role, acting_as: str) -> User:
     """Make a service's account in the tenant in scope: it holds keys, and can neither sign in nor decide."""
     user = User(is_service=True, name=name)
-    user.email = f"{user.id}@accounts.service"
+    user.email = f"{user.id}{SERVICE_DOMAIN}"
     user.set_unusable_password()
     user.save()
-    _put(user, role, acting_as=acting_as)
+    _put(user, role, password_set=False, acting_as=acting_as)
     return user
 
 
-def _put(user: User, role: Role, *, acting_as: str) -> Membership:
-    membership, created = Membership.objects.update_or_create(user=user, defaults={"role": role})
+def _put(user: User, role: Role, *, password_set: bool, acting_as: str) -> Membership:
+    membership, created = Membership.objects.select_for_update().get_or_create(user=user, defaults={"role": role})
+    before = membership.role
+    if not created and before == role and not password_set:
+        return membership
+    if before != role:
+        membership.role = role
+        membership.save(update_fields=["role"])
     journal.record(
         "member.added" if created else "member.changed",
         stream=membership.id,
         actor=acting_as,
         subject=f"user:{user.id}",
-        facts={"role": str(role)},
+        facts={"role": str(role), "before": None if created else str(before), "password_set": password_set},
     )
     return membership
 

@@ -4,26 +4,23 @@ from collections.abc import Collection
 from uuid import UUID
 
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
 
 from audit import journal
 from db.models import new_id
 from db.scope import tenant_scope
 from tenants.actions import members
-from tenants.errors import BadSlug, UnknownTeam
+from tenants.actions.names import check_name, check_slug
+from tenants.errors import UnknownTeam
 from tenants.models import Team, TeamMember, User
-from tenants.models.tenant import SLUG
 
 
 def put(*, tenant_id: UUID, slug: str, name: str = "", emails: Collection[str], acting_as: str) -> Team:
     """Make the team, or change it, so that its members are exactly those with the addresses `emails`.
 
-    A team that is so already is returned without a record. Raises `BadSlug`, `UnknownMember`.
+    A team that is so already is returned without a record. Raises `BadSlug`, `BadName`, `UnknownMember`.
     """
-    try:
-        SLUG(slug)
-    except ValidationError as error:
-        raise BadSlug(f"{slug!r} is not a slug. {BadSlug.__doc__}") from error
+    check_slug(slug)
+    check_name(name)
     with tenant_scope(tenant_id):
         wanted = {members.by_email(email) for email in emails}
         team = Team.objects.select_for_update().filter(slug=slug).first()

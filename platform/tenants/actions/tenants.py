@@ -2,22 +2,19 @@
 
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from audit import journal
 from db.scope import tenant_scope
-from tenants.errors import BadSlug, SlugTaken, UnknownTenant
+from tenants.actions.names import check_name, check_slug
+from tenants.errors import SlugTaken, UnknownTenant
 from tenants.models import Tenant
-from tenants.models.tenant import SLUG
 
 
 def create(*, slug: str, name: str = "", acting_as: str) -> Tenant:
-    """Make a tenant; the record opens the tenant's own journal. Raises `BadSlug`, `SlugTaken`."""
-    try:
-        SLUG(slug)
-    except ValidationError as error:
-        raise BadSlug(f"{slug!r} is not a slug. {BadSlug.__doc__}") from error
+    """Make a tenant; the record opens the tenant's own journal. Raises `BadSlug`, `BadName`, `SlugTaken`."""
+    check_slug(slug)
+    check_name(name)
     with transaction.atomic():
         try:
             with transaction.atomic():

@@ -11,13 +11,15 @@ SLUG = RegexValidator(
     "Use 1 to 63 lower-case letters, digits and hyphens; begin and end with a letter or digit.",
 )
 
+NAME_LENGTH = 200
+
 
 class Tenant(models.Model):
     """An organisation. Its slug names it in URLs and commands; its id is for ever."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=63, unique=True, validators=[SLUG])
-    name = models.CharField(max_length=200)
+    name = models.CharField(max_length=NAME_LENGTH)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

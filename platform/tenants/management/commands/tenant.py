@@ -37,6 +37,7 @@ class Command(BaseCommand):
         self.stdout.write(f"tenant {tenant.slug} made ({tenant.id})")
 
     def member(self, *, slug: str, email: str, role: str, password_stdin: bool, **_: Any) -> None:
-        password = sys.stdin.read().rstrip("\n") if password_stdin else None
+        # One line end is the shell's; anything more is the password's own.
+        password = sys.stdin.read().removesuffix("\n").removesuffix("\r") if password_stdin else None
         members.put(tenant=tenants.by_slug(slug), email=email, role=Role(role), password=password, acting_as=COMMAND)
         self.stdout.write(f"{email} is {role} of {slug}")
