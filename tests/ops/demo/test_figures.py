@@ -14,7 +14,7 @@ COLUMNS = ["month", "revenue"]
 
 
 def test_it_describes_a_column() -> None:
-    rows = [["Jan", 10], ["Feb", "12.5"], ["Mar", 15.0], ["Apr", None], ["May", 40]]
+    rows: list[list[Any]] = [["Jan", 10], ["Feb", "12.5"], ["Mar", 15.0], ["Apr", None], ["May", 40]]
 
     found = describe(COLUMNS, rows, "month", "revenue")
 

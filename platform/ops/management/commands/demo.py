@@ -27,14 +27,18 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="play the runs headless, print one JSON object, end")
         parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
         parser.add_argument("--port", type=int, help="port to serve on (default: 8000, with --once a free one)")
-        parser.add_argument("--workers", type=int, default=settings.WORKERS, help="worker processes")
+        parser.add_argument(
+            "--workers", type=int, default=settings.WORKERS, help="worker processes; 0 leaves them to you"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if settings.PRODUCTION:
             raise CommandError("The demo makes logins that anybody can read: it does not run in production.")
-        port = options["port"] if options["port"] is not None else 0 if options["once"] else 8000
+        port, workers = options["port"], options["workers"]
+        if options["once"]:
+            port, workers = port or 0, max(1, workers)
         try:
-            with stage(options["host"], port, max(1, options["workers"])) as ready:
+            with stage(options["host"], 8000 if port is None else port, workers) as ready:
                 if options["once"]:
                     self.play(ready)
                 else:

@@ -1,0 +1,73 @@
+"""`manage.py demo --once` from an empty data folder, with real processes."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ops.demo.cases import CASES
+from tests.ops.processes import environment, manage, of_installation
+
+Json = Any
+
+
+def play(data_dir: Path, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        manage("demo", "--once"),
+        env=environment(data_dir, **variables),
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+
+
+def runs_of(done: "subprocess.CompletedProcess[str]") -> dict[tuple[str, str], Json]:
+    assert done.returncode == 0, done.stderr
+    runs = json.loads(done.stdout.splitlines()[-1])["runs"]
+    assert all({"agent", "status", "output", "escalation"} <= run.keys() for run in runs)
+    return {(run["tenant"], run["case"]): run for run in runs}
+
+
+def test_every_run_ends_as_it_must_and_again_and_nothing_is_left(data_dir: Path) -> None:
+    first = runs_of(play(data_dir))
+    assert of_installation(data_dir) == []
+    second = runs_of(play(data_dir))
+    assert of_installation(data_dir) == []
+
+    for runs in (first, second):
+        assert runs.keys() == {(case.tenant, case.name) for case in CASES}
+        assert {run["status"] for run in runs.values()} == {"completed"}
+    assert not {run["id"] for run in first.values()} & {run["id"] for run in second.values()}
+
+    approved = first["acme", "refund approved"]
+    assert approved["escalation"].keys() == {"id", "kind", "decision"}
+    assert (approved["escalation"]["kind"], approved["escalation"]["decision"]) == ("tool_call", "approve")
+    assert first["acme", "refund rejected"]["escalation"]["decision"] == "reject"
+    assert first["acme", "loan escalated, guided by a person"]["escalation"]["decision"] == "respond"
+    assert first["acme", "loan approved"]["escalation"] is None
+    assert "(backup)" in first["acme", "loan with the fraud check down"]["output"]["reason"]
+    report = first["acme", "analysis whose first query fails"]["output"]["report_html"]
+    assert report.startswith("<!doctype html>")
+    assert "<polyline" in report
+    # The same customer id is another person in the other tenant.
+    assert first["acme", "loan approved"]["output"]["decision"] == "approve"
+    assert first["globex", "the other tenant's customer of the same id"]["output"]["decision"] == "reject"
+
+
+def test_a_demo_in_production_is_refused(data_dir: Path) -> None:
+    secret = "x" * 60
+    keys = "A" * 43
+    done = play(
+        data_dir,
+        ENVIRONMENT="production",
+        SECRET_KEY=secret,
+        FIELD_KEYS=keys,
+        AUDIT_SIGNING_KEYS=keys,
+        BASE_URL="https://countersign.example",
+        ALLOWED_HOSTS="countersign.example",
+    )
+
+    assert done.returncode == 1
+    assert "does not run in production" in done.stderr
+    assert done.stdout == ""
