@@ -90,8 +90,6 @@ class _Reader:
     def _take_key(self, event: Any, top: _Open, key: Json) -> None:
         if not isinstance(key, str):
             raise self.fault(event, "A key must be a text; put it in quotes.")
-        if key == "<<":
-            raise self.fault(event, "Merge keys (<<) are not supported; write the keys out.")
         if key in top.value:
             raise self.fault(event, f"The key {key} stands here twice.")
         top.key = key
@@ -115,8 +113,10 @@ class _Reader:
         is_key = bool(self.stack) and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None
         if not is_key:
             self.mark(event)
+        elif event.value == "<<" and event.implicit[0]:
+            raise self.fault(event, "Merge keys (<<) are not supported; write the keys out.")
         try:
-            value = value_of(event.value) if event.implicit[0] and not event.style else event.value
+            value = value_of(event.value) if event.implicit[0] else event.value
         except ValueError as error:
             raise self.fault(event, str(error)) from error
         if event.anchor is not None:
@@ -138,7 +138,7 @@ class _Reader:
         return path
 
     def tag(self, event: Any) -> None:
-        if getattr(event, "tag", None) not in (None, "!"):
+        if getattr(event, "tag", None) is not None:
             raise self.fault(event, f"Tags such as {event.tag} are not supported.")
 
 

@@ -30,9 +30,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    plain = is_text(value) and value != "<<" and _is_text_elsewhere(value)
-    style = None if plain else '"'
-    if plain and "\n" in value and not any(line.endswith(" ") for line in value.split("\n")):
+    style = None
+    lines = value.split("\n")
+    if not all(map(str.isprintable, lines)) or not is_text(value) or not _is_text_elsewhere(value):
+        style = '"'
+    elif len(lines) > 1 and not any(line.endswith(" ") for line in lines):
         style = "|"
     return dumper.represent_scalar(_STR, value, style=style)
 
