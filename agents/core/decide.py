@@ -6,7 +6,7 @@ engine folds them and asks again, and writes them together with the next intent,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -163,7 +163,7 @@ def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
             return completed(state, disclose(question.proposal["output"]))
         code = "output_rejected" if question.kind == "output" else question.reason
         return failed(state, code, made.reason or "A person ended the run.", "Read the reason given, then start anew.")
-    if state.deadline and now >= datetime.fromisoformat(state.deadline).astimezone(UTC):
+    if state.deadline and now >= datetime.fromisoformat(state.deadline):
         return failed(state, "deadline_exceeded", "The run's deadline has passed.", "Start it with a later deadline.")
     return []
 
@@ -183,9 +183,10 @@ def _on_calls(state: RunState, spec: AgentSpec) -> Command:
 
 
 def _park(state: RunState) -> Park:
-    """Wait for people, at the longest until a question expires."""
-    until = min((question.expires_at for question in state.questions if question.expires_at), default=None)
-    return Park("decision", state.questions[0].reason, datetime.fromisoformat(until) if until else None)
+    """Wait for people, at the longest until a question expires or the run's deadline passes."""
+    ends = [question.expires_at for question in state.questions] + [state.deadline]
+    until = min((datetime.fromisoformat(end) for end in ends if end), default=None)
+    return Park("decision", state.questions[0].reason, until)
 
 
 def _reconcile(state: RunState, spec: AgentSpec, call: Call) -> Event:

@@ -94,7 +94,7 @@ def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
         cost_nano=state.cost_nano + e.cost_nano,
     )
     content = disclose(e.content)
-    if e.stop_reason == "pause_turn":
+    if e.stop_reason == "pause_turn" and content:
         return replace(state, messages=conversation.with_assistant(state.messages, content))
     uses = conversation.tool_uses(content)
     if e.stop_reason != "tool_use" or len({use["id"] for use in uses}) < len(uses):

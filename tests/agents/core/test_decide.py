@@ -279,3 +279,10 @@ def test_an_approval_that_nobody_gives_in_time_is_a_no() -> None:
     assert run.performed == []
     assert "decision.expired" in run.actions
     assert run.state.status == "completed"
+
+
+def test_the_deadline_passes_while_a_person_is_asked() -> None:
+    pay = tool("pay", effect="irreversible")
+    run = Simulation(agent(pay), [uses(("pay", {}))]).begin(deadline="2026-11-01T00:10:00+00:00")
+    assert run.history[-1].until == "2026-11-01T00:10:00+00:00"  # type: ignore[attr-defined]
+    assert run.resume(seconds=600).state.status == "failed"
