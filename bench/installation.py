@@ -81,10 +81,14 @@ class World:
     key: str
 
     def submit(self, run_input: Any) -> UUID:
-        """Queue a run as the developer."""
+        """Queue a run as the developer; the connection is given back as at the end of a request."""
         from agents.actions.runs import Request, submit
+        from django.db import connection
 
-        return submit(Request(agent=AGENT, input=run_input), acting_as=self.developer).run.id
+        try:
+            return submit(Request(agent=AGENT, input=run_input), acting_as=self.developer).run.id
+        finally:
+            connection.close()
 
     def outcomes(self, runs: list[UUID]) -> list[tuple[str, Any]]:
         """Status and output of these runs."""
