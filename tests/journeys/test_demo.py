@@ -1,6 +1,7 @@
 """`manage.py demo --once` from an empty data folder, with real processes."""
 
 import json
+import secrets
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -56,16 +57,15 @@ def test_every_run_ends_as_it_must_and_again_and_nothing_is_left(data_dir: Path)
 
 
 def test_a_demo_in_production_is_refused(data_dir: Path) -> None:
-    secret = "x" * 60
-    keys = "A" * 43
     done = play(
         data_dir,
         ENVIRONMENT="production",
-        SECRET_KEY=secret,
-        FIELD_KEYS=keys,
-        AUDIT_SIGNING_KEYS=keys,
+        SECRET_KEY=secrets.token_urlsafe(48),
+        FIELD_KEYS=secrets.token_urlsafe(32),
+        AUDIT_SIGNING_KEYS=secrets.token_urlsafe(32),
         BASE_URL="https://countersign.example",
         ALLOWED_HOSTS="countersign.example",
+        EMAIL_URL="off",
     )
 
     assert done.returncode == 1

@@ -55,8 +55,11 @@ CASES: Final = (
         input=_loan(1, "CUST-1001"),
         output={"decision": "approve", "reason_code": "LOW_RISK"},
         events=(
-            ("tool.finished", {"tool": "fetch_customer_record"}),
-            ("tool.finished", {"tool": "check_fraud"}),
+            ("tool.requested", {"tool": "fetch_customer_record", "turn": 1}),
+            ("tool.requested", {"tool": "check_fraud", "turn": 1}),
+            ("tool.finished", {}),
+            ("tool.finished", {}),
+            ("model.requested", {"turn": 2}),
         ),
     ),
     Case(

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ops import machine
-from ops.demo import cast
+from ops.demo import cast, keys
 from ops.demo.cases import CASES, STARTERS
 from ops.demo.playing import Play
 from ops.demo.rest import RestError, fetch
@@ -90,8 +90,19 @@ class Command(BaseCommand):
         return (
             f"ready {ready.url}\n\n"
             f"Sign in with any of these; the password of all is {cast.password(settings.SECRET_KEY)}\n{logins}\n\n"
-            f"{cast.reviewer('acme')} has a question to decide.\n"
+            f"{cast.reviewer('acme')} has a question to decide.\n\n"
+            f"A run from a program, as {cast.developer('acme')}:\n{self._example(ready)}\n\n"
             f"The model is {model}.\n"
             f"What the tools really did: {ready.service}/ledger\n"
             "Ctrl-C stops everything.\n"
+        )
+
+    def _example(self, ready: Stage) -> str:
+        key = keys.developer("acme")
+        machine.close_connections()
+        case = CASES[0]
+        body = json.dumps({"agent": case.agent, "input": dict(case.input)})
+        return (
+            f'  curl -s {ready.url}/api/v1/runs -H "Authorization: Bearer {key}" \\\n'
+            f"       -H \"Content-Type: application/json\" -d '{body}'"
         )
