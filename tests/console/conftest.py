@@ -1,9 +1,11 @@
 """People who sign in, and a browser."""
 
+from functools import cache
 from uuid import uuid4
 
 import pytest
-from django.core.cache import cache
+from django.contrib.auth.hashers import make_password
+from django.core.cache import cache as attempts
 from django.test import Client
 
 from db.scope import tenant_scope
@@ -27,7 +29,7 @@ def globex(database: None) -> World:
 
 @pytest.fixture(autouse=True)
 def _no_attempts_counted() -> None:
-    cache.clear()
+    attempts.clear()
 
 
 def peopled() -> World:
@@ -37,9 +39,15 @@ def peopled() -> World:
     with tenant_scope(made.tenant_id):
         for person in (made.alice, made.bob, made.rita):
             user = User.objects.get(id=person.user_id)
-            user.set_password(PASSWORD)
+            user.password = hashed()
             user.save(update_fields=["password"])
     return made
+
+
+@cache
+def hashed() -> str:
+    """Return the password's hash, which takes its time on purpose."""
+    return make_password(PASSWORD)
 
 
 def email(world: World, name: str) -> str:

@@ -34,7 +34,11 @@ def append(world: World, run_id: UUID, *events: Event, actor: str = "engine", **
         facts, payload = facts_and_payload(event)
         entries.append(Entry(event.action, actor, facts, payload, outcome=event.outcome))  # type: ignore[arg-type]
     with tenant_scope(world.tenant_id), connection.cursor() as cursor:
-        parameters: dict[str, Any] = {"entries": journal.entries_parameter(entries), "count": len(entries), "run": run_id}
+        parameters: dict[str, Any] = {
+            "entries": journal.entries_parameter(entries),
+            "count": len(entries),
+            "run": run_id,
+        }
         cursor.execute(_APPEND, parameters)
         last: int = cursor.fetchone()[0]
         if columns:
