@@ -93,7 +93,11 @@ def parse(raw: bytes) -> Json:
     """
     try:
         value = json.loads(
-            raw.decode(), object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite
+            raw.decode(),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_whole,
         )
     except UnicodeDecodeError as error:
         raise MalformedJson(f"The body is not UTF-8 (at byte {error.start}).") from error
@@ -134,6 +138,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text[:40]} is beyond a double's range.")
     return value
+
+
+def _whole(text: str) -> int:
+    _finite(text)  # exact beyond 2^53, but comparing it with a fraction must not overflow
+    return int(text)
 
 
 def _refuse_unkeepable(value: Json) -> None:

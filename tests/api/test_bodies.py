@@ -16,6 +16,7 @@ from api.errors import InvalidBody, MalformedJson
         (b'{"a": -Infinity}', "-Infinity"),
         (b'{"a": 1e999}', "1e999"),
         (b'{"a": ' + b"1" * 5000 + b"}", "number"),
+        (b'{"a": -' + b"9" * 310 + b"}", "beyond a double's range"),
         (b'{"a": {"b": 1, "b": 2}}', "'/a' names 'b' twice"),
         (b'{"a": "\xff"}', "UTF-8 (at byte 7)"),
         (b"\xef\xbb\xbf{}", "BOM"),
@@ -48,7 +49,7 @@ def test_it_refuses_what_cannot_be_kept(raw: bytes, pointer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"1", b'"\\ud83d\\ude00"', b"[1.0, 9007199254740993, -0.0, 1e300]", b'{"a": {}, "b": null}']
+    "raw", [b"1", b'"\\ud83d\\ude00"', b"[1.0, 9007199254740993, -0.0, 1e300]", b"1" * 308, b'{"a": {}, "b": null}']
 )
 def test_it_reads_all_other_json(raw: bytes) -> None:
     parse(raw)

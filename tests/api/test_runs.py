@@ -66,6 +66,7 @@ def test_an_unusable_idempotency_key_is_refused(alice: Caller, echo: str, key: s
         ({"metadata": {"a": 1}}, ["/metadata/a"]),
         ({"metadata": {"a": "x" * 501}}, ["/metadata/a"]),
         ({"budget": {"usd": 0.5}}, ["/budget/usd"]),
+        ({"budget": {"usd": "1000000"}}, ["/budget/usd"]),
         ({"budget": {"euro": "1"}}, ["/budget/euro"]),
         ({"priority": 101}, ["/priority"]),
         ({"version": 0}, ["/version"]),

@@ -52,7 +52,7 @@ _START = Body(
             "budget": {
                 "type": "object",
                 "properties": {
-                    "usd": {"type": "string", "pattern": "^[0-9]{1,9}(?:\\.[0-9]{1,9})?$"},
+                    "usd": {"type": "string", "pattern": "^[0-9]{1,6}(?:\\.[0-9]{1,9})?$"},
                     "tokens": {"type": "integer", "minimum": 1, "maximum": 2**53 - 1},
                 },
                 "additionalProperties": False,
