@@ -54,7 +54,8 @@ def by_slug(slug: str) -> Agent:
 
 def locked(**named: Any) -> Agent:
     """Return the agent of that `slug` or `id`, locked until the transaction ends; raises `UnknownAgent`."""
-    agent = Agent.objects.select_for_update(of=("self",)).select_related("live").filter(**named).first()
+    # No join here: after a wait for the lock its other side would still be that of before.
+    agent = Agent.objects.select_for_update().filter(**named).first()
     if agent is None:
         raise UnknownAgent
     return agent

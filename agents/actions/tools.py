@@ -44,7 +44,8 @@ def put(
         others = {other: known for other, known in {**specs(), **beside}.items() if other != name}
         refuse(document.tool_problems(name, spec, kinds=registry(), tools=others), f"The tool {name} is not valid.")
         Tool.objects.get_or_create(name=name)
-        tool = Tool.objects.select_for_update(of=("self",)).select_related("live").get(name=name)
+        # No join here: after a wait for the lock its other side would still be that of before.
+        tool = Tool.objects.select_for_update().get(name=name)
         if expected is not None and (tool.live is None or tool.live.digest != expected):
             raise ChangedMeanwhile
         saved = _save(tool, spec, actor)

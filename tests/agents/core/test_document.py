@@ -186,7 +186,7 @@ def test_rules_need_an_output_to_speak_of() -> None:
         ({"description": "a\0b"}, "NUL"),
         ({"description": "\ud800"}, "surrogate"),
         ({"timeout_s": float("nan")}, "NaN"),
-        ({"timeout_s": 2**60}, "2^53"),
+        ({"timeout_s": 2**60}, "as a string"),
         ({1: 2}, "strings"),
         ({"description": "x" * 300_000}, "characters"),
     ],
