@@ -26,8 +26,9 @@ def canonical(value: Json) -> str:
     """Return the RFC 8785 form of a JSON value.
 
     value: dict (string keys), list, tuple (written as a list), str, int, float, bool or None, nested.
-    Raises `NotCanonical` for NaN, infinities, integers beyond ±(2^53 - 1), lone surrogates, other types (subclasses
-    too: an enumeration's member is not the text it looks like), and for what nests deeper than Python's stack.
+    Raises `NotCanonical` for NaN, infinities, integers beyond ±(2^53 - 1) unless a double is written so, lone
+    surrogates, other types (subclasses too: an enumeration's member is not the text it looks like), and for what nests
+    deeper than Python's stack.
     """
     try:
         if is_plain(value):
@@ -88,10 +89,18 @@ def _exact(value: Json) -> list[str]:
     if kind is float:
         return [number(value)]
     if kind is int and abs(value) > MAX_SAFE_INTEGER:
-        raise NotCanonical("An integer is beyond 2^53 - 1; write it as a string.")
+        return [_large_integer(value)]
     if value is None or kind in (str, bool, int):
         return [_encode_string(value)]
     raise NotCanonical(f"{kind.__name__} is not a JSON type.")
+
+
+def _large_integer(value: int) -> str:
+    """Return an integer that is how a double is written (1e20 is read back as one); others lose digits elsewhere."""
+    text = number(float(value)) if abs(value) < 10**21 else ""
+    if not text or text != str(value):
+        raise NotCanonical("An integer has more digits than a double keeps; write it as a string.")
+    return text
 
 
 def _utf16(key: Any) -> bytes:

@@ -22,6 +22,7 @@ Json = Any
 Outcome = Literal["ok", "denied", "failed"]
 
 SALT_BYTES = 16
+_DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +101,12 @@ JOIN audit_record r ON r.tenant_id = %(tenant)s AND r.stream = wanted.stream AND
 JOIN audit_payload p ON p.record_id = r.id
 """
 
+#: A run's facts with their payloads, by primary keys, from the partition of the run's beginning on (`since`).
 READ = """
-SELECT r.id, r.seq, r.at, r.v, r.action, r.actor, r.subject, r.outcome, r.facts::text, r.commitment IS NOT NULL, p.value
-FROM audit_record r LEFT JOIN audit_payload p ON p.record_id = r.id
-WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s
+SELECT r.id, r.seq, r.at, r.v, r.action, r.actor, r.subject, r.outcome, r.facts::text, r.commitment IS NOT NULL,
+       (SELECT p.value FROM audit_payload p WHERE p.record_id = r.id AND p.tenant_id = r.tenant_id)
+FROM audit_record r
+WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s AND r.id >= %(since)s
 ORDER BY r.seq LIMIT %(limit)s
 """
 
@@ -195,8 +198,17 @@ def payloads_at(places: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Js
 def read(stream: UUID, *, after: int = 0, limit: int = 10_000) -> list[Stored]:
     """Return a run's facts in order, from behind `after`; at most `limit`."""
     with connection.cursor() as cursor:
-        cursor.execute(READ, {"tenant": current_tenant_id(), "stream": stream, "after": after, "limit": limit})
+        cursor.execute(READ, read_parameters(current_tenant_id(), stream, after=after, limit=limit))
         return [stored(row) for row in cursor.fetchall()]
+
+
+def read_parameters(tenant_id: UUID, stream: UUID, *, after: int, limit: int) -> dict[str, Any]:
+    """Return the parameters of `READ`.
+
+    A run's id is a UUIDv7 of the web server's clock, its records' ids of the database's: a day covers the difference.
+    """
+    since = max(0, (stream.int >> 80) - _DAY_MS) << 80
+    return {"tenant": tenant_id, "stream": stream, "after": after, "limit": limit, "since": UUID(int=since)}
 
 
 def stored(row: Sequence[Any]) -> Stored:
