@@ -22,6 +22,7 @@ _tenant: list[URLPattern | URLResolver] = [
 
 urlpatterns = [
     path("", home.home, name="home"),
+    path("favicon.ico", home.favicon, name="favicon"),
     path("theme/", home.theme, name="theme"),
     path("<slug:tenant>/", include(_tenant)),
 ]

@@ -175,10 +175,12 @@ def test_pages_are_readable_without_scripts(visit: Any, acme: World, asked: UUID
     visitor = visit(java_script_enabled=False)
     page = visitor.page
     expect(page.get_by_text("UTC").first).to_be_visible()
+    page.get_by_label("Status").select_option("waiting")
+    page.get_by_role("button", name="Filter").click()
     page.get_by_role("link", name="refund-desk").click()
     page.get_by_role("link", name="get_order").click()
     expect(page.get_by_label("Selected step")).to_contain_text("88213")
-    expect(page.get_by_text("Reload the page to see new steps.")).to_be_visible()
+    expect(page.get_by_text("Reload the page to see what is new.")).to_be_visible()
     page.get_by_role("link", name="Events").click()
     page.locator("#event-6").click()
     page.locator("#json-6 a").click()

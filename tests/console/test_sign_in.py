@@ -23,7 +23,7 @@ def sign_ins(scope: UUID, stream: UUID) -> list[tuple[str, str, str | None, str]
             "WHERE tenant_id = %s AND stream = %s AND action LIKE 'login.%%' ORDER BY id",
             [scope, stream],
         )
-        return cursor.fetchall()
+        return [tuple(row) for row in cursor.fetchall()]
 
 
 def everything(scope: UUID) -> str:

@@ -30,7 +30,7 @@ export function follow(address, after, { list, line, changed }) {
 
   function say(words, lost) {
     line.classList.toggle("is-lost", lost);
-    line.querySelector("span").textContent = words;
+    line.querySelector(".needs-script").textContent = words;
   }
 
   function open() {
