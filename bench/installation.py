@@ -101,6 +101,22 @@ class World:
             ended = journal.payloads_at((run, seq) for run, _, seq in rows if seq)
         return [(status, (ended.get((run, seq)) or {}).get("output")) for run, status, seq in rows]
 
+    def ended(self) -> int:
+        """How many runs of the tenant have ended."""
+        from agents.models import Run
+        from db.scope import tenant_scope
+
+        with tenant_scope(self.tenant_id):
+            return Run.objects.filter(ended_at__isnull=False).count()
+
+    def started_at(self, run: UUID) -> float:
+        """When the run started, by its journal: Unix time."""
+        from audit import journal
+        from db.scope import tenant_scope
+
+        with tenant_scope(self.tenant_id):
+            return next(each.at.timestamp() for each in journal.read(run) if each.action == "run.started")
+
     def history(self, run: UUID) -> str:
         """What happened in a run, for the person who must find out why."""
         from audit import journal

@@ -1,0 +1,21 @@
+"""What the measurements share."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+@contextmanager
+def fake_model(*arguments: str) -> Iterator[str]:
+    """Run the fake model server; yields its address."""
+    command = [sys.executable, str(HERE / "fake_model.py"), *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        finally:
+            server.terminate()
