@@ -78,6 +78,8 @@ def of(exception: Exception) -> HttpResponse:
         return problem(exception.status, exception.code, str(exception), _errors(exception), headers)
     for kind, status, code, detail in _FRAMEWORK:
         if isinstance(exception, kind):
+            if status >= 500:
+                _logger.warning("A request could not be served.", exc_info=exception)
             retry = getattr(exception, "wait", None) or (1 if status == 503 else None)
             return problem(status, code, detail, headers={"Retry-After": str(int(retry))} if retry else None)
     if isinstance(exception, APIException):

@@ -137,6 +137,7 @@ def call(
     summary: str,
     *,
     status: int = 200,
+    also: int | None = None,
     answer: Json = None,
     media_type: str = "application/json",
     body: Body | None = None,
@@ -146,14 +147,16 @@ def call(
 ) -> Callable[[F], F]:
     """Describe one method of one address.
 
-    operation: its id for generated clients. answer: schema of a success, None for an empty one. refusals: statuses of
-    problems beyond those every call has. path: what each variable of the path is.
+    operation: its id for generated clients. status, also: of a success. answer: its schema, None for an empty one.
+    refusals: statuses of problems beyond those every call has. path: what each variable of the path is.
     """
     statuses = sorted({*_ALWAYS, *refusals, *(_WITH_BODY if body else ())})
     success: Any = (
         OpenApiResponse(answer, description="Done.") if answer else OpenApiResponse(None, description="Done.")
     )
-    responses: dict[Any, Any] = {(status, media_type) if answer else status: success}
+    responses: dict[Any, Any] = {
+        (each, media_type) if answer else each: success for each in (status, also) if each is not None
+    }
     for refusal in statuses:
         responses[refusal, problems.MEDIA_TYPE] = OpenApiResponse(ref("Problem"), description=_MEANINGS[refusal])
     variables = [
@@ -194,6 +197,10 @@ class BearerKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untype
 
 
 def complete(result: dict[str, Json], **_: Any) -> dict[str, Json]:
-    """drf-spectacular's hook: put the component schemas in."""
+    """drf-spectacular's hook: put the component schemas in, and say which bodies cannot be left out."""
     result["components"].setdefault("schemas", {}).update(COMPONENTS)
+    for methods in result["paths"].values():
+        for described in methods.values():
+            for media in described.get("requestBody", {}).get("content", {}).values():
+                described["requestBody"]["required"] = bool(media["schema"].get("required"))
     return result

@@ -119,6 +119,7 @@ class OneAgent(View):
     @call(
         "putAgent",
         "Write an agent's draft",
+        also=201,
         answer=_AGENT,
         body=_SPEC,
         path=_PATH,
@@ -165,6 +166,7 @@ class Versions(View):
         "makeAgentVersion",
         "Make a version",
         status=201,
+        also=200,
         answer=_VERSION,
         body=NOTHING,
         path=_PATH,

@@ -60,6 +60,7 @@ _PROPERTIES: dict[str, Json] = {
     },
     "requested_at": _TIME,
     "due_at": nullable(_TIME),
+    "expires_at": nullable({**_TIME, "description": "When it is denied if nobody has decided."}),
     "approvals": {
         "type": "object",
         "properties": {"required": {"type": "integer"}, "given": {"type": "integer"}},

@@ -87,6 +87,7 @@ class OneTool(View):
     @call(
         "putTool",
         "Define a tool",
+        also=201,
         answer=_TOOL,
         body=_SPEC,
         path=_PATH,
