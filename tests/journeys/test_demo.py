@@ -3,11 +3,16 @@
 import json
 import secrets
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
+
+from ops.demo import seeding
 from ops.demo.cases import CASES
-from tests.ops.processes import environment, manage, of_installation
+from tests.journeys.running import demo
+from tests.ops.processes import PATIENCE_SECONDS, environment, manage, of_installation
 
 Json = Any
 
@@ -56,9 +61,9 @@ def test_every_run_ends_as_it_must_and_again_and_nothing_is_left(data_dir: Path)
     assert first["globex", "the other tenant's customer of the same id"]["output"]["decision"] == "reject"
 
 
-def test_a_demo_in_production_is_refused(data_dir: Path) -> None:
+def test_a_demo_in_production_is_refused(used_dir: Path) -> None:
     done = play(
-        data_dir,
+        used_dir,
         ENVIRONMENT="production",
         SECRET_KEY=secrets.token_urlsafe(48),
         FIELD_KEYS=secrets.token_urlsafe(32),
@@ -71,3 +76,41 @@ def test_a_demo_in_production_is_refused(data_dir: Path) -> None:
     assert done.returncode == 1
     assert "does not run in production" in done.stderr
     assert done.stdout == ""
+
+
+def test_one_folder_takes_one_demo(used_dir: Path) -> None:
+    with demo(used_dir, "--workers", "0"):
+        second = play(used_dir)
+
+    assert second.returncode == 1
+    assert f"A demo runs on {used_dir} already" in second.stderr
+    assert second.stdout == ""
+    assert of_installation(used_dir) == []
+
+
+def test_a_stop_in_the_middle_leaves_nothing_running(used_dir: Path) -> None:
+    process = subprocess.Popen(
+        manage("demo", "--once"), env=environment(used_dir), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    assert any(": completed" in line for line in process.stderr)
+    process.terminate()
+    said = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 1
+    assert "Stopped before the runs had ended." in said[1]
+    assert of_installation(used_dir) == []
+
+
+def test_with_a_model_of_its_own_runs_only_have_to_end(used_dir: Path) -> None:
+    command = [sys.executable, "-m", "agents.providers.rehearsal", "--port", "0", "--scripts", str(seeding.SCRIPTS)]
+    model = subprocess.Popen(command, cwd=settings.BASE_DIR, stdout=subprocess.PIPE, text=True)
+    try:
+        assert model.stdout is not None
+        url = model.stdout.readline().split()[1]
+        runs = runs_of(play(used_dir, ANTHROPIC_BASE_URL=url, ANTHROPIC_API_KEY="any"))
+    finally:
+        model.terminate()
+        model.communicate(timeout=PATIENCE_SECONDS)
+
+    assert {run["status"] for run in runs.values()} <= {"completed", "failed", "cancelled"}

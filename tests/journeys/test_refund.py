@@ -32,8 +32,8 @@ def decide(reviewer: Rest, escalation: Json, **answer: str) -> Json:
     return reviewer.post(f"escalations/{escalation['id']}/decide", body)
 
 
-def test_a_refund_waits_for_a_person_and_is_made_once(data_dir: Path) -> None:
-    with demo(data_dir, "--workers", "1") as running:
+def test_a_refund_waits_for_a_person_and_is_made_once(used_dir: Path) -> None:
+    with demo(used_dir, "--workers", "1") as running:
         developer, reviewer = running.api(DEVELOPER), running.api(REVIEWER)
         run = start(developer, "refund-desk", BROKEN, "refund-77")
         assert start(developer, "refund-desk", BROKEN, "refund-77") == run
@@ -69,11 +69,11 @@ def test_a_refund_waits_for_a_person_and_is_made_once(data_dir: Path) -> None:
         assert kinds.index("decision.requested") < kinds.index("decision.made") < kinds.index("run.resumed")
         assert kinds[0] == "run.submitted"
         assert kinds[-1] == "run.completed"
-    assert of_installation(data_dir) == []
+    assert of_installation(used_dir) == []
 
 
-def test_a_worker_killed_in_the_middle_of_a_payment_leaves_it_paid_once(data_dir: Path) -> None:
-    with demo(data_dir, "--workers", "0") as running:
+def test_a_worker_killed_in_the_middle_of_a_payment_leaves_it_paid_once(used_dir: Path) -> None:
+    with demo(used_dir, "--workers", "0") as running:
         developer, reviewer = running.api(DEVELOPER), running.api(REVIEWER)
         with workers(running) as first:
             run = start(developer, "refund-desk", RETURNED)
