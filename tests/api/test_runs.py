@@ -1,5 +1,6 @@
 """Runs over REST: start, list, read, cancel."""
 
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -256,3 +257,13 @@ def test_acting_for_somebody_needs_its_own_scope(acme: World, alice: Caller, ech
     assert alice.post("runs", body).status == 202
     assert caller(acme, acme.alice, "runs:write").post("runs", body).code == "missing_scope"
     assert alice.post("runs", {**body, "on_behalf_of": "stranger@example.com"}).code == "unknown_member"
+
+
+def test_a_key_sent_by_many_at_once_makes_one_run(alice: Caller, echo: str) -> None:
+    body = {"agent": echo, "input": {"key": "a"}}
+    with ThreadPoolExecutor(16) as crowd:
+        answers = list(crowd.map(lambda _: alice.post("runs", body, Idempotency_Key="once"), range(32)))
+
+    assert {answer.status for answer in answers} == {202}
+    assert len({answer.content for answer in answers}) == 1
+    assert len(alice.get("runs").json["results"]) == 1
