@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from console.members import MemberRequest
-from console.run_page import rehearsing
+
+#: The key that the rehearsal server is called with; no supplier gives it out.
+REHEARSAL_KEY: Final = "rehearsal"
 
 THEMES: Final = ("auto", "light", "dark")
 THEME_COOKIE: Final = "theme"
@@ -37,6 +40,13 @@ def theme_of(request: HttpRequest) -> str:
     return chosen if chosen in THEMES else THEMES[0]
 
 
+def supplier() -> str:
+    """Return who answers for the model: `claude`, `rehearsal` (a script on this machine) or `missing`."""
+    if settings.ANTHROPIC_API_KEY == REHEARSAL_KEY:
+        return "rehearsal"
+    return "claude" if settings.ANTHROPIC_API_KEY or settings.ANTHROPIC_BASE_URL else "missing"
+
+
 def wants_part(request: MemberRequest) -> bool:
     """Say whether only a part of the page is asked for; going back in the browser's history asks for all of it."""
     return bool(request.htmx) and not request.htmx.history_restore_request
@@ -52,6 +62,6 @@ def show(request: MemberRequest, template: str, context: Mapping[str, Any], *, p
         "place": place,
         "theme": theme_of(request),
         "themes": THEMES,
-        "rehearsal": rehearsing(),
+        "supplier": supplier(),
     }
     return render(request, template, around | dict(context))

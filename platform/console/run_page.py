@@ -101,8 +101,8 @@ class Head:
     lasted: str
     tokens: str
     tokens_in: str
-    tokens_out: str
     tokens_cached: str
+    tokens_out: str
     cost: str
     limit: str
     share: int
@@ -110,7 +110,6 @@ class Head:
     model_calls: int
     tool_calls: int
     events: int
-    rehearsal: bool
     curl: str
 
 
@@ -118,7 +117,7 @@ def head_of(run: Run, submitted: Stored | None) -> Head:
     """Return the run's head. submitted: its first event, which holds the budget it was given."""
     limit = _limit_nano(run, submitted.facts if submitted else {})
     over = run.status in TERMINAL
-    used = run.input_tokens + run.output_tokens + run.cache_read_input_tokens + run.cache_creation_input_tokens
+    read = run.input_tokens + run.cache_read_input_tokens + run.cache_creation_input_tokens
     return Head(
         id=run.id,
         agent=run.agent.slug,
@@ -131,10 +130,10 @@ def head_of(run: Run, submitted: Stored | None) -> Head:
         created_at=run.created_at,
         over=over,
         lasted=wording.duration((run.ended_at or timezone.now()) - run.created_at),
-        tokens=wording.count(used),
-        tokens_in=wording.count(run.input_tokens),
-        tokens_out=wording.count(run.output_tokens),
+        tokens=wording.count(read + run.output_tokens),
+        tokens_in=wording.count(read),
         tokens_cached=wording.count(run.cache_read_input_tokens) if run.cache_read_input_tokens else "",
+        tokens_out=wording.count(run.output_tokens),
         cost=wording.usd(run.cost_nano),
         limit=wording.budget(limit),
         share=min(round(run.cost_nano * 100 / limit), 100) if limit else 100,
@@ -142,14 +141,8 @@ def head_of(run: Run, submitted: Stored | None) -> Head:
         model_calls=run.model_calls,
         tool_calls=run.tool_calls,
         events=run.seq,
-        rehearsal=rehearsing(),
         curl=f'curl {settings.BASE_URL}/api/v1/runs/{run.id} -H "Authorization: Bearer $COUNTERSIGN_KEY"',
     )
-
-
-def rehearsing() -> bool:
-    """Say whether the model is a script on this machine and not a supplier's."""
-    return not settings.ANTHROPIC_API_KEY
 
 
 def _limit_nano(run: Run, submitted: Mapping[str, Any]) -> int:
