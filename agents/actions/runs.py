@@ -164,7 +164,7 @@ def _queue(request: Request, version: AgentVersion, event: RunSubmitted, acting_
         metadata=request.metadata or {},
     )
     journal.append_at(run.id, 0, [entry(event, acting_as.actor)])
-    engine().wake(run.id)
+    engine().start(run.id)
     return run
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from agents.core.events import Event
 from agents.core.exact import disclose, enclose
 from agents.core.lifecycle import after
 from agents.core.model import Usage
-from agents.core.state import Call, Held, Question, RunState, settled, with_call
+from agents.core.state import Call, Held, Question, RunState, evolve, settled, with_call
 from agents.core.verdicts import apply_verdict
 from audit.canonical import canonical
 
@@ -24,7 +23,7 @@ LOOP_WINDOW: Final = 30
 
 def fold(state: RunState, event: Event) -> RunState:
     """Return the state after `event`. Raises `ImpossibleTransition` for a journal that cannot be."""
-    state = replace(state, seq=state.seq + 1, status=after(state.status, event.action))
+    state = evolve(state, seq=state.seq + 1, status=after(state.status, event.action))
     step = _STEPS.get(event.action)
     return step(state, event) if step else state
 
@@ -46,7 +45,7 @@ def call_key(tool: str, arguments: Json) -> str:
 
 def _submitted(state: RunState, e: events.RunSubmitted) -> RunState:
     run_input = disclose(e.input)
-    return replace(
+    return evolve(
         state,
         input=run_input,
         messages=conversation.opening(run_input),
@@ -57,11 +56,11 @@ def _submitted(state: RunState, e: events.RunSubmitted) -> RunState:
 
 
 def _started(state: RunState, e: events.RunStarted) -> RunState:
-    return replace(state, started_at=e.at)
+    return evolve(state, started_at=e.at)
 
 
 def _waiting(state: RunState, e: events.RunWaiting) -> RunState:
-    return replace(state, waiting_for=e.waiting_for, waiting_since=e.at)
+    return evolve(state, waiting_for=e.waiting_for, waiting_since=e.at)
 
 
 def _resumed(state: RunState, e: events.RunResumed) -> RunState:
@@ -69,20 +68,20 @@ def _resumed(state: RunState, e: events.RunResumed) -> RunState:
     if state.waiting_since and state.waiting_for == "decision":
         waited += (datetime.fromisoformat(e.at) - datetime.fromisoformat(state.waiting_since)).total_seconds()
     failure = None if state.waiting_for == "provider" else state.failure
-    return replace(state, waiting_for=None, waiting_since=None, waited_s=waited, failure=failure)
+    return evolve(state, waiting_for=None, waiting_since=None, waited_s=waited, failure=failure)
 
 
 def _cancel_requested(state: RunState, e: events.RunCancelRequested) -> RunState:
-    return replace(state, cancel_requested=True)
+    return evolve(state, cancel_requested=True)
 
 
 def _model_requested(state: RunState, e: events.ModelRequested) -> RunState:
-    return replace(state, turn=e.turn, calling_model=True, failure=None, answered=None, calls=(), candidate=None)
+    return evolve(state, turn=e.turn, calling_model=True, failure=None, answered=None, calls=(), candidate=None)
 
 
 def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
     usage = Usage(e.input_tokens, e.output_tokens, e.cache_read_input_tokens, e.cache_creation_input_tokens)
-    state = replace(
+    state = evolve(
         state,
         calling_model=False,
         provider_attempts=0,
@@ -95,17 +94,17 @@ def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
     )
     content = disclose(e.content)
     if e.stop_reason == "pause_turn" and content:
-        return replace(state, messages=conversation.with_assistant(state.messages, content))
+        return evolve(state, messages=conversation.with_assistant(state.messages, content))
     uses = conversation.tool_uses(content)
     if e.stop_reason != "tool_use" or len({use["id"] for use in uses}) < len(uses):
         return state
     calls = tuple(Call(index, use["id"], use["name"], use["input"]) for index, use in enumerate(uses))
-    return replace(state, calls=calls, messages=conversation.with_assistant(state.messages, content))
+    return evolve(state, calls=calls, messages=conversation.with_assistant(state.messages, content))
 
 
 def _model_failed(state: RunState, e: events.ModelFailed) -> RunState:
     lost = e.code == "lost"
-    return replace(
+    return evolve(
         state,
         calling_model=False,
         failure=None if lost else e,
@@ -118,7 +117,7 @@ def _model_failed(state: RunState, e: events.ModelFailed) -> RunState:
 
 
 def _tool_requested(state: RunState, e: events.ToolRequested) -> RunState:
-    state = replace(state, tool_calls=state.tool_calls + 1)
+    state = evolve(state, tool_calls=state.tool_calls + 1)
     return with_call(state, e.call, phase="requested", tool=e.tool, digest=e.digest)
 
 
@@ -145,18 +144,18 @@ def _remember(state: RunState, index: int, answer: str) -> RunState:
     """Keep what came of a call, for loop detection."""
     call = state.calls[index]
     seen = (call_key(call.tool, call.arguments), hashlib.sha256(answer.encode()).hexdigest()[:16])
-    return replace(state, recent=(*state.recent, seen)[-LOOP_WINDOW:])
+    return evolve(state, recent=(*state.recent, seen)[-LOOP_WINDOW:])
 
 
 def _output_accepted(state: RunState, e: events.OutputAccepted) -> RunState:
-    return replace(state, candidate=e, answered=None, messages=_with_answer(state))
+    return evolve(state, candidate=e, answered=None, messages=_with_answer(state))
 
 
 def _output_rejected(state: RunState, e: events.OutputRejected) -> RunState:
     lines = "\n".join(f"- {error['pointer'] or '/'}: {error['message']}" for error in e.errors)
     note = f"[platform] Your answer was not accepted:\n{lines}\nGive the answer again with this mended."
     messages = conversation.with_user(_with_answer(state), [conversation.text(note)])
-    return replace(state, answered=None, rejections=state.rejections + 1, messages=messages)
+    return evolve(state, answered=None, rejections=state.rejections + 1, messages=messages)
 
 
 def _with_answer(state: RunState) -> Messages:
@@ -169,7 +168,7 @@ def _with_answer(state: RunState) -> Messages:
 
 def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunState:
     question = Question(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at)
-    state = replace(state, questions=(*state.questions, question), asked=state.asked + 1)
+    state = evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
     if e.call is not None and state.calls[e.call].phase != "unknown":
         state = with_call(state, e.call, phase="asked", digest=e.digest)
     return state
@@ -178,12 +177,12 @@ def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunStat
 def _decision_made(state: RunState, e: events.DecisionMade) -> RunState:
     question = next(q for q in state.questions if q.escalation == e.escalation)
     left = tuple(q for q in state.questions if q is not question)
-    return apply_verdict(replace(state, questions=left), question, e)
+    return apply_verdict(evolve(state, questions=left), question, e)
 
 
 def _decision_expired(state: RunState, e: events.DecisionExpired) -> RunState:
     question = next(q for q in state.questions if q.escalation == e.escalation)
-    state = replace(state, questions=tuple(q for q in state.questions if q is not question))
+    state = evolve(state, questions=tuple(q for q in state.questions if q is not question))
     if question.call is None:
         return state
     return settled(state, question.call, "Nobody approved this call in time; it was not made.", is_error=True)
@@ -191,15 +190,15 @@ def _decision_expired(state: RunState, e: events.DecisionExpired) -> RunState:
 
 def _budget_reserved(state: RunState, e: events.BudgetReserved) -> RunState:
     held = state.held or Held(0, 0, e.window)
-    return replace(state, held=Held(held.usd_nano + e.usd_nano, held.tokens + e.tokens, held.window))
+    return evolve(state, held=Held(held.usd_nano + e.usd_nano, held.tokens + e.tokens, held.window))
 
 
 def _budget_settled(state: RunState, e: events.BudgetSettled) -> RunState:
-    return replace(state, held=None)
+    return evolve(state, held=None)
 
 
 def _ended(state: RunState, e: Event) -> RunState:
-    return replace(state, waiting_for=None, questions=(), calling_model=False)
+    return evolve(state, waiting_for=None, questions=(), calling_model=False)
 
 
 _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {

@@ -96,12 +96,12 @@ class PriceTable:
 
 def cost(usage: Usage, model: str, on: date) -> int:
     """Return what a call cost, in nano-USD; an unlisted model is charged at the dearest rates (`is_estimated`)."""
-    return shipped().price(model, on).of(usage)
+    return _shipped_price(model, on).of(usage)
 
 
 def is_estimated(model: str, on: date) -> bool:
     """Say whether the model's price is a guess because the table does not list it."""
-    return shipped().price(model, on).estimated
+    return _shipped_price(model, on).estimated
 
 
 def upper_bound(input_tokens: int, max_tokens: int, model: str, on: date) -> int:
@@ -109,7 +109,7 @@ def upper_bound(input_tokens: int, max_tokens: int, model: str, on: date) -> int
 
     For a call whose answer was lost. input_tokens: counted, or `tokens_at_most`.
     """
-    price = shipped().price(model, on)
+    price = _shipped_price(model, on)
     return input_tokens * max(price.input, price.cache_write_5m) + max_tokens * price.output
 
 
@@ -123,6 +123,11 @@ def tokens_at_most(request: ModelRequest) -> int:
 def shipped() -> PriceTable:
     """Return the table beside this module, read once."""
     return PriceTable.parse(resources.files(__package__).joinpath("prices.yaml").read_text(encoding="utf-8"))
+
+
+@functools.lru_cache(maxsize=1024)
+def _shipped_price(model: str, on: date) -> Price:
+    return shipped().price(model, on)
 
 
 def _effective_from(price: Price) -> date:

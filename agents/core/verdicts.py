@@ -7,7 +7,7 @@ from typing import Any
 from agents.core import conversation
 from agents.core.events import DecisionMade
 from agents.core.exact import disclose
-from agents.core.state import Extra, Question, RunState, settled, told, with_call
+from agents.core.state import Extra, Question, RunState, evolve, settled, told, with_call
 
 Json = Any
 
@@ -19,7 +19,7 @@ def apply_verdict(state: RunState, question: Question, made: DecisionMade) -> Ru
 
 def _final(state: RunState, question: Question, made: DecisionMade) -> RunState:
     """Keep the answer for `decide`, which ends the run by it."""
-    return replace(state, verdict=made, verdict_on=question)
+    return evolve(state, verdict=made, verdict_on=question)
 
 
 def _tool_call(state: RunState, question: Question, made: DecisionMade) -> RunState:
@@ -41,20 +41,20 @@ def _question(state: RunState, question: Question, made: DecisionMade) -> RunSta
     if question.call is not None:
         return settled(state, question.call, f"Not executed. A person says: {made.message}", is_error=True)
     state = _extended(state, question.proposal.get("arguments", {}))
-    state = replace(state, failure=None, answered=None, provider_attempts=0)
+    state = evolve(state, failure=None, answered=None, provider_attempts=0)
     return told(state, f"[a person says] {made.message}") if made.message else state
 
 
 def _output(state: RunState, question: Question, made: DecisionMade) -> RunState:
     if made.decision == "respond":
-        return told(replace(state, candidate=None), f"[a person says] {made.message}")
+        return told(evolve(state, candidate=None), f"[a person says] {made.message}")
     return _final(state, question, made)
 
 
 def _budget(state: RunState, question: Question, made: DecisionMade) -> RunState:
     if made.decision == "reject":
         return _final(state, question, made)
-    state = replace(_extended(state, question.proposal.get("arguments", {})), failure=None, provider_attempts=0)
+    state = evolve(_extended(state, question.proposal.get("arguments", {})), failure=None, provider_attempts=0)
     return state if question.call is None else with_call(state, question.call, phase="proposed")
 
 
@@ -72,7 +72,7 @@ def _reconcile(state: RunState, question: Question, made: DecisionMade) -> RunSt
 def _extended(state: RunState, amounts: dict[str, Json]) -> RunState:
     known = {field.name for field in fields(Extra)}
     added = {name: getattr(state.extra, name) + amount for name, amount in amounts.items() if name in known}
-    return replace(state, extra=replace(state.extra, **added))
+    return evolve(state, extra=replace(state.extra, **added))
 
 
 def _call(question: Question) -> int:

@@ -44,6 +44,10 @@ stop_event = multiprocessing.get_context("fork").Event()
 class DjangoQ:
     """The seam's verbs, as rows and a notification. See `agents.engine.seam.Engine`."""
 
+    def start(self, run_id: UUID) -> None:
+        """Notify the drivers when this transaction commits; the row was made ready."""
+        notify()
+
     def wake(self, run_id: UUID) -> None:
         """Make the run claimable and notify the drivers when this transaction commits."""
         Run.objects.filter(id=run_id, status__in=("queued", "waiting")).update(ready_at=Now())

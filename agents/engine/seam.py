@@ -15,6 +15,9 @@ from django.utils.module_loading import import_string
 class Engine(Protocol):
     """What an engine can be told. Runs are named within the tenant in scope."""
 
+    def start(self, run_id: UUID) -> None:
+        """The run was queued by this transaction, ready to be claimed."""
+
     def wake(self, run_id: UUID) -> None:
         """The run can go on now."""
 

@@ -97,22 +97,30 @@ RETURNING r.id, r.tenant_id, r.epoch, now(),
 _LOAD_RUN: Final = "SELECT agent_id, version_id, principal_id FROM agents_run WHERE tenant_id = %s AND id = %s"
 _LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
 
+#: All values but the entries come as one JSON parameter: one statement text with one set of parameter types is prepared
+#: once on each connection, whatever the values.
 _STEP: Final = f"""
-WITH source AS (
-    UPDATE agents_run SET
-        seq = seq + %(count)s, status = %(status)s, waiting_for = %(waiting_for)s, doing = %(doing)s,
-        due_at = CASE WHEN %(release)s THEN %(until)s::timestamptz
-                      WHEN due_at > now() + %(lease)s / 2 THEN due_at ELSE now() + %(lease)s END,
-        ready_at = NULL, worker = CASE WHEN %(release)s THEN NULL ELSE worker END,
-        ended_at = CASE WHEN %(ended)s THEN now() END,
-        output_seq = CASE WHEN %(ended)s THEN seq + %(count)s END, error_code = %(error_code)s,
-        model_calls = %(model_calls)s, tool_calls = %(tool_calls)s, input_tokens = %(input_tokens)s,
-        output_tokens = %(output_tokens)s, cache_read_input_tokens = %(cache_read)s,
-        cache_creation_input_tokens = %(cache_creation)s, cost_nano = %(cost_nano)s,
-        reserved_usd_nano = %(reserved_usd)s, reserved_tokens = %(reserved_tokens)s,
-        reserved_window = %(reserved_window)s::date
-    WHERE tenant_id = %(tenant)s AND id = %(run)s AND epoch = %(epoch)s AND seq = %(seq)s
-    RETURNING tenant_id, id AS stream, seq - %(count)s AS seq
+WITH given AS MATERIALIZED (
+    SELECT * FROM json_to_record(%(step)s::json) AS g(
+        tenant uuid, run uuid, epoch integer, seq integer, count integer, status text, waiting_for text, doing text,
+        release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
+        tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
+        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date)
+), source AS (
+    UPDATE agents_run r SET
+        seq = r.seq + g.count, status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
+        due_at = CASE WHEN g.release THEN g.until
+                      WHEN r.due_at > now() + g.lease / 2 THEN r.due_at ELSE now() + g.lease END,
+        worker = CASE WHEN g.release THEN NULL ELSE r.worker END,
+        ended_at = CASE WHEN g.ended THEN now() END,
+        output_seq = CASE WHEN g.ended THEN r.seq + g.count END, error_code = g.error_code,
+        model_calls = g.model_calls, tool_calls = g.tool_calls, input_tokens = g.input_tokens,
+        output_tokens = g.output_tokens, cache_read_input_tokens = g.cache_read,
+        cache_creation_input_tokens = g.cache_creation, cost_nano = g.cost_nano,
+        reserved_usd_nano = g.reserved_usd, reserved_tokens = g.reserved_tokens, reserved_window = g.reserved_window
+    FROM given g
+    WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.epoch = g.epoch AND r.seq = g.seq
+    RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS seq
 ), {journal.APPEND}
 SELECT now() FROM source
 """  # noqa: S608 - constants only
@@ -145,6 +153,13 @@ UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
 _NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_run WHERE due_at IS NOT NULL"
 
 
+@contextmanager
+def _transaction() -> Iterator[Connection]:
+    """Open a transaction whose statements wait for an answer only where one is fetched; leaving commits."""
+    with transaction_connection() as connection, connection.pipeline(), connection.transaction():
+        yield connection
+
+
 # --- claiming -----------------------------------------------------------------------------------------------------
 
 
@@ -158,7 +173,7 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
     """
     run_id = None
     try:
-        with transaction_connection() as connection, connection.transaction():
+        with _transaction() as connection:
             begun = lease_clock()
             connection.execute(f"SET LOCAL ROLE {DISPATCH}")
             parameters = {"lease": LEASE, "worker": worker, "after": after}
@@ -168,7 +183,7 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
                 return
             run_id, tenant_id, epoch, now, more = row
             connection.execute("SET LOCAL ROLE NONE")
-            connection.execute(_SCOPE, [str(tenant_id)])
+            connection.execute(_SCOPE, [str(tenant_id)], prepare=True)
             run = _load(connection, run_id, tenant_id, epoch, (now, begun))
             run.more = more
             yield Step(connection, run), run
@@ -182,8 +197,9 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
 
 
 def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clock: tuple[datetime, float]) -> Claimed:
-    row = connection.execute(_LOAD_RUN, [tenant_id, run_id], prepare=True).fetchone()
-    agent_id, version_id, principal_id = cast(tuple[UUID, UUID, UUID], row)
+    loaded = connection.execute(_LOAD_RUN, [tenant_id, run_id], prepare=True)
+    history = _read(connection, run_id, tenant_id, 0)
+    agent_id, version_id, principal_id = cast(tuple[UUID, UUID, UUID], loaded.fetchone())
     spec = _SPECS.get(version_id)
     if spec is None:
         stored = connection.execute(_LOAD_VERSION, [tenant_id, version_id]).fetchone()
@@ -193,7 +209,7 @@ def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clo
     run = Claimed(
         run_id, tenant_id, epoch, agent_id, version_id, principal_id, spec, clock[1] + LEASE.total_seconds(), clock
     )
-    run.history = _history(connection, run, 0)
+    run.history = _events(history)
     return run
 
 
@@ -201,10 +217,13 @@ def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clo
 _SPECS: dict[UUID, AgentSpec] = {}
 
 
-def _history(connection: Connection, run: Claimed, after: int) -> list[Event]:
-    parameters = {"tenant": run.tenant_id, "stream": run.id, "after": after, "limit": 1_000_000}
-    rows = connection.execute(journal.READ, parameters, prepare=True).fetchall()
-    return [event_of(each.action, each.v, each.facts, each.payload) for each in map(journal.stored, rows)]
+def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> psycopg.Cursor[tuple[Any, ...]]:
+    parameters = journal.read_parameters(tenant_id, run_id, after=after, limit=1_000_000)
+    return connection.execute(journal.READ, parameters, prepare=True)
+
+
+def _events(rows: psycopg.Cursor[tuple[Any, ...]]) -> list[Event]:
+    return [event_of(each.action, each.v, each.facts, each.payload) for each in map(journal.stored, rows.fetchall())]
 
 
 # --- stepping -----------------------------------------------------------------------------------------------------
@@ -256,8 +275,8 @@ class Step:
 @contextmanager
 def step(run: Claimed) -> Iterator[Step]:
     """Open a transaction on a run that this worker holds; leaving commits."""
-    with transaction_connection() as connection, connection.transaction():
-        connection.execute(_SCOPE, [str(run.tenant_id)])
+    with _transaction() as connection:
+        connection.execute(_SCOPE, [str(run.tenant_id)], prepare=True)
         yield Step(connection, run)
 
 
@@ -283,23 +302,26 @@ def since(run: Claimed, seq: int) -> list[Event]:
     """Return what was appended to the run behind `seq`."""
     with transaction_connection() as connection, connection.transaction():
         connection.execute(_SCOPE, [str(run.tenant_id)])
-        return _history(connection, run, seq)
+        return _events(_read(connection, run.id, run.tenant_id, seq))
 
 
 def _parameters(
     run: Claimed, state: RunState, events: Sequence[Event], until: datetime | None, release: bool
-) -> dict[str, Any]:
-    return {
-        **project(state, events),
-        "count": len(events),
-        "seq": state.seq - len(events),
-        "entries": journal.entries_parameter([entry(event) for event in events]),
-        "tenant": run.tenant_id,
-        "run": run.id,
+) -> dict[str, str]:
+    values = project(state, events)
+    values |= {
+        "tenant": str(run.tenant_id),
+        "run": str(run.id),
         "epoch": run.epoch,
-        "lease": LEASE,
+        "seq": state.seq - len(events),
+        "count": len(events),
         "release": release,
-        "until": until,
+        "until": until.isoformat() if until else None,
+        "lease": f"{LEASE.total_seconds():.0f} seconds",
+    }
+    return {
+        "step": json.dumps(values),
+        "entries": journal.entries_parameter([entry(event) for event in events]),
     }
 
 

@@ -31,7 +31,9 @@ def external_databases(*, url: str, owner_url: str, pool_size: int) -> dict[str,
     """
     default = parse_database_url("DATABASE_URL", url)
     owner = parse_database_url("DATABASE_OWNER_URL" if owner_url else "DATABASE_URL", owner_url or url)
+    given = default["OPTIONS"].get("options", "")
     default["OPTIONS"] |= _runtime_options(pool_size)
+    default["OPTIONS"]["options"] = f"{given} {default['OPTIONS']['options']}".strip()
     for database, role in ((default, APP_ROLE), (owner, OWNER_ROLE)):
         if database["USER"] != role:
             # At the connection's start, so that RESET ROLE stays in the role.
@@ -67,5 +69,10 @@ def parse_database_url(name: str, url: str) -> Database:
 
 
 def _runtime_options(pool_size: int) -> Database:
-    # A statement is prepared at its fifth use on a connection: the step of a run is the same one all day.
-    return {"pool": {"min_size": 0, "max_size": pool_size, "timeout": 15}, "prepare_threshold": 5}
+    # A statement is prepared at its fifth use on a connection, and planned once: the step of a run is the same one all
+    # day, and planning it anew would cost more than running it.
+    return {
+        "pool": {"min_size": 0, "max_size": pool_size, "timeout": 15},
+        "prepare_threshold": 5,
+        "options": "-c plan_cache_mode=force_generic_plan",
+    }

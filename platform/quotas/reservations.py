@@ -34,6 +34,7 @@ FROM quotas_budget b
 WHERE b.tenant_id = %(tenant)s AND b.of = 'tenant' AND w.budget_id = b.id AND w.starts_on = %(window)s
   AND (b.usd_nano IS NULL OR w.spent_usd_nano + w.reserved_usd_nano + %(usd)s <= b.usd_nano)
   AND (b.tokens IS NULL OR w.spent_tokens + w.reserved_tokens + %(tokens)s <= b.tokens)
+RETURNING w.id
 """
 
 _OPEN_BUDGET = """
@@ -60,11 +61,11 @@ def reserve(connection: Executes, *, tenant_id: UUID, usd_nano: int, tokens: int
     """Reserve both amounts for a run, or neither: None says that the tenant's budget does not allow it now."""
     window = today.replace(day=1)
     parameters = {"tenant": tenant_id, "usd": usd_nano, "tokens": tokens, "window": window}
-    if connection.execute(_RESERVE, parameters).rowcount == 0:
+    if connection.execute(_RESERVE, parameters).fetchone() is None:
         connection.execute(_OPEN_BUDGET, parameters | {"id": new_id()})
         connection.execute(_OPEN_WINDOW, parameters | {"id": new_id()})
         # Also when it was open: another run may have opened it since the first try.
-        if connection.execute(_RESERVE, parameters).rowcount == 0:
+        if connection.execute(_RESERVE, parameters).fetchone() is None:
             return None
     return Reservation(usd_nano, tokens, window)
 
