@@ -12,7 +12,7 @@ from audit.journal import Stored
 
 Json = Any
 
-_ENCLOSED = ("input", "content", "arguments", "result", "output", "proposal")
+_ENCLOSED = frozenset({"input", "content", "arguments", "result", "output"})
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
@@ -40,15 +40,18 @@ def _data(stored: Stored, *, payloads: bool) -> dict[str, Json]:
     payload = stored.payload or {}
     if not payloads:
         return data | dict.fromkeys(payload)
-    return data | {name: disclosed(value) if name in _ENCLOSED else value for name, value in payload.items()}
+    return data | payload_json(payload)
 
 
-def disclosed(value: Json) -> Json:
-    """Undo `exact.enclose`, one level deep as well: a proposal encloses its parts."""
-    value = disclose(value)
-    if isinstance(value, dict):
-        return {name: disclose(part) for name, part in value.items()}
-    return value
+def payload_json(payload: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a payload as people see it: what was enclosed to be kept exactly (`agents.core.exact`) is undone."""
+    shown = {name: disclose(value) if name in _ENCLOSED else value for name, value in payload.items()}
+    return shown | {"proposal": proposal_json(shown["proposal"])} if "proposal" in shown else shown
+
+
+def proposal_json(proposal: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a proposal as people see it: its parts were enclosed one by one."""
+    return {name: disclose(part) if name in _ENCLOSED else part for name, part in proposal.items()}
 
 
 def runs_json(runs: Iterable[Run], escalations: Mapping[UUID, list[str]], *, payloads: bool) -> list[dict[str, Json]]:

@@ -55,10 +55,13 @@ def is_plain(value: Json) -> bool:
     if kind is int:
         return bool(-MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER)
     if kind is dict:
-        # Above the surrogates, order by code points (the fast path's) is not order by UTF-16 units (the RFC's).
-        return all(type(key) is str and (key.isascii() or max(key) < "\ud800") for key in value) and all(
-            map(is_plain, value.values())
-        )
+        for key, item in value.items():
+            # Above the surrogates, order by code points (the fast path's) is not order by UTF-16 units (the RFC's).
+            if type(key) is not str or not (key.isascii() or max(key) < "\ud800"):
+                return False
+            if not (type(item) is str and item.isascii()) and not is_plain(item):
+                return False
+        return True
     if kind is list or kind is tuple:
         return all(map(is_plain, value))
     if kind is float:

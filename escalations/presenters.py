@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Q, QuerySet
 
-from agents.presenters import disclosed
+from agents.presenters import payload_json, proposal_json
 from audit import journal
 from audit.journal import Stored
 from escalations.models import Escalation
@@ -37,13 +37,12 @@ def evidence_json(escalation: Escalation, *, payloads: bool) -> list[dict[str, J
 
 
 def _evidence(stored: Stored) -> dict[str, Json]:
-    payload = stored.payload or {}
-    told = {name: disclosed(value) for name, value in payload.items()}
+    told = payload_json(stored.payload or {})
     return {"seq": stored.seq, "type": stored.action, "tool": stored.facts.get("tool"), **told}
 
 
 def _one(escalation: Escalation, asked: dict[str, Json]) -> dict[str, Json]:
-    proposal = disclosed(asked.get("proposal") or {})
+    proposal = proposal_json(asked.get("proposal") or {})
     return {
         "id": str(escalation.id),
         "kind": escalation.kind,

@@ -78,6 +78,7 @@ def submit(request: Request, *, acting_as: Principal) -> Submitted:
         before = _submitted_before(request, acting_as)
         if before:
             return before
+        _check_deadline(request)
         agent, version = _runnable(request, acting_as)
         event = _event(request, agent, version, acting_as)
         try:
@@ -103,6 +104,12 @@ def _submitted_before(request: Request, acting_as: Principal) -> Submitted | Non
     if run.request_digest != request.digest:
         raise IdempotencyMismatch
     return Submitted(run, created=False)
+
+
+def _check_deadline(request: Request) -> None:
+    if request.deadline is not None and request.deadline <= transaction_time():
+        error = {"pointer": "/deadline", "detail": "This time has passed already."}
+        raise InvalidInput("The deadline has passed.", errors=[error])
 
 
 def _runnable(request: Request, acting_as: Principal) -> tuple[Agent, AgentVersion]:

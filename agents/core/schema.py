@@ -48,6 +48,13 @@ def schema_problems(schema: Json) -> list[Problem]:
 
 def problems(check: Validator, value: Json) -> list[Problem]:
     """Return what is wrong with `value`, at most 20, in the order of the document; empty when it fits."""
+    try:
+        return _problems(check, value)
+    except (OverflowError, RecursionError) as error:
+        return [Problem("", f"The value cannot be checked: {error}. Use smaller numbers and less nesting.")]
+
+
+def _problems(check: Validator, value: Json) -> list[Problem]:
     if check.is_valid(value):
         return []
     errors = sorted(check.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))

@@ -1,4 +1,4 @@
-"""Object grants: django-guardian's direct-foreign-key tables, carrying the tenant. Reached through `access.grants` only."""
+"""Object grants: django-guardian's direct-foreign-key tables, carrying the tenant. Reached by `access.grants` only."""
 
 from typing import ClassVar
 

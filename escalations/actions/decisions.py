@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
+from access import permissions
 from agents.actions import runs
 from agents.actions.runs import transaction_time
 from agents.core.events import DecisionMade
@@ -16,7 +17,7 @@ from audit import journal
 from db.scope import tenant_scope
 from escalations.errors import AlreadyDecided, AnswerNotAllowed, DigestDiffers, MessageMissing, UnknownEscalation
 from escalations.models import Escalation, Vote
-from escalations.permissions import check_decide, visible
+from escalations.permissions import check_decide, concerning
 from tenants.principal import Principal
 
 Json = Any
@@ -60,7 +61,8 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
 
 def _locked(escalation_id: UUID, acting_as: Principal) -> tuple[Escalation, Run]:
     """Lock the run, then the question: the order in which the engine takes them."""
-    seen = visible(acting_as).filter(id=escalation_id).first()
+    permissions.check(acting_as, "escalations:decide")
+    seen = concerning(acting_as).filter(id=escalation_id).first()
     if seen is None:
         raise UnknownEscalation
     run = Run.objects.select_for_update(of=("self",)).select_related("agent").get(id=seen.run_id)

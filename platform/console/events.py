@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agents.presenters import disclosed
+from agents.presenters import payload_json
 from audit.journal import Stored
 
 Json = Any
@@ -13,7 +13,7 @@ Json = Any
 def data_of(stored: Stored, *, payloads: bool) -> dict[str, Json]:
     """Return facts and, if `payloads`, what can be erased; empty of the latter once it was."""
     erasable = stored.payload if payloads and isinstance(stored.payload, Mapping) else {}
-    return {**stored.facts, **{name: disclosed(value) for name, value in erasable.items()}}
+    return {**stored.facts, **payload_json(erasable)}
 
 
 def pretty(value: Json) -> str:

@@ -286,3 +286,10 @@ def test_the_deadline_passes_while_a_person_is_asked() -> None:
     run = Simulation(agent(pay), [uses(("pay", {}))]).begin(deadline="2026-11-01T00:10:00+00:00")
     assert run.history[-1].until == "2026-11-01T00:10:00+00:00"  # type: ignore[attr-defined]
     assert run.resume(seconds=600).state.status == "failed"
+
+
+def test_numbers_too_large_to_check_are_a_problem_not_a_crash() -> None:
+    strict = tool("one", input_schema={"type": "object", "properties": {"n": {"multipleOf": 0.1}}})
+    run = Simulation(agent(strict), [uses(("one", {"n": 10**400})), text("done")]).begin()
+    assert run.performed == []
+    assert "cannot be checked" in json.dumps(run.state.messages[2])

@@ -1,11 +1,13 @@
 """The core against random models, tools and people: what must hold whatever they do."""
 
+import itertools
+import json
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.core.events import DecisionMade, Event, event_of, facts_and_payload
+from agents.core.events import DecisionMade, Event, ToolRequested, event_of, facts_and_payload
 from agents.core.fold import fold_all
 from agents.core.lifecycle import TERMINAL
 from agents.core.spec import Limits
@@ -33,7 +35,7 @@ answers = st.one_of(
     st.just(provider_failed("spend_limit", retryable=False)),
 )
 outcomes = st.sampled_from(
-    [Finished({"ok": 1}), Finished("same"), Failed("timeout", "late", True), Failed("raised", "no"), OutcomeUnknown("?")]
+    [Finished({"n": 1}), Finished("same"), Failed("timeout", "late", True), Failed("raised", "no"), OutcomeUnknown("?")]
 )
 decisions = st.sampled_from(["approve", "reject", "respond"])
 SCHEMA = {"type": "object", "required": ["n"]}
@@ -81,10 +83,9 @@ def test_whatever_happens_the_invariants_hold(said: list[Any], came: list[Outcom
 
 
 def _assert_effects_were_intended_once(history: list[Event]) -> None:
-    intents = [event.idempotency_key for event in history if event.action == "tool.requested"]  # type: ignore[attr-defined]
-    reruns = sum(
-        isinstance(event, DecisionMade) and event.kind == "reconcile" and event.decision == "reject" for event in history
-    )
+    intents = [event.idempotency_key for event in history if isinstance(event, ToolRequested)]
+    said = [(event.kind, event.decision) for event in history if isinstance(event, DecisionMade)]
+    reruns = said.count(("reconcile", "reject"))
     assert len(intents) - len(set(intents)) <= reruns
 
 
@@ -100,7 +101,7 @@ def _assert_nothing_irreversible_without_approval(run: Simulation) -> None:
 def _assert_conversation_is_well_formed(state: RunState) -> None:
     messages = state.messages
     assert messages[0]["role"] == "user"
-    for message, following in zip(messages, messages[1:], strict=False):
+    for message, following in itertools.pairwise(messages):
         if message["role"] != "assistant":
             continue
         wanted = [block["id"] for block in message["content"] if block["type"] == "tool_use"]
@@ -111,8 +112,6 @@ def _assert_conversation_is_well_formed(state: RunState) -> None:
 
 def _stored(event: Event) -> Event:
     """The event after a trip through the journal's form."""
-    import json
-
     facts, payload = facts_and_payload(event)
     kept = None if payload is None else json.loads(canonical(payload))
     return event_of(event.action, event.v, json.loads(json.dumps(facts)), kept)
