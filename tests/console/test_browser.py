@@ -12,10 +12,11 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, expect
 
+from tenants.models import Tenant
 from tests.console import journals
 from tests.console.browsing import Visitor, chromium
 from tests.console.conftest import email, peopled
-from tests.worlds import World
+from tests.worlds import VERDICT, World
 
 PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 780}, "has_touch": True}
 SCHEMES: dict[str, dict[str, Any]] = {
@@ -231,7 +232,10 @@ def test_colours_are_chosen_in_the_account_menu(visit: Any, acme: World) -> None
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     visit: Any, acme: World, asked: UUID, scheme: str
 ) -> None:
-    done = acme.submit("refund-desk", {"order": "88213"})
+    long_name = "the-very-long-name-of-an-agent-that-somebody-in-claims-thought-of"[:63].rstrip("-")
+    acme.define(long_name, role="Long", output_schema=VERDICT)
+    Tenant.objects.filter(id=acme.tenant_id).update(name="Northern Mutual Insurance and Reinsurance Cooperative")
+    done = acme.submit(long_name, {"order": "88213", "note": "مرحبا بالعالم"})
     journals.begin(acme, done.id)
     journals.complete(acme, done.id, {"decision": "approve", "reason": "x" * 300})
     stranger = visit(None, **SCHEMES[scheme])

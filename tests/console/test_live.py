@@ -3,11 +3,12 @@
 import http.client
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 
 from agents.core.events import ToolFailed
 from tests.console import journals
@@ -149,3 +150,15 @@ def test_member_who_is_removed_stops_seeing(web_server: str, started: tuple[Worl
             Membership.objects.filter(user_id=world.rita.user_id).delete()
         journals.append(world, run, journals.model_answers(1, []))
         assert list(arriving) == []
+
+
+def test_watching_holds_no_connection_to_the_database(web_server: str, started: tuple[World, UUID, str]) -> None:
+    world, run, stream = started
+    more_than_the_pool_has = settings.DATABASES["default"]["OPTIONS"]["pool"]["max_size"] + 5
+    with ExitStack() as open_streams:
+        watched = [
+            open_streams.enter_context(watching(web_server, world, "alice", f"{stream}?after=2"))[1]
+            for _ in range(more_than_the_pool_has)
+        ]
+        journals.append(world, run, journals.ask_model(1))
+        assert [next(arriving)["id"] for arriving in watched] == ["3"] * more_than_the_pool_has
