@@ -187,9 +187,7 @@ class Result(dict[str, Json]):
 
     def __exit__(self, *error: object) -> None:
         server, cpu, wall = self._before
-        self.update(
-            wall=time.perf_counter() - wall, cpu=cpu_seconds() - cpu, server_cpu=self._extra_cpu() - server
-        )
+        self.update(wall=time.perf_counter() - wall, cpu=cpu_seconds() - cpu, server_cpu=self._extra_cpu() - server)
 
     def emit(self, runs: int, took: list[float], **more: Json) -> None:
         """Print the JSON line."""

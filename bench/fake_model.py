@@ -13,6 +13,7 @@ call came (Unix time).
 
 import argparse
 import asyncio
+import contextlib
 import json
 import time
 from typing import Any
@@ -111,7 +112,5 @@ if __name__ == "__main__":
     parser.add_argument("--delay-ms", type=float, default=0.0)
     parser.add_argument("--tool-turns", type=int, default=TOOL_TURNS)
     options = parser.parse_args()
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(options.port, options.delay_ms / 1000, options.tool_turns))
-    except KeyboardInterrupt:
-        pass

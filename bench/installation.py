@@ -11,10 +11,9 @@ from typing import Any
 from uuid import UUID
 
 import lookup_tool  # registers the tool's function
-from psycopg.conninfo import conninfo_to_dict
-
 from common import INPUT_SCHEMA
 from fake_model import MODEL
+from psycopg.conninfo import conninfo_to_dict
 
 ROOT = Path(__file__).resolve().parent.parent
 AGENT = "looker"
@@ -82,8 +81,9 @@ class World:
 
     def submit(self, run_input: Any) -> UUID:
         """Queue a run as the developer; the connection is given back as at the end of a request."""
-        from agents.actions.runs import Request, submit
         from django.db import connection
+
+        from agents.actions.runs import Request, submit
 
         try:
             return submit(Request(agent=AGENT, input=run_input), acting_as=self.developer).run.id
@@ -146,7 +146,9 @@ def world(name: str) -> World:
     with tenant_scope(tenant.id):
         tools.put("lookup", _tool(), acting_as=operator)
         draft = {"role": "You look keys up.", "model": {"id": MODEL, "max_tokens": 2048}, "tools": ["lookup"]}
-        made = versions.create(agents.put_draft(AGENT, draft | {"limits": LIMITS}, acting_as=operator), acting_as=operator)
+        made = versions.create(
+            agents.put_draft(AGENT, draft | {"limits": LIMITS}, acting_as=operator), acting_as=operator
+        )
         versions.publish(made.version.agent, made.version.number, acting_as=operator)
         user = User.objects.get(id=developer.user_id)
         grants.add(Tool.objects.get(name="lookup"), "use", user, acting_as=operator)

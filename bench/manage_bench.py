@@ -5,7 +5,8 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
 
-import lookup_tool  # noqa: E402, F401 - registers
-import manage  # noqa: E402
+import lookup_tool  # noqa: F401 - registers
+
+import manage
 
 manage.main()

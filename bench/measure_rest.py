@@ -38,6 +38,7 @@ def main() -> None:
             api.key = world.key
             for _ in range(4):
                 finished(world, [UUID(api.submit({"warm": True}))])
+                api.hang_up()
             found = {**idle(api, world, model_url), **loaded(api.url, world)}
         print(json.dumps(found))
 
@@ -56,6 +57,7 @@ def idle(api: processes.Api, world: installation.World, model_url: str) -> dict[
         begun = time.time()
         run = UUID(api.submit({"single": number}))
         posts.append(time.time() - begun)
+        api.hang_up()
         finished(world, [run])
         starts.append(world.started_at(run) - begun)
         calls.append(processes.stats(model_url)["last_opening"] - begun)

@@ -65,8 +65,13 @@ class Api:
             answer.read()
             return answer.status
         except (OSError, http.client.HTTPException):
-            self._connection.close()
             return 0
+        finally:
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Close the connection; the next call opens another."""
+        self._connection.close()
 
     def submit(self, run_input: Any) -> str:
         """POST a run; returns its id."""

@@ -129,7 +129,9 @@ class Throughput:
             self.measured.missing[peer.name] = str(error)
             return
         if "pg" in result:
-            result["pg"] = {key: (result["pg"][key] - self._idle[peer.name][key]) / result["runs"] for key in result["pg"]}
+            result["pg"] = {
+                key: (result["pg"][key] - self._idle[peer.name][key]) / result["runs"] for key in result["pg"]
+            }
             result |= {f"pg_{key}": value for key, value in result["pg"].items()}
         self.measured.rounds.setdefault(peer.name, []).append(result)
         print(f"round {number + 1}: {peer.name}: {result['runs_per_s']:.1f} runs/s", file=sys.stderr, flush=True)

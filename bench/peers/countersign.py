@@ -48,11 +48,12 @@ def driver_class() -> Any:
     class Telling(Driver):
         """Sets the run's event behind the commit."""
 
-        def _drive_next(self) -> None:
+        def _drive_next(self, *args: Any) -> Any:
             ended.run = None
-            super()._drive_next()
+            returned = super()._drive_next(*args)
             if ended.run is not None:
                 waiting.event(ended.run).set()
+            return returned
 
     return Telling, waiting
 
@@ -108,7 +109,8 @@ class Engine:
         self.driver.close()
         outcomes = self.world.outcomes(self.runs)
         wrong = [outcome for outcome in outcomes if outcome != ("completed", FINAL)]
-        assert len(outcomes) == len(self.runs) and not wrong, wrong[:3]
+        assert len(outcomes) == len(self.runs)
+        assert not wrong, wrong[:3]
         _close_pools()
 
 

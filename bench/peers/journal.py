@@ -16,10 +16,9 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
+from common import agent_loop, main, model_client, run_tool
 from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool
-
-from common import agent_loop, main, model_client, run_tool
 
 SCHEMA = """
 create table if not exists run (id uuid primary key, state text not null, result jsonb, lease uuid);

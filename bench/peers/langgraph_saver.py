@@ -12,12 +12,11 @@ from typing import Annotated, Any, TypedDict
 from uuid import uuid4
 
 import psycopg
+from common import first_messages, main, model_client, run_tool
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.graph import END, START, StateGraph
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
-
-from common import first_messages, main, model_client, run_tool
 
 
 class State(TypedDict):

@@ -1,0 +1,125 @@
+"""The figures this project holds itself to, each beside what it must be and what it aims at."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from throughput import COUNTERSIGN, DBOS, ENGINE_ONLY, FLOOR, LANGGRAPH, LIMIT, Measured
+
+Found = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """One row. least: whether more is better. unit: behind the numbers; digits: behind the point."""
+
+    name: str
+    value: float | None
+    must: float
+    aim: float | None
+    least: bool = True
+    unit: str = ""
+    digits: int = 2
+
+    def row(self) -> str:
+        """As a line of the table."""
+        sign = ">=" if self.least else "<="
+        shown = "not measured" if self.value is None else self._number(self.value)
+        aim = "" if self.aim is None else f"{sign} {self._number(self.aim)}"
+        return f"| {self.name} | {shown} | {sign} {self._number(self.must)} | {aim} | {self._mark()} |"
+
+    def _number(self, value: float) -> str:
+        return f"{value:.{self.digits}f}{self.unit}"
+
+    def _mark(self) -> str:
+        if self.value is None:
+            return "-"
+        if not self._reaches(self.must):
+            return "**FAIL**"
+        return "pass" if self.aim is not None and not self._reaches(self.aim) else "pass, aim reached"
+
+    def _reaches(self, bound: float) -> bool:
+        assert self.value is not None
+        return self.value >= bound if self.least else self.value <= bound
+
+
+def goals(measured: Measured, found: Found) -> list[Goal]:
+    """Every goal with what was measured."""
+    rest, waiting, length = found.get("rest", {}), found.get("waiting", {}), found.get("length", {})
+    wal, limit = measured.median(COUNTERSIGN, "pg_wal"), measured.ratio(ENGINE_ONLY, LIMIT)
+    growth = length["cpu_ms_1001"] / length["cpu_ms_11"] if length else None
+    in_flight, right = waiting.get("in_flight"), waiting.get("right")
+    return [
+        Goal("runs/s / floor", measured.ratio(COUNTERSIGN, FLOOR), 0.45, 0.60),
+        Goal("runs/s / LangGraph", measured.ratio(COUNTERSIGN, LANGGRAPH), 1.8, 2.5),
+        Goal("runs/s / DBOS", measured.ratio(COUNTERSIGN, DBOS), 2.5, 3.5),
+        Goal("added CPU per step", measured.added_cpu_ms(COUNTERSIGN), 1.2, 0.9, False, " ms"),
+        Goal("engine-only steps/s / pgbench, 8 clients", None if limit is None else 100 * limit, 15, 30, True, " %", 0),
+        Goal("commits per 11-step run", measured.median(COUNTERSIGN, "pg_commits"), 15, 13, False, "", 1),
+        Goal("WAL per run", None if wal is None else wal / 1000, 25, 18, False, " kB", 1),
+        Goal("idle start p50 (POST to run.started)", rest.get("started_p50_ms"), 30, 10, False, " ms", 0),
+        Goal("idle start p95", rest.get("started_p95_ms"), 50, 20, False, " ms", 0),
+        Goal("500 waiting runs, 2 workers: memory of the tree", waiting.get("pss_mb"), 600, None, False, " MB", 0),
+        Goal("500 waiting runs: in flight at once", in_flight, 500, None, True, "", 0),
+        Goal("500 waiting runs: completed right", right, 500, None, True, "", 0),
+        Goal("CPU of a step, 1,001-step run / 11-step run", growth, 1.2, 1.0, False),
+    ]
+
+
+def table(measured: Measured, found: Found) -> str:
+    """The goals as a Markdown table."""
+    head = "| measure | measured | must | aim | |\n|---|---|---|---|---|"
+    return "\n".join([head, *(goal.row() for goal in goals(measured, found))])
+
+
+def more_tables(found: Found) -> str:
+    """What has no goal yet: where the time goes, REST, the run's length."""
+    return "\n\n".join(part for part in (_where(found), _rest(found), _length(found)) if part)
+
+
+def _where(found: Found) -> str:
+    where = found.get("where")
+    if not where:
+        return ""
+    cpu: dict[str, float] = where["cpu_ms_per_step"]
+    whole = sum(cpu.values())
+    lines = ["| where a step's CPU goes (our process, SDK over HTTP) | ms/step | share |", "|---|---|---|"]
+    lines += [f"| {part} | {value:.3f} | {100 * value / whole:.0f} % |" for part, value in cpu.items()]
+    lines += [
+        "",
+        "| where the server's time goes, per run | calls | ms | planning ms | WAL kB |",
+        "|---|---|---|---|---|",
+    ]
+    for row in where["statements_per_run"]:
+        figures = f"{row['exec_ms']:.2f} | {row['plan_ms']:.2f} | {row['wal_bytes'] / 1000:.1f}"
+        lines.append(f"| {row['statement']} | {row['calls']:.1f} | {figures} |")
+    return "\n".join(lines)
+
+
+def _rest(found: Found) -> str:
+    rest = found.get("rest")
+    if not rest:
+        return ""
+    rows = (
+        ("idle: POST answered, p50 / p95", f"{rest['post_p50_ms']:.0f} / {rest['post_p95_ms']:.0f} ms"),
+        ("idle: run.started, p50 / p95", f"{rest['started_p50_ms']:.0f} / {rest['started_p95_ms']:.0f} ms"),
+        (
+            "idle: first call at the model, p50 / p95",
+            f"{rest['first_call_p50_ms']:.0f} / {rest['first_call_p95_ms']:.0f} ms",
+        ),
+        ("8 clients, workers busy: submits/s", f"{rest['submits_per_s']:.0f}"),
+        ("8 clients, workers busy: POST p50 / p95", f"{rest['submit_p50_ms']:.0f} / {rest['submit_p95_ms']:.0f} ms"),
+        ("runs/s from the first POST to the last end", f"{rest['rest_runs_per_s']:.1f}"),
+    )
+    lines = ["| over REST: web server, qcluster with 2 workers | |", "|---|---|"]
+    return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows])
+
+
+def _length(found: Found) -> str:
+    length = found.get("length")
+    if not length:
+        return ""
+    lines = ["| engine only, one run at a time: steps in the run | CPU ms/step | wall ms/step |", "|---|---|---|"]
+    for steps in sorted(int(key.rpartition("_")[2]) for key in length if key.startswith("cpu_ms_")):
+        lines.append(f"| {steps} | {length[f'cpu_ms_{steps}']:.2f} | {length[f'wall_ms_{steps}']:.2f} |")
+    return "\n".join(lines)
