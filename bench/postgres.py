@@ -1,4 +1,4 @@
-"""A private PostgreSQL server with stock durability settings, for one benchmark: the programs the product comes with."""
+"""A private PostgreSQL server with stock durability settings: the programs that the product comes with."""
 
 import glob
 import os

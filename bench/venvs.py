@@ -1,4 +1,4 @@
-"""Throw-away virtual environments for the peers, one each, under bench/venvs (ignored by git). Standard library only."""
+"""Throw-away virtual environments for the peers, one each, under bench/venvs. Standard library only."""
 
 import hashlib
 import subprocess
