@@ -79,7 +79,7 @@ def test_a_tenant_a_member_and_a_key_from_nothing(manage: Run) -> None:
     assert (key.returncode, key.stderr) == (0, "")
     assert key.stdout.count("\n") == 1
     acting = api_keys.authenticate(key.stdout.strip())
-    assert (acting.user_id, acting.role, acting.scopes) == (user.id, Role.OWNER, {"runs:read", "runs:write"})
+    assert (acting.user_id, acting.role, acting.scopes) == (user.id, Role.OWNER, frozenset({"runs:read", "runs:write"}))
 
 
 def test_a_refusal_is_a_sentence_on_stderr_and_no_output(manage: Run, slug: str) -> None:
