@@ -1,21 +1,19 @@
 """A Countersign installation to measure: a database of its own on the bench's server, one tenant, one agent, one tool.
 
-Import it first in a process: it chooses the settings (`settle`) and boots Django.
+`boot` makes a process one of the installation's; it wants PYTHONPATH as `measuring.OURS` sets it.
 """
 
 import os
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import lookup_tool  # registers the tool's function
 from common import INPUT_SCHEMA
 from fake_model import MODEL
+from measuring import OURS
 from psycopg.conninfo import conninfo_to_dict
 
-ROOT = Path(__file__).resolve().parent.parent
 AGENT = "looker"
 LIMITS: dict[str, Any] = {"turns": 1000, "tool_calls": 2000, "tokens": 10**9, "usd": "1000"}
 
@@ -32,15 +30,19 @@ def environment(dsn: str, data_dir: str, **more: str) -> dict[str, str]:
         "DATABASE_OWNER_URL": f"postgresql://countersign_owner@{place}",
         "DATA_DIR": data_dir,
         "LOG_LEVEL": "WARNING",
-        "PYTHONPATH": os.pathsep.join(str(path) for path in (ROOT / "bench", ROOT, ROOT / "platform")),
+        "PYTHONPATH": OURS["PYTHONPATH"],
         **more,
     }
 
 
 def boot(dsn: str, data_dir: str, **more: str) -> None:
     """Make this process one of the installation's: settings, Django, and a migrated database."""
+    from config.env import KNOWN
+
+    for name in KNOWN:  # the installation's settings alone count, not those of who runs the bench
+        os.environ.pop(name, None)
+        os.environ.pop(f"{name}_FILE", None)
     os.environ.update(environment(dsn, data_dir, **more))
-    sys.path[:0] = [str(ROOT), str(ROOT / "platform")]
     import django
 
     django.setup()

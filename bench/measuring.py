@@ -1,5 +1,6 @@
 """What the measurements share."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+
+#: The environment of the processes that measure this checkout, wherever the interpreter's own packages lead.
+OURS = {**os.environ, "PYTHONPATH": os.pathsep.join(str(path) for path in (HERE, ROOT, ROOT / "platform"))}
 
 
 @contextmanager

@@ -5,7 +5,6 @@ python bench/run.py [--rounds 3] [--only throughput rest waiting where length] [
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "platform")]
 
 import goals  # noqa: E402
 import throughput  # noqa: E402
-from measuring import fake_model  # noqa: E402
+from measuring import OURS, fake_model  # noqa: E402
 from postgres import PostgreSQL  # noqa: E402
 
 #: Part by part; the settings of its PostgreSQL server beyond the stock ones.
@@ -48,8 +47,7 @@ def measure(part: str, scratch: str) -> dict[str, Any]:
     with PostgreSQL(scratch, PARTS[part]) as server:
         server.create(part)
         command = [sys.executable, str(HERE / f"measure_{part}.py"), "--dsn", server.dsn(part)]
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
-        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=False)
+        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=OURS, check=False)
     if ended.returncode:
         print(f"{part} failed", file=sys.stderr)
         return {}

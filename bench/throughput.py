@@ -17,10 +17,11 @@ from typing import Any
 import steps_limit
 import venvs
 from common import STEPS_PER_RUN
+from measuring import OURS
 from postgres import PostgreSQL
 
 HERE = Path(__file__).resolve().parent
-OURS = "."  # the environment this process runs in
+HERE_PYTHON = ""  # the environment this process runs in
 
 
 @dataclass(frozen=True)
@@ -41,15 +42,15 @@ class Peer:
 
 
 PEERS = (
-    Peer("floor: SDK loop, nothing recorded", "floor", OURS, database=False),
-    Peer("Countersign", "countersign", OURS),
-    Peer("journal:fused (reference)", "journal", OURS, "fused"),
-    Peer("journal:fenced (reference)", "journal", OURS, "fenced"),
+    Peer("floor: SDK loop, nothing recorded", "floor", HERE_PYTHON, database=False),
+    Peer("Countersign", "countersign", HERE_PYTHON),
+    Peer("journal:fused (reference)", "journal", HERE_PYTHON, "fused"),
+    Peer("journal:fenced (reference)", "journal", HERE_PYTHON, "fenced"),
     Peer("LangGraph + PostgresSaver, sync", "langgraph_saver", "langgraph", "per-thread"),
     Peer("DBOS", "dbos_workflow", "dbos"),
     Peer("Temporal (memory-only test server)", "temporal_server", "temporal", database=False),
-    Peer("Countersign, engine only", "countersign", OURS, client="none"),
-    Peer("journal:fenced, engine only", "journal", OURS, "fenced", "none"),
+    Peer("Countersign, engine only", "countersign", HERE_PYTHON, client="none"),
+    Peer("journal:fenced, engine only", "journal", HERE_PYTHON, "fenced", "none"),
     Peer("LangGraph, engine only", "langgraph_saver", "langgraph", "per-thread", "none"),
     Peer("DBOS, engine only", "dbos_workflow", "dbos", client="none"),
 )
@@ -110,7 +111,7 @@ class Throughput:
         if wanted and peer.script not in wanted:
             return False
         try:
-            if peer.environment != OURS:
+            if peer.environment != HERE_PYTHON:
                 venvs.python_of(peer.environment)
             if peer.database:
                 self.server.create(peer.database_name)
@@ -137,7 +138,7 @@ class Throughput:
         print(f"round {number + 1}: {peer.name}: {result['runs_per_s']:.1f} runs/s", file=sys.stderr, flush=True)
 
     def _once(self, peer: Peer, runs: int) -> dict[str, Any]:
-        python = sys.executable if peer.environment == OURS else venvs.python_of(peer.environment)
+        python = sys.executable if peer.environment == HERE_PYTHON else venvs.python_of(peer.environment)
         concurrency = str(self.options.concurrency)
         command = [python, str(HERE / "peers" / f"{peer.script}.py"), "--runs", str(runs), "--concurrency", concurrency]
         command += ["--mode", peer.mode, "--client", peer.client, "--model-url", self.model_url]
@@ -145,7 +146,7 @@ class Throughput:
         if peer.database:
             command += ["--dsn", self.server.dsn(peer.database_name)]
             before = self.server.counters(peer.database_name)
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        environment = OURS if peer.environment == HERE_PYTHON else {**os.environ, "PYTHONPATH": str(HERE)}
         ended = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
         if ended.returncode:
             raise RuntimeError(f"failed: {(ended.stderr.strip().splitlines() or ['without a word'])[-1]}")
