@@ -192,7 +192,8 @@ def crowded(here: World, owner_connection: BaseDatabaseWrapper) -> Iterator[tupl
         )
         cursor.execute(
             "INSERT INTO tenants_user "
-            "(id, email, name, password, is_superuser, is_active, is_staff, is_service, created_at) SELECT id, id || '@many.example', '', '', false, true, false, false, now() FROM made_user"
+            "(id, email, name, password, is_superuser, is_active, is_staff, is_service, created_at) "
+            "SELECT id, id || '@many.example', '', '', false, true, false, false, now() FROM made_user"
         )
         cursor.execute(
             "INSERT INTO agents_tool SELECT (jsonb_populate_record(r, jsonb_build_object('id', made.id, 'name', "
