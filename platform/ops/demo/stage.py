@@ -59,20 +59,15 @@ def stage(host: str, port: int, workers: int) -> Iterator[Stage]:
     Raises OpsError or ImproperlyConfigured with a sentence that says how to mend it.
     """
     rehearsed = not (settings.ANTHROPIC_API_KEY or settings.ANTHROPIC_BASE_URL)
-    with (
-        serving.bind(host, port) as listener,
-        _service_listener() as service,
-        machine.supervised() as supervisor,
-        _alone(),
-    ):
-        service_url = serving.url_of(service)
+    # Nested, so that web and workers end first: a step under way then still reaches its tools and its model.
+    with _alone(), serving.bind(host, port) as listener, Supervisor() as systems, machine.supervised() as supervisor:
         machine.say("Starting the demo's service …")
-        _start_service(supervisor, service)
+        service_url = _start_service(systems)
         # A newcomer reads this terminal: by default only what goes wrong is logged to it.
         environment = {"LOG_LEVEL": "WARNING", **machine.child_environment(listener), **tool_environment(service_url)}
         if rehearsed:
             machine.say("Starting the rehearsal model …")
-            environment |= _start_rehearsal(supervisor)
+            environment |= _start_rehearsal(systems)
         machine.say("Putting tenants, people and agents in place …")
         seeding.seed(service_url)
         machine.close_connections()
@@ -112,25 +107,29 @@ def _service_listener() -> socket.socket:
         return serving.bind(_LOCAL, 0)
 
 
-def _start_service(supervisor: Supervisor, listener: socket.socket) -> None:
+def _start_service(systems: Supervisor) -> str:
+    """Start the demo's service and return its URL."""
     tokens = ",".join(f"{slug}={cast.service_token(settings.SECRET_KEY, slug)}" for slug in cast.TENANTS)
-    command = (sys.executable, "-m", "ops.demo.service", "--fd", str(listener.fileno()))
-    environment = {**_python_environment(), "DEMO_SERVICE_TOKENS": tokens}
-    supervisor.start(Child("The demo's service", command, environment, pass_fds=(listener.fileno(),)))
-    url = serving.url_of(listener)
-    supervisor.wait_until(lambda: serving.answers(url, "/healthz"), seconds=30, what=f"An answer from {url}")
+    # Closed here once it is the child's: calls must fail when that is gone, not wait.
+    with _service_listener() as listener:
+        url, descriptor = serving.url_of(listener), listener.fileno()
+        command = (sys.executable, "-m", "ops.demo.service", "--fd", str(descriptor))
+        environment = {**_python_environment(), "DEMO_SERVICE_TOKENS": tokens}
+        systems.start(Child("The demo's service", command, environment, pass_fds=(descriptor,)))
+    systems.wait_until(lambda: serving.answers(url, "/healthz"), seconds=30, what=f"An answer from {url}")
+    return url
 
 
-def _start_rehearsal(supervisor: Supervisor) -> Mapping[str, str]:
+def _start_rehearsal(systems: Supervisor) -> Mapping[str, str]:
     """Start the rehearsal server and return the settings that lead to it."""
     port = _free_port()
     command = (
         *(sys.executable, "-m", "agents.providers.rehearsal"),
         *("--port", str(port), "--scripts", str(seeding.SCRIPTS)),
     )
-    supervisor.start(Child("The rehearsal model", command, _python_environment()))
+    systems.start(Child("The rehearsal model", command, _python_environment()))
     url = f"http://{_LOCAL}:{port}"
-    supervisor.wait_until(lambda: serving.answers(url, "/rehearsal/stats"), seconds=30, what=f"An answer from {url}")
+    systems.wait_until(lambda: serving.answers(url, "/rehearsal/stats"), seconds=30, what=f"An answer from {url}")
     return {"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "rehearsal"}
 
 
