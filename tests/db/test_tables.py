@@ -139,14 +139,16 @@ def test_every_tenants_table_has_forced_row_level_security_and_its_policies(
             assert not secured[table.name], table.name
             continue
         assert secured[table.name], table.name
-        wanted.append((table.name, "tenant", [APP, OWNER], "PERMISSIVE", "ALL", own, own))
+        wanted.append((table.name, "tenant", [APP], "PERMISSIVE", "ALL", own, own))
         wanted += [
             (table.name, role, [role], "PERMISSIVE", "ALL", "true", "true")
             for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal))
             if privileges
         ]
+    # The owner never serves; what it sees is tried below.
+    serving = [(name, policy, sorted(set(roles) - {OWNER}), *rest) for name, policy, roles, *rest in policies]
 
-    assert sorted((name, policy, sorted(roles), *rest) for name, policy, roles, *rest in policies) == sorted(wanted)
+    assert sorted(each for each in serving if each[2]) == sorted(wanted)
 
 
 def as_role(role: str, statement: str) -> list[tuple[Any, ...]]:
@@ -270,6 +272,7 @@ def test_those_who_are_served_meanwhile_notice_nothing(scratch: BaseDatabaseWrap
         tables.reconcile_after_migrate("owner")
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(made.tenant_id)])
+            cursor.execute("SET LOCAL lock_timeout = '10s'")
             cursor.execute("SELECT count(*) FROM tenants_membership")
             assert cursor.fetchone() == (3,)
 
