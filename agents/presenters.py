@@ -34,7 +34,7 @@ def _data(stored: Stored, *, payloads: bool) -> dict[str, Json]:
     if "usd_nano" in data:
         data["usd"] = to_usd(data.pop("usd_nano"))
     if "input_tokens" in data:
-        data["usage"] = {name: data.pop(name) for name in _TOKENS}
+        data["usage"] = {name: data.pop(name, 0) for name in _TOKENS}
     if stored.erased:
         return data | {"erased": True}
     payload = stored.payload or {}

@@ -112,6 +112,12 @@ class World:
         """Return the types of a run's events."""
         return [stored.action for stored in self.events(run_id)]
 
+    def member(self, name: str, role: Role) -> Principal:
+        """Make another member."""
+        tenant = tenants.by_slug(self.slug)
+        made = members.put(tenant=tenant, email=f"{name}@{self.slug}.example", role=role, acting_as=COMMAND)
+        return Principal(self.tenant_id, made.user_id, role)
+
     def grant(self, permission: str, obj: Any, to: Principal) -> None:
         """Grant a member something, as the operator."""
         with tenant_scope(self.tenant_id):

@@ -13,15 +13,18 @@ from uuid import UUID
 from agents.core import rules
 from agents.core.asking import ask
 from agents.core.events import Event, ToolDenied, ToolFailed, ToolFinished, ToolRequested, ToolUnknown
-from agents.core.exact import enclose
+from agents.core.exact import enclose, is_interoperable
 from agents.core.fold import call_key, fold
 from agents.core.schema import problems
 from agents.core.spec import ESCALATE, AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
 from agents.tools.seam import Failed, Finished, Outcome
-from audit.canonical import canonical, is_plain
+from audit.canonical import canonical
 
 Json = Any
+
+#: What the record calls a tool that there is not.
+UNKNOWN = "unknown"
 
 #: How often the same call may have had the same result before a person is asked.
 SAME_RESULTS = 3
@@ -80,24 +83,11 @@ def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, granted: Set[UU
         return "not_granted", f"The person this run acts for may not use {call.tool}. Do not try it again."
     wrong = problems(tool.arguments, call.arguments)
     if not wrong and not is_interoperable(call.arguments):
-        return "invalid_arguments", "A number is beyond 2^53 - 1; write it as a string."
+        return "invalid_arguments", "A number is beyond 2^53 - 1 (write it as a string), or the nesting is too deep."
     if wrong:
         lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
         return "invalid_arguments", f"The arguments of {call.tool} are not valid. {lines}. Mend them and call again."
     return None
-
-
-def is_interoperable(arguments: Json) -> bool:
-    """Say whether every number reaches any JSON reader unchanged (RFC 7493)."""
-    return is_plain(arguments) or _numbers_safe(arguments)
-
-
-def _numbers_safe(value: Json) -> bool:
-    if isinstance(value, dict):
-        return all(map(_numbers_safe, value.values()))
-    if isinstance(value, list):
-        return all(map(_numbers_safe, value))
-    return not isinstance(value, int) or abs(value) < 2**53
 
 
 def _is_fallback(spec: AgentSpec, name: str) -> bool:
@@ -105,14 +95,14 @@ def _is_fallback(spec: AgentSpec, name: str) -> bool:
 
 
 def _denied(state: RunState, call: Call, code: str, error: str) -> ToolDenied:
-    return ToolDenied(
-        turn=state.turn, call=call.index, call_id=call.call_id, tool=call.tool[:64], code=code, error=error
-    )
+    # A name the model made up may say anything; it stays in the payload's message and out of the record's facts.
+    tool = UNKNOWN if code == "unknown_tool" else call.tool
+    return ToolDenied(turn=state.turn, call=call.index, call_id=call.call_id, tool=tool, code=code, error=error)
 
 
 def _escalate(state: RunState, spec: AgentSpec, call: Call) -> Event:
     question = call.arguments.get("question") if isinstance(call.arguments, dict) else None
-    if not isinstance(question, str) or not question.strip():
+    if not isinstance(question, str) or not question.strip() or not is_interoperable(call.arguments):
         return _denied(state, call, "invalid_arguments", f"{ESCALATE} needs a `question` in words.")
     return ask(state, spec, "question", "model_asked", question, _proposal(call), call=call.index)
 

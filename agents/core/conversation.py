@@ -1,13 +1,16 @@
 """The conversation with the model: how facts become messages. Assistant content is never touched."""
 
+import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from audit.canonical import canonical
 
 Json = Any
 Message = dict[str, Json]
 Messages = tuple[Message, ...]
+
+_CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 
 def opening(run_input: Json) -> Messages:
@@ -53,6 +56,12 @@ def result_text(result: Json) -> str:
 def final_text(content: Sequence[Json]) -> str:
     """Return the text of a finished answer: its text blocks joined; other kinds of block are not output."""
     return "".join(block["text"] for block in content if block.get("type") == "text")
+
+
+def answerable(uses: Sequence[dict[str, Json]]) -> bool:
+    """Say whether each call has an id of its own, of the form the protocol gives: records keep it for ever."""
+    ids = [use.get("id") for use in uses]
+    return len(set(ids)) == len(ids) and all(isinstance(each, str) and _CALL_ID.match(each) for each in ids)
 
 
 def tool_uses(content: Sequence[Json]) -> list[dict[str, Json]]:

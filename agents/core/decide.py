@@ -226,7 +226,7 @@ def _on_answer(state: RunState, spec: AgentSpec) -> Sequence[Event]:
     if answer is None:
         raise ValueError("There is no answer to judge.")
     if answer.stop_reason in {"end_turn", "stop_sequence"}:
-        return _on_output(state, spec, judge(spec, state.input, disclose(answer.content)))
+        return _on_output(state, spec, judge(spec, state, disclose(answer.content)))
     if answer.stop_reason == "refusal":
         detail = f"The model refused to go on: {answer.stop_details or 'no reason given'}"
         return [ask(state, spec, "question", "model_refused", detail, {})]
@@ -245,7 +245,7 @@ def _on_answer(state: RunState, spec: AgentSpec) -> Sequence[Event]:
 def _on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
     if judgement.code is None:
         accepted = OutputAccepted(turn=state.turn, output=enclose(judgement.output))
-        if not must_be_confirmed(spec, state.input, judgement.output):
+        if not must_be_confirmed(spec, state, judgement.output):
             return [accepted, *completed(state, judgement.output)]
         return [accepted, _confirm(state, spec, judgement, "escalate_when", spec.escalate_when)]
     errors = [problem.as_json() for problem in judgement.problems]

@@ -124,10 +124,10 @@ class ModelAnswered(Event):
     stop_reason: str
     input_tokens: int
     output_tokens: int
-    cache_read_input_tokens: int
-    cache_creation_input_tokens: int
     cost_nano: int
     content: Json
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
     estimated: bool | None = None
     request_id: str | None = None
     stop_details: Json = None

@@ -1,28 +1,49 @@
 """Keep JSON exact through the journal.
 
-Canonical form (RFC 8785) rewrites 1.0 to 1 and refuses integers beyond 2^53 - 1. What a model said must go back to it
-unchanged, so a value that canonical form would alter is kept as its own JSON text instead.
+Canonical form (RFC 8785) sorts keys, rewrites 1.0 to 1, and refuses integers beyond 2^53 - 1 and halves of surrogate
+pairs. What a model said must go back to it as it came, so it is kept as its own JSON text (`verbatim`). Arguments,
+results and outputs, where the order of keys says nothing, are kept as they are unless canonical form would alter them
+otherwise (`enclose`).
 """
 
 import json
 from typing import Any
 
-from audit.canonical import is_plain
+from audit.canonical import NotCanonical, canonical, is_plain
 
 Json = Any
 
 _MARK = "json"
 
 
+def verbatim(value: Json) -> dict[str, str]:
+    """Return `{"json": text}`, whatever the value."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = json.dumps(value, separators=(",", ":"))
+    return {_MARK: text}
+
+
 def enclose(value: Json) -> Json:
-    """Return `value` itself when canonical form keeps it exactly, else `{"json": text}`."""
+    """Return `value` itself when canonical form keeps it, key order apart, else the same as `verbatim`."""
     if is_plain(value) and not (isinstance(value, dict) and value.keys() == {_MARK}):
         return value
-    return {_MARK: json.dumps(value, ensure_ascii=False, separators=(",", ":"))}
+    return verbatim(value)
 
 
 def disclose(enclosed: Json) -> Json:
-    """Return what `enclose` was given."""
+    """Return what `verbatim` or `enclose` was given."""
     if isinstance(enclosed, dict) and enclosed.keys() == {_MARK}:
         return json.loads(enclosed[_MARK])
     return enclosed
+
+
+def is_interoperable(value: Json) -> bool:
+    """Say whether every JSON reader gets the value alike: safe numbers, whole characters, bounded nesting."""
+    try:
+        canonical(value)
+    except NotCanonical:
+        return False
+    return True

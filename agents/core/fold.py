@@ -8,7 +8,7 @@ from typing import Any, Final
 from agents.core import conversation, events
 from agents.core.conversation import Messages
 from agents.core.events import Event
-from agents.core.exact import disclose, enclose
+from agents.core.exact import disclose, is_interoperable
 from agents.core.lifecycle import after
 from agents.core.model import Usage
 from agents.core.state import Call, Held, Question, RunState, evolve, settled, with_call
@@ -37,7 +37,12 @@ def fold_all(history: Iterable[Event], state: RunState) -> RunState:
 
 def call_key(tool: str, arguments: Json) -> str:
     """Return a short key that is equal for equal calls."""
-    return hashlib.sha256(f"{tool}\n{canonical(enclose(arguments))}".encode()).hexdigest()[:16]
+    known = canonical(arguments) if is_interoperable(arguments) else "arguments no tool can take"
+    return _short_hash(f"{tool}\n{known}")
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 # --- one function an event ----------------------------------------------------------------------------------------
@@ -96,7 +101,7 @@ def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
     if e.stop_reason == "pause_turn" and content:
         return evolve(state, messages=conversation.with_assistant(state.messages, content))
     uses = conversation.tool_uses(content)
-    if e.stop_reason != "tool_use" or len({use["id"] for use in uses}) < len(uses):
+    if e.stop_reason != "tool_use" or not conversation.answerable(uses):
         return state
     calls = tuple(Call(index, use["id"], use["name"], use["input"]) for index, use in enumerate(uses))
     return evolve(state, calls=calls, messages=conversation.with_assistant(state.messages, content))
@@ -126,7 +131,9 @@ def _tool_denied(state: RunState, e: events.ToolDenied) -> RunState:
 
 
 def _tool_finished(state: RunState, e: events.ToolFinished) -> RunState:
-    answer = conversation.result_text(disclose(e.result))
+    result = disclose(e.result)
+    answer = conversation.result_text(result)
+    state = evolve(state, results={**state.results, e.tool: result})
     return settled(_remember(state, e.call, answer), e.call, answer, is_error=False)
 
 
@@ -143,7 +150,7 @@ def _tool_unknown(state: RunState, e: events.ToolUnknown) -> RunState:
 def _remember(state: RunState, index: int, answer: str) -> RunState:
     """Keep what came of a call, for loop detection."""
     call = state.calls[index]
-    seen = (call_key(call.tool, call.arguments), hashlib.sha256(answer.encode()).hexdigest()[:16])
+    seen = (call_key(call.tool, call.arguments), _short_hash(answer))
     return evolve(state, recent=(*state.recent, seen)[-LOOP_WINDOW:])
 
 

@@ -1,16 +1,29 @@
 """Judge a finished answer: is it what the agent must return? Structure by JSON Schema, meaning by rules."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 from agents.core import rules
 from agents.core.conversation import final_text
+from agents.core.exact import enclose
 from agents.core.schema import Problem, problems
 from agents.core.spec import AgentSpec
 
 Json = Any
+
+
+class Seen(Protocol):
+    """What rules may speak of beside the output: a run's state."""
+
+    @property
+    def input(self) -> Json:
+        """The run's input."""
+
+    @property
+    def results(self) -> Mapping[str, Json]:
+        """The latest result of each tool, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +41,30 @@ class Judgement:
     on_fail: str | None = None
 
 
-def judge(spec: AgentSpec, run_input: Json, content: Sequence[Json]) -> Judgement:
+def judge(spec: AgentSpec, seen: Seen, content: Sequence[Json]) -> Judgement:
     """Return the judgement on a finished answer's content blocks."""
     text = final_text(content)
     if spec.output is None:
         return Judgement(text)
     try:
-        output = json.loads(text)
-    except ValueError as error:
-        return Judgement(
-            text, "not_json", [Problem("", f"The answer must be one JSON value and nothing else: {error}")]
-        )
+        output = json.loads(text, parse_constant=_refuse)
+        enclose(output)
+    except (ValueError, RecursionError) as error:
+        said = f"The answer must be one JSON value and nothing else: {error}"
+        return Judgement(text, "not_json", [Problem("", said)])
     wrong = problems(spec.output, output)
     if wrong:
         return Judgement(output, "schema", wrong)
-    return _by_rules(spec, run_input, output)
+    return _by_rules(spec, seen, output)
 
 
-def _by_rules(spec: AgentSpec, run_input: Json, output: Json) -> Judgement:
-    broken = [
-        rule for rule in spec.rules if not rules.holds(rule.expression, rules.OUTPUT_RULE, _values(run_input, output))
-    ]
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON.")
+
+
+def _by_rules(spec: AgentSpec, seen: Seen, output: Json) -> Judgement:
+    values = _values(seen, output)
+    broken = [rule for rule in spec.rules if not rules.holds(rule.expression, rules.OUTPUT_RULE, values)]
     if not broken:
         return Judgement(output)
     worst = min(broken, key=lambda rule: ("reject", "escalate", "retry").index(rule.on_fail))
@@ -56,12 +72,12 @@ def _by_rules(spec: AgentSpec, run_input: Json, output: Json) -> Judgement:
     return Judgement(output, "rule", found, worst.id, worst.on_fail)
 
 
-def must_be_confirmed(spec: AgentSpec, run_input: Json, output: Json) -> bool:
+def must_be_confirmed(spec: AgentSpec, seen: Seen, output: Json) -> bool:
     """Say whether a person has to confirm this output before it is final."""
     if spec.escalate_when is None:
         return False
-    return rules.asks(spec.escalate_when, rules.OUTPUT_RULE, _values(run_input, output))
+    return rules.asks(spec.escalate_when, rules.OUTPUT_RULE, _values(seen, output))
 
 
-def _values(run_input: Json, output: Json) -> dict[str, Json]:
-    return {"input": run_input, "output": output, "tools": {}}
+def _values(seen: Seen, output: Json) -> dict[str, Json]:
+    return {"input": seen.input, "output": output, "tools": dict(seen.results)}

@@ -3,6 +3,7 @@
 It holds what decisions need and nothing that grows with the run but the conversation itself.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
@@ -75,7 +76,10 @@ class Held:
 
 @dataclass(frozen=True)
 class RunState:
-    """See the module. Times are ISO strings of the database's clock, as the events carry them."""
+    """See the module. Times are ISO strings of the database's clock, as the events carry them.
+
+    results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
+    """
 
     run_id: UUID
     seq: int = 0
@@ -112,6 +116,7 @@ class RunState:
     deadline: str | None = None
     cancel_requested: bool = False
     recent: tuple[tuple[str, str], ...] = ()
+    results: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:

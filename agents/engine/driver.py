@@ -66,7 +66,7 @@ class Driver:
             self._keep()
             pause = max(0.0, min(self._next_poll, self._next_heartbeat, until) - time.monotonic())
             for _ in listener.notifies(timeout=min(pause, 0.5), stop_after=1):
-                self.claim_soon()
+                self.claim_soon(chain=False)
         if self._stopping():
             self._wind_down()
 
@@ -109,18 +109,21 @@ class Driver:
 
     # --- runs -----------------------------------------------------------------------------------------------------
 
-    def claim_soon(self) -> None:
-        """Start a thread that claims a run, unless all are busy; then the next to come free claims again."""
+    def claim_soon(self, *, chain: bool = True) -> None:
+        """Start a thread that claims a run, unless all are busy; then the next to come free claims again.
+
+        chain: whether it starts another one when more runs are ready; not needed where each run has its notification.
+        """
         with self._lock:
             if self._threads >= RUNS:
                 self._saturated = True
                 return
             self._threads += 1
-        self._runs.submit(self._claim_and_drive)
+        self._runs.submit(self._claim_and_drive, chain)
 
-    def _claim_and_drive(self) -> None:
+    def _claim_and_drive(self, chain: bool) -> None:
         try:
-            self._drive_next()
+            self._drive_next(chain)
         except LostLease as lost:
             log.warning("lease lost", extra={"run": str(lost)})
         except psycopg.OperationalError as error:
@@ -135,7 +138,7 @@ class Driver:
             if again and not self._stopping():
                 self.claim_soon()
 
-    def _drive_next(self) -> None:
+    def _drive_next(self, chain: bool) -> None:
         if self._stopping():
             return
         with store.claim(self.name, after=self._last_tenant) as claimed:
@@ -143,7 +146,7 @@ class Driver:
                 return
             step, run = claimed
             self._last_tenant = run.tenant_id
-            if run.more:
+            if chain and run.more:
                 self.claim_soon()
             executor = RunExecutor(run, self._means)
             command = executor.begin(step)

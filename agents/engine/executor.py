@@ -8,12 +8,14 @@ that holds its intent.
 import json
 import logging
 import queue
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 from random import random
 from typing import Any
+from uuid import UUID
 
 from agents.core import calls, limits
 from agents.core.decide import (
@@ -41,14 +43,14 @@ from agents.core.events import (
     RunStarted,
     RunWaiting,
 )
-from agents.core.exact import enclose
+from agents.core.exact import verbatim
 from agents.core.fold import fold, fold_all
 from agents.core.model import ModelAnswer, ModelError, ModelRequest, Usage
 from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
 from agents.core.spec import AgentSpec
 from agents.core.state import Call, Held, RunState
 from agents.engine import store
-from agents.engine.store import Claimed, Overtaken, Step
+from agents.engine.store import Claimed, NotGranted, Overtaken, Step
 from agents.tools.seam import Failed, Outcome
 from audit.canonical import NotCanonical
 from quotas import reservations
@@ -57,6 +59,9 @@ log = logging.getLogger(__name__)
 
 #: Seconds one model call may take.
 MODEL_TIMEOUT_S = 600.0
+
+
+_CODE = re.compile(r"[A-Za-z0-9_.:/@-]{1,128}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +240,41 @@ class RunExecutor:
 
     def _advance(self, draft: Draft) -> Command:
         command = draft.think(self.run.now())
-        plain = isinstance(command, CallModel | Perform)
-        if plain and not any(isinstance(event, DecisionRequested | DecisionExpired) for event in draft.events):
-            self._intend(draft, command)
-            store.append(self.run, draft.state, draft.events)
-            self.state = draft.state
-            return command
+        if isinstance(command, CheckGrants):
+            done = self._advance_if_granted(draft, command)
+            if done is not None:
+                return done
+        elif self._is_plain(draft, command):
+            return self._append(draft, command)
         with store.step(self.run) as step:
             return self._commit_in(step, draft, command)
+
+    def _advance_if_granted(self, draft: Draft, wanted: CheckGrants) -> Command | None:
+        """Plan as if every grant were held, and let the step's own statement check that they are.
+
+        Returns None, with nothing written, when one is not held or more than a plain step comes of it.
+        """
+        hoped = Draft(draft.state, draft.spec, [*draft.events])
+        hoped.add(*calls.plan(hoped.state, hoped.spec, wanted.tools, now=self.run.now()))
+        command = hoped.think(self.run.now())
+        if not self._is_plain(hoped, command):
+            return None
+        try:
+            return self._append(hoped, command, tools=wanted.tools)
+        except NotGranted:
+            return None
+
+    def _is_plain(self, draft: Draft, command: Command) -> bool:
+        """Whether the step is one statement: it leads to an effect, and nobody else has to write beside it."""
+        if not isinstance(command, CallModel | Perform):
+            return False
+        return not any(isinstance(event, DecisionRequested | DecisionExpired) for event in draft.events)
+
+    def _append(self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset()) -> Command:
+        self._intend(draft, command)
+        store.append(self.run, draft.state, draft.events, tools=tools)
+        self.state = draft.state
+        return command
 
     def _commit_in(self, step: Step, draft: Draft, command: Command) -> Command:
         """The same inside an open transaction, for what needs one: grants, budgets, questions, parking, the end."""
@@ -320,21 +352,26 @@ def model_request(state: RunState, spec: AgentSpec) -> ModelRequest:
     )
 
 
+def code(given: str | None) -> str | None:
+    """Return a supplier's id as records may keep it, or None when it is not of an id's form."""
+    return given if given is not None and _CODE.match(given) else None
+
+
 def answered(turn: int, answer: ModelAnswer, now: datetime) -> ModelAnswered:
     """Return the fact of an answer, priced by the table of the day."""
     usage: Usage = answer.usage
     on = now.date()
     return ModelAnswered(
         turn=turn,
-        model=answer.model,
+        model=code(answer.model) or "unknown",
         stop_reason=answer.stop_reason,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_input_tokens=usage.cache_read_input_tokens,
         cache_creation_input_tokens=usage.cache_creation_input_tokens,
         cost_nano=cost(usage, answer.model, on),
-        content=enclose(list(answer.content)),
+        content=verbatim(list(answer.content)),
         estimated=True if is_estimated(answer.model, on) else None,
-        request_id=answer.request_id,
+        request_id=code(answer.request_id),
         stop_details=None if answer.stop_details is None else json.loads(json.dumps(answer.stop_details)),
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 import psycopg
@@ -48,6 +48,10 @@ class LostLease(Exception):
 
 class Overtaken(Exception):
     """Somebody else appended to this run's journal since it was loaded."""
+
+
+class NotGranted(Exception):
+    """The principal may not use every tool that the step would have called."""
 
 
 @dataclass(slots=True)
@@ -97,16 +101,17 @@ RETURNING r.id, r.tenant_id, r.epoch, now(),
 _LOAD_RUN: Final = "SELECT agent_id, version_id, principal_id FROM agents_run WHERE tenant_id = %s AND id = %s"
 _LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
 
-#: All values but the entries come as one JSON parameter: one statement text with one set of parameter types is prepared
-#: once on each connection, whatever the values.
-_STEP: Final = f"""
-WITH given AS MATERIALIZED (
+_GIVEN: Final = """
+given AS MATERIALIZED (
     SELECT * FROM json_to_record(%(step)s::json) AS g(
         tenant uuid, run uuid, epoch integer, seq integer, count integer, status text, waiting_for text, doing text,
         release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
         tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
-        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date)
-), source AS (
+        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principal uuid, tools json)
+)
+"""
+
+_UPDATE: Final = """
     UPDATE agents_run r SET
         seq = r.seq + g.count, status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
         due_at = CASE WHEN g.release THEN g.until
@@ -120,16 +125,38 @@ WITH given AS MATERIALIZED (
         reserved_usd_nano = g.reserved_usd, reserved_tokens = g.reserved_tokens, reserved_window = g.reserved_window
     FROM given g
     WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.epoch = g.epoch AND r.seq = g.seq
-    RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS seq
-), {journal.APPEND}
+"""
+
+_RETURNING: Final = "RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS seq"
+
+#: The step: fence, summary, records, payloads and outbox. All values but the entries come as one JSON parameter: one
+#: text with one set of parameter types is prepared once on each connection, whatever the values.
+_STEP: Final = f"""
+WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND}
 SELECT now() FROM source
 """  # noqa: S608 - constants only
 
-_WHERE_IT_IS: Final = "SELECT epoch FROM agents_run WHERE tenant_id = %s AND id = %s"
+_GRANTS: Final = {"user_grants": "agents_toolusergrant", "team_grants": "agents_toolteamgrant"}
+
+#: The same on the condition that the principal may use every one of `tools` at this moment.
+_STEP_IF_GRANTED: Final = f"""
+WITH {_GIVEN}, granted AS MATERIALIZED ({
+    granted_sql(
+        **_GRANTS,
+        objects="(SELECT array_agg(t::uuid) FROM given, json_array_elements_text(given.tools) AS t)",
+        tenant="(SELECT tenant FROM given)",
+        user="(SELECT principal FROM given)",
+        permission="'use'",
+    )
+}), source AS ({_UPDATE} AND (SELECT count(*) FROM granted) = json_array_length(g.tools) {_RETURNING}), {journal.APPEND}
+SELECT now() FROM source
+"""  # noqa: S608 - constants only
+
+_WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"
 
 _SCOPE: Final = "SELECT set_config('app.tenant', %s, true)"
 
-_GRANTED: Final = granted_sql(user_grants="agents_toolusergrant", team_grants="agents_toolteamgrant")
+_GRANTED: Final = granted_sql(**_GRANTS)
 
 _HEARTBEAT: Final = """
 UPDATE agents_run r SET due_at = now() + %(lease)s
@@ -254,9 +281,11 @@ class Step:
         """
         run = self._run
         begun = lease_clock()
-        row = self.connection.execute(_STEP, _parameters(run, state, events, until, release), prepare=True).fetchone()
+        row = self.connection.execute(
+            _STEP, _parameters(run, state, events, until, release=release), prepare=True
+        ).fetchone()
         if row is None:
-            self.refused()
+            self.refused(state.seq - len(events))
         _renew(run, cast(tuple[datetime], row)[0], begun)
         _tell(self.connection, run, state, events)
 
@@ -264,12 +293,13 @@ class Step:
         """Give the lease back for good: the run had ended before it was claimed."""
         self.connection.execute(_FORGET, [self._run.tenant_id, self._run.id])
 
-    def refused(self) -> None:
+    def refused(self, seq: int) -> NoReturn:
+        """Say why a step behind `seq` wrote nothing."""
         run = self._run
         row = self.connection.execute(_WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
         if row is None or row[0] != run.epoch:
             raise LostLease(run.id)
-        raise Overtaken(run.id)
+        raise NotGranted(run.id) if row[1] == seq else Overtaken(run.id)
 
 
 @contextmanager
@@ -280,21 +310,22 @@ def step(run: Claimed) -> Iterator[Step]:
         yield Step(connection, run)
 
 
-def append(run: Claimed, state: RunState, events: Sequence[Event]) -> None:
+def append(run: Claimed, state: RunState, events: Sequence[Event], *, tools: Set[UUID] = frozenset()) -> None:
     """The plain step, and the hot path: scope, statement and commit in one round trip.
 
-    Raises `LostLease`, `Overtaken`; then nothing was written.
+    tools: what the principal must be allowed to use at this moment. Raises `LostLease`, `Overtaken`, `NotGranted`;
+    then nothing was written.
     """
     begun = lease_clock()
-    parameters = _parameters(run, state, events, None, release=False)
+    parameters = _parameters(run, state, events, None, release=False, tools=tools)
     with transaction_connection() as connection:
         with connection.pipeline():
             connection.execute(_SCOPE, [str(run.tenant_id)], prepare=True)
-            cursor = connection.execute(_STEP, parameters, prepare=True)
+            cursor = connection.execute(_STEP_IF_GRANTED if tools else _STEP, parameters, prepare=True)
         row = cursor.fetchone()
     if row is None:
         with step(run) as slow:
-            slow.refused()
+            slow.refused(state.seq - len(events))
     _renew(run, cast(tuple[datetime], row)[0], begun)
 
 
@@ -306,7 +337,13 @@ def since(run: Claimed, seq: int) -> list[Event]:
 
 
 def _parameters(
-    run: Claimed, state: RunState, events: Sequence[Event], until: datetime | None, release: bool
+    run: Claimed,
+    state: RunState,
+    events: Sequence[Event],
+    until: datetime | None,
+    *,
+    release: bool,
+    tools: Set[UUID] = frozenset(),
 ) -> dict[str, str]:
     values = project(state, events)
     values |= {
@@ -317,6 +354,8 @@ def _parameters(
         "count": len(events),
         "release": release,
         "until": until.isoformat() if until else None,
+        "principal": str(run.principal_id),
+        "tools": [str(tool) for tool in tools],
         "lease": f"{LEASE.total_seconds():.0f} seconds",
     }
     return {

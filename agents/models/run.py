@@ -19,10 +19,11 @@ class Run(TenantModel):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT)
-    version = models.ForeignKey("agents.AgentVersion", on_delete=models.PROTECT)
-    principal = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+")
-    requested_by = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+")
+    # No index of their own: each costs every run several index writes, and nothing looks runs up by them alone.
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, db_index=False)
+    version = models.ForeignKey("agents.AgentVersion", on_delete=models.PROTECT, db_index=False)
+    principal = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+", db_index=False)
+    requested_by = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+", db_index=False)
     status = models.CharField(max_length=10, default="queued")
     waiting_for = models.CharField(max_length=10, null=True)  # noqa: DJ001 - absent is not empty
     doing = models.CharField(max_length=80, null=True)  # noqa: DJ001
@@ -54,7 +55,9 @@ class Run(TenantModel):
     class Meta(TenantModel.Meta):
         constraints = (
             models.UniqueConstraint(
-                fields=["tenant_id", "requested_by", "idempotency_key"], name="one_run_per_idempotency_key"
+                fields=["tenant_id", "requested_by", "idempotency_key"],
+                condition=models.Q(idempotency_key__isnull=False),
+                name="one_run_per_idempotency_key",
             ),
         )
         indexes = (

@@ -39,7 +39,8 @@ def test_logins_with_other_names_enter_the_roles() -> None:
     url = "postgresql://web@h/d?options=-c%20jit%3Doff"
     databases = external_databases(url=url, owner_url="postgresql://dba@h/d", pool_size=5)
 
-    assert databases["default"]["OPTIONS"]["options"] == "-c jit=off -c plan_cache_mode=force_generic_plan -c role=countersign_app"
+    options = databases["default"]["OPTIONS"]["options"]
+    assert options == "-c jit=off -c plan_cache_mode=force_generic_plan -c role=countersign_app"
     assert databases["owner"]["OPTIONS"]["options"] == "-c role=countersign_owner"
 
 

@@ -1,6 +1,7 @@
 """Runs that ask, without a model: the engine's own executor with answers handed in."""
 
 from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,7 @@ from tests.worlds import PAY, World, world
 Json = object
 
 
-def answers(*contents: tuple[str, list[dict[str, object]]]) -> Callable[..., ModelAnswer]:
+def answers(*contents: tuple[str, list[dict[str, Any]]]) -> Callable[..., ModelAnswer]:
     """A model that says these things one after the other."""
     left = list(contents)
 

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from argparse import ArgumentParser
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 class Command(BaseCommand):
     help = "Runs the workers: drives runs until told to stop (SIGTERM or Ctrl-C)."
-    requires_system_checks: ClassVar[list[str]] = []  # they would load the web's pages into every worker
+    requires_system_checks = []  # noqa: RUF012 - Django declares it so; they would load the web into every worker
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--workers", type=int, help="worker processes (default: the setting WORKERS)")

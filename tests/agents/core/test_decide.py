@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from agents.core.events import facts_and_payload
 from agents.core.spec import Approval, Limits
+from agents.tools.seam import Finished as Done
 from tests.agents.core.simulation import Simulation, agent, failing, provider_failed, rule, text, tool, uses
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
@@ -293,3 +295,36 @@ def test_numbers_too_large_to_check_are_a_problem_not_a_crash() -> None:
     run = Simulation(agent(strict), [uses(("one", {"n": 10**400})), text("done")]).begin()
     assert run.performed == []
     assert "cannot be checked" in json.dumps(run.state.messages[2])
+
+
+def test_a_rule_may_speak_of_what_the_tools_said() -> None:
+    spec = agent(tool("score"), output_schema=SCHEMA, rules=(rule("output.n == tools.score.n"),))
+    run = Simulation(spec, [uses(("score", {})), text('{"n": 1}'), text('{"n": 7}')], outcome=lambda *_: Done({"n": 7}))
+    run.begin()
+    assert run.actions.count("output.rejected") == 1
+    assert run.history[-1].output == {"n": 7}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("words", ["NaN", '{"n": NaN}', "[" * 2000, '{"n": 1}' * 2, "\ud83d"])
+def test_what_is_not_json_is_sent_back(words: str) -> None:
+    run = Simulation(agent(output_schema=SCHEMA), [text(words), text('{"n": 1}')]).begin()
+    assert run.history[-1].output == {"n": 1}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["a" * 500, "nul \x00", "half \ud83d", "john.smith@example.com"])
+def test_a_name_the_model_made_up_stays_out_of_the_facts(name: str) -> None:
+    run = Simulation(agent(tool("one")), [uses((name, {})), text("done")]).begin()
+    denied = next(event for event in run.history if event.action == "tool.denied")
+    facts, payload = facts_and_payload(denied)
+    assert facts["tool"] == "unknown"
+    assert name not in str(facts)
+    assert payload is not None
+
+
+@pytest.mark.parametrize("call_id", ["", "x" * 200, "a b", "nul\x00", None])
+def test_an_answer_whose_call_has_no_proper_id_is_discarded(call_id: object) -> None:
+    stop, blocks = uses(("one", {}))
+    blocks[0]["id"] = call_id
+    run = Simulation(agent(tool("one")), [(stop, blocks), text("done")]).begin()
+    assert run.performed == []
+    assert run.state.status == "completed"

@@ -1,13 +1,18 @@
 """Runs driven by a real driver: claimed, executed, parked, woken, ended."""
 
+import time
 from collections.abc import Callable
 from uuid import UUID
 
+from access import grants
+from agents.actions.runs import Request, submit
 from agents.engine.driver import Driver
-from agents.models import Run
+from agents.models import Run, Tool
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
+from tenants.models import Role
+from tests.agents.engine.serving import serving
 from tests.worlds import LEDGER, LOOKUP, PAY, World
 
 Settles = Callable[[World, UUID], Run]
@@ -56,3 +61,24 @@ def test_an_approved_call_is_made_once_and_the_run_goes_on(acme: World, driver: 
     while ended.status != "completed":
         ended = settles(acme, run.id)
     assert LEDGER.effects[f"pay 500 to {acme.slug}"] == 1
+
+
+def test_a_grant_taken_away_in_mid_run_stops_the_next_call(acme: World, model_url: str, settles: Settles) -> None:
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP})
+    dan = acme.member("dan", Role.DEVELOPER)
+    acme.grant("run", acme.agent("looker"), dan)
+    with tenant_scope(acme.tenant_id):
+        lookup = Tool.objects.get(name="lookup")
+    acme.grant("use", lookup, dan)
+    run = submit(Request("looker", {"a": f"a {acme.slug}", "b": f"b {acme.slug}"}), acting_as=dan).run
+    with serving(model_url):
+        while "tool.finished" not in acme.actions(run.id):
+            time.sleep(0.005)
+        with tenant_scope(acme.tenant_id):
+            for grant in grants.of(lookup):
+                grants.remove(lookup, grant.id, acting_as=acme.alice)
+        assert settles(acme, run.id).status == "completed"
+    assert LEDGER.effects[f"lookup a {acme.slug}"] == 1
+    assert LEDGER.effects[f"lookup b {acme.slug}"] == 0
+    denied = [stored for stored in acme.events(run.id) if stored.action == "tool.denied"]
+    assert [stored.facts["code"] for stored in denied] == ["not_granted"]

@@ -15,9 +15,13 @@ class Command(DjangoMigrate):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["database"] == DEFAULT_DB_ALIAS:
             options["database"] = "owner"
-        provision.ensure_roles(connections[options["database"]])
+        connection = connections[options["database"]]
+        provision.ensure_roles(connection)
+        with connection.cursor() as cursor:
+            cursor.execute("SET app.migrating = 'on'")  # see the policies in db.tables
         super().handle(*args, **options)
         make_partitions(options["database"])
+        connection.close()
 
 
 def make_partitions(using: str) -> None:
