@@ -69,12 +69,22 @@ class Migration(migrations.Migration):
                 migrations.CreateModel(
                     name="Record",
                     fields=[("id", models.UUIDField(primary_key=True, serialize=False))],
-                    options={"base_manager_name": "objects", "db_table": "audit_record", "managed": False, "abstract": False},
+                    options={
+                        "base_manager_name": "objects",
+                        "db_table": "audit_record",
+                        "managed": False,
+                        "abstract": False,
+                    },
                 ),
                 migrations.CreateModel(
                     name="Payload",
                     fields=[("record_id", models.UUIDField(primary_key=True, serialize=False))],
-                    options={"base_manager_name": "objects", "db_table": "audit_payload", "managed": False, "abstract": False},
+                    options={
+                        "base_manager_name": "objects",
+                        "db_table": "audit_payload",
+                        "managed": False,
+                        "abstract": False,
+                    },
                 ),
             ]
         ),
