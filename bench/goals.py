@@ -74,7 +74,7 @@ def table(measured: Measured, found: Found) -> str:
 
 def more_tables(found: Found) -> str:
     """What has no goal yet: where the time goes, REST, the run's length."""
-    return "\n\n".join(part for part in (_where(found), _rest(found), _length(found)) if part)
+    return "\n\n".join(part for part in (_where(found), _rest(found), _length(found), _rows(found)) if part)
 
 
 def _where(found: Found) -> str:
@@ -122,4 +122,21 @@ def _length(found: Found) -> str:
     lines = ["| engine only, one run at a time: steps in the run | CPU ms/step | wall ms/step |", "|---|---|---|"]
     for steps in sorted(int(key.rpartition("_")[2]) for key in length if key.startswith("cpu_ms_")):
         lines.append(f"| {steps} | {length[f'cpu_ms_{steps}']:.2f} | {length[f'wall_ms_{steps}']:.2f} |")
+    return "\n".join(lines)
+
+
+def _rows(found: Found) -> str:
+    rows = found.get("rows")
+    if not rows:
+        return ""
+    lines = [f"| engine only, one run at a time | empty table | {rows['rows']:,} ended runs |", "|---|---|---|"]
+    names = {
+        "cpu_ms": "CPU of a step",
+        "wall_ms": "time of a step",
+        "list_all_ms": "newest 50 runs",
+        "list_completed_ms": "newest 50 completed runs",
+    }
+    lines += [
+        f"| {name} | {rows[f'{key}_empty']:.2f} ms | {rows[f'{key}_loaded']:.2f} ms |" for key, name in names.items()
+    ]
     return "\n".join(lines)

@@ -25,7 +25,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "waiting": (),
     "where": ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"),
     "length": (),
+    "rows": (),
 }
+QUICK = tuple(part for part in PARTS if part != "rows")
 
 
 def command_line() -> argparse.Namespace:
@@ -34,11 +36,15 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=100, help="runs in a timed window")
     parser.add_argument("--concurrency", type=int, default=8)
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(QUICK))
+    parser.add_argument("--large", action="store_true", help="only what loads millions of rows")
     parser.add_argument("--peers", nargs="+", help="scripts in peers/, without .py; all of them by default")
     parser.add_argument("--scratch", default="/var/tmp", help="a folder on a real disk for PostgreSQL")  # noqa: S108
     parser.add_argument("--json", type=Path, help="also write every measurement here")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.large:
+        options.only = ["rows"]
+    return options
 
 
 def measure(part: str, scratch: str) -> dict[str, Any]:
@@ -63,7 +69,9 @@ def main() -> None:
         with PostgreSQL(options.scratch) as server, fake_model() as url:
             measured = throughput.Throughput(server, url, options).run()
     found = {part: measure(part, options.scratch) for part in PARTS if part != "throughput" and part in options.only}
-    tables = (throughput.table(measured), goals.more_tables(found), goals.table(measured, found))
+    tables = [goals.more_tables(found)]
+    if set(QUICK) & set(options.only):
+        tables = [throughput.table(measured), *tables, goals.table(measured, found)]
     print("\n\n".join(each for each in tables if each))
     if options.json:
         options.json.write_text(json.dumps({"throughput": measured.rounds, **found}, indent=1))
