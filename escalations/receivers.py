@@ -10,9 +10,9 @@ _OPEN: Final = """
 INSERT INTO escalations_escalation (id, tenant_id, run_id, agent_id, seq, kind, status, reason, rule, allowed, digest,
     requester_id, required, queue, requested_at, expires_at, due_at)
 VALUES (%(id)s, %(tenant)s, %(run)s, %(agent)s, %(seq)s, %(kind)s, 'open', %(reason)s, %(rule)s, %(allowed)s,
-    %(digest)s, %(requester)s, %(required)s, %(queue)s, now(), %(expires_at)s::timestamptz,
+    %(digest)s, %(requester)s, %(required)s, %(queue)s::text, now(), %(expires_at)s::timestamptz,
     now() + make_interval(secs => coalesce(
-        %(due_s)s, (SELECT due_s FROM escalations_queue WHERE tenant_id = %(tenant)s AND slug = %(queue)s))))
+        %(due_s)s, (SELECT due_s FROM escalations_queue WHERE tenant_id = %(tenant)s AND slug = %(queue)s::text))))
 """
 
 _EXPIRE: Final = """

@@ -15,8 +15,8 @@ from agents.core.exact import enclose
 from agents.core.lifecycle import TERMINAL
 from agents.core.money import from_usd
 from agents.core.schema import problems
-from agents.core.spec import agent_spec
 from agents.engine.seam import engine
+from agents.engine.specs import spec_of
 from agents.engine.store import entry
 from agents.errors import (
     IdempotencyMismatch,
@@ -129,7 +129,7 @@ def _runnable(request: Request, acting_as: Principal) -> tuple[Agent, AgentVersi
 
 
 def _event(request: Request, agent: Agent, version: AgentVersion, acting_as: Principal) -> RunSubmitted:
-    spec = agent_spec(version.compiled)
+    spec = spec_of(version.id, lambda: version.compiled)
     wrong = problems(spec.input, request.input) if spec.input is not None else []
     if wrong:
         errors = [{"pointer": f"/input{problem.pointer}", "detail": problem.message} for problem in wrong]

@@ -84,7 +84,9 @@ class Driver:
         with self._lock:
             mine = list(self._active.values())
         if mine:
-            lost = {run.id for run in mine} - store.heartbeat(mine)
+            kept = store.heartbeat(mine)
+            with self._lock:
+                lost = {run.id for run in mine if run.id not in kept and run.id in self._active}
             if lost:
                 log.warning("leases lost", extra={"runs": [str(run) for run in lost]})
 

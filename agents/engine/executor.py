@@ -285,9 +285,9 @@ class RunExecutor:
                 draft.add(*calls.plan(draft.state, self.run.spec, step.granted(command.tools), now=self.run.now()))
             command = draft.think(self.run.now())
         self._intend(draft, command)
-        self._settle(step, draft)
         self.until = until = command.until if isinstance(command, Park) else None
         step.append(draft.state, draft.events, until=until, release=isinstance(command, Park | Finished))
+        self._settle(step, draft)  # last: the tenant's row is locked no longer than the commit takes
         self.state = draft.state
         return command
 

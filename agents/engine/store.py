@@ -8,7 +8,7 @@ database's clock rules; `now` of a worker is its last reading of that clock plus
 
 import json
 import time
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,10 +19,11 @@ import psycopg
 
 from access.check import granted_sql
 from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
-from agents.core.spec import AgentSpec, agent_spec
+from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, run_ended
+from agents.engine.specs import spec_of
 from audit import journal
 from audit.journal import Entry
 from db.pool import Connection, transaction_connection
@@ -182,8 +183,8 @@ _NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_r
 
 @contextmanager
 def _transaction() -> Iterator[Connection]:
-    """Open a transaction whose statements wait for an answer only where one is fetched; leaving commits."""
-    with transaction_connection() as connection, connection.pipeline(), connection.transaction():
+    """Open a transaction; leaving commits. (A pipeline's bookkeeping would cost more than its round trips save.)"""
+    with transaction_connection() as connection, connection.transaction():
         yield connection
 
 
@@ -227,21 +228,18 @@ def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clo
     loaded = connection.execute(_LOAD_RUN, [tenant_id, run_id], prepare=True)
     history = _read(connection, run_id, tenant_id, 0)
     agent_id, version_id, principal_id = cast(tuple[UUID, UUID, UUID], loaded.fetchone())
-    spec = _SPECS.get(version_id)
-    if spec is None:
+
+    def compiled() -> Mapping[str, Any]:
         stored = connection.execute(_LOAD_VERSION, [tenant_id, version_id]).fetchone()
-        spec = _SPECS[version_id] = agent_spec(json.loads(cast(tuple[str], stored)[0]))
-        while len(_SPECS) > 500:
-            _SPECS.pop(next(iter(_SPECS)))
+        document: Mapping[str, Any] = json.loads(cast(tuple[str], stored)[0])
+        return document
+
+    spec = spec_of(version_id, compiled)
     run = Claimed(
         run_id, tenant_id, epoch, agent_id, version_id, principal_id, spec, clock[1] + LEASE.total_seconds(), clock
     )
     run.history = _events(history)
     return run
-
-
-#: Versions are immutable, so what was made of one stays true.
-_SPECS: dict[UUID, AgentSpec] = {}
 
 
 def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> psycopg.Cursor[tuple[Any, ...]]:

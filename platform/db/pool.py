@@ -27,7 +27,12 @@ def transaction_connection() -> Iterator[Connection]:
     with wrapper.pool.connection() as raw:
         if not raw.autocommit:
             raw.autocommit = True
-        yield raw
+        # Django's cursors bind on the client, where nothing can be prepared: each step would be planned anew.
+        djangos, raw.cursor_factory = raw.cursor_factory, psycopg.Cursor
+        try:
+            yield raw
+        finally:
+            raw.cursor_factory = djangos
 
 
 def close() -> None:
