@@ -23,8 +23,9 @@ def transaction_connection() -> Iterator[Connection]:
     Inside `connection.pipeline()` the statements up to the sync are one transaction, in one round trip. Raises
     `psycopg_pool.PoolTimeout` when none comes free in time.
     """
-    wrapper = cast(DatabaseWrapper, connection)
-    with wrapper.pool.connection() as raw:
+    pool = cast(DatabaseWrapper, connection).pool
+    pool.open()  # Django makes it closed and opens it at its own first use
+    with pool.connection() as raw:
         if not raw.autocommit:
             raw.autocommit = True
         # Django's cursors bind on the client, where nothing can be prepared: each step would be planned anew.

@@ -1,5 +1,6 @@
 """Make and find tenants."""
 
+from typing import Final
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -7,13 +8,20 @@ from django.db import IntegrityError, transaction
 from audit import journal
 from db.scope import tenant_scope
 from tenants.actions.names import check_name, check_slug
-from tenants.errors import SlugTaken, UnknownTenant
+from tenants.errors import BadSlug, SlugTaken, UnknownTenant
 from tenants.models import Tenant
+
+#: First parts of the installation's own addresses, which a tenant's pages must not hide behind.
+RESERVED: Final = frozenset(
+    {"accounts", "admin", "api", "assets", "favicon", "healthz", "log", "metrics", "readyz", "static", "theme"}
+)
 
 
 def create(*, slug: str, name: str = "", acting_as: str) -> Tenant:
     """Make a tenant; the record opens the tenant's own journal. Raises `BadSlug`, `BadName`, `SlugTaken`."""
     check_slug(slug)
+    if slug in RESERVED:
+        raise BadSlug(f"{slug!r} is an address of the installation itself; choose another slug.")
     check_name(name)
     with transaction.atomic():
         try:

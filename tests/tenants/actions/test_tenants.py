@@ -1,9 +1,11 @@
 """Making and finding tenants."""
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 from django.db import connection
+from django.urls import URLPattern, URLResolver, get_resolver
 
 from audit.models import Record
 from db.models import new_id
@@ -96,3 +98,22 @@ def test_tenants_are_found_by_slug_and_id() -> None:
         tenants.by_slug(fresh())
     with pytest.raises(UnknownTenant):
         tenants.by_id(new_id())
+
+
+@pytest.mark.parametrize("slug", ["api", "admin", "accounts", "static", "theme", "log"])
+def test_an_address_of_the_installation_is_no_slug(database: None, slug: str) -> None:
+    with pytest.raises(BadSlug, match="installation itself"):
+        tenants.create(slug=slug, acting_as=COMMAND)
+
+
+def test_every_fixed_address_is_reserved() -> None:
+    fixed = {str(pattern.pattern).strip("^").split("/")[0].split(".")[0] for pattern in _addresses(get_resolver())}
+    assert {first for first in fixed if first.isidentifier()} <= tenants.RESERVED
+
+
+def _addresses(resolver: URLResolver) -> Iterator[URLPattern | URLResolver]:
+    for pattern in resolver.url_patterns:
+        if isinstance(pattern, URLResolver) and not str(pattern.pattern):
+            yield from _addresses(pattern)
+        elif "<" not in str(pattern.pattern).split("/")[0]:
+            yield pattern
