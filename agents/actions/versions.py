@@ -11,7 +11,7 @@ from access.acting import acting
 from agents.actions import agents, tools
 from agents.actions.checking import refuse
 from agents.core import document, prompt
-from agents.core.spec import ESCALATE
+from agents.core.builtin import ESCALATE
 from agents.errors import NotAvailable, NothingToPublish, NothingToRollBackTo, UnknownTool, UnknownVersion
 from agents.models import Agent, AgentVersion, Tool
 from audit import journal

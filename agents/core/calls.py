@@ -12,11 +12,12 @@ from uuid import UUID
 
 from agents.core import rules
 from agents.core.asking import ask
+from agents.core.builtin import ESCALATE
 from agents.core.events import Event, ToolDenied, ToolFailed, ToolFinished, ToolRequested, ToolUnknown
 from agents.core.exact import enclose, is_interoperable
 from agents.core.fold import call_key, fold
 from agents.core.schema import problems
-from agents.core.spec import ESCALATE, AgentSpec, ToolSpec
+from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
 from agents.tools.seam import Failed, Finished, Outcome
 from audit.canonical import canonical

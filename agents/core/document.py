@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from agents.core import rules
+from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
 from agents.core.shapes import AGENT, EFFECTS, QUEUE, SOURCE, SQL_INPUT, TOOL, TOOL_NAME
-from agents.core.spec import ESCALATE, Limits
+from agents.core.spec import Limits
 from agents.core.wording import meant, pointer, shape_problems
 from agents.tools.seam import ConfigProblem, ToolDefinition
 from audit.canonical import NotCanonical, canonical

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from agents.core.spec import ESCALATE
+from agents.core.builtin import ESCALATE
 
 Json = Any
 Document = Mapping[str, Json]

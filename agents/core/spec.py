@@ -11,14 +11,13 @@ from uuid import UUID
 
 from jsonschema.protocols import Validator
 
+from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd
+from agents.core.prompt import escalation_tool, model_tool
 from agents.core.schema import validator
 from agents.tools.seam import ToolDefinition
 
 Json = Any
-
-#: The built-in tool by which the model itself asks a person.
-ESCALATE = "escalate_to_human"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +152,6 @@ class AgentSpec:
     @cached_property
     def offered(self) -> tuple[Mapping[str, Json], ...]:
         """The tools as the model is told of them, in the agent's order."""
-        from agents.core.prompt import escalation_tool, model_tool
-
         told = [model_tool({**tool.document, "name": tool.name}) for tool in self.tools.values() if tool.offered]
         return (*told, escalation_tool()) if self.escalates else tuple(told)
 

@@ -43,7 +43,7 @@ class Table:
 
 def listed() -> dict[str, Table]:
     """Return every app's tables by name, the libraries' included."""
-    found = {table.name: table for table in import_module("db.third_party").TABLES}
+    found: dict[str, Table] = {}
     for config in apps.get_app_configs():
         module = f"{config.name}.tables"
         if config.name != "db" and find_spec(module) is not None:

@@ -10,9 +10,9 @@ import yaml
 from django.conf import settings
 
 from agents.core import document
+from agents.core.builtin import ESCALATE
 from agents.core.prompt import compile_system
 from agents.core.schema import problems, validator
-from agents.core.spec import ESCALATE
 from agents.providers.rehearsal import scripts
 from agents.providers.rehearsal.conversation import Conversation
 from agents.providers.rehearsal.matching import fits
