@@ -4,9 +4,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Prefetch, QuerySet
+
 from agents.core.exact import disclose
 from agents.core.money import to_usd
-from agents.models import Run
+from agents.models import AgentVersion, Run
 from audit import journal
 from audit.journal import Stored
 
@@ -54,10 +56,19 @@ def proposal_json(proposal: Mapping[str, Json]) -> dict[str, Json]:
     return {name: disclose(part) if name in _ENCLOSED else part for name, part in proposal.items()}
 
 
+def with_names(runs: "QuerySet[Run]") -> "QuerySet[Run]":
+    """Bring the agent's slug and the version's number along, each by one small query.
+
+    A join would have the planner sort all runs of the tenant to show one page, and drag every whole spec through it.
+    """
+    numbers = AgentVersion.objects.only("id", "number")
+    return runs.prefetch_related("agent", Prefetch("version", numbers))
+
+
 def runs_json(runs: Iterable[Run], escalations: Mapping[UUID, list[str]], *, payloads: bool) -> list[dict[str, Json]]:
     """Return runs in the contract's shape, reading all their outputs at once.
 
-    runs: with agent and version selected. escalations: ids by run id.
+    runs: with agent and version at hand (`with_names`). escalations: ids by run id.
     """
     listed = list(runs)
     ended = [(run.id, run.output_seq) for run in listed if run.output_seq is not None]

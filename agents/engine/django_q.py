@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
@@ -25,6 +25,7 @@ from django_q.tasks import async_task
 
 from agents.engine.driver import CHANNEL, Driver
 from agents.models import Run
+from agents.providers.installed import provider
 
 log = logging.getLogger(__name__)
 
@@ -104,14 +105,7 @@ def drive(instance: str, slot: int) -> str:
 @lru_cache(maxsize=1)
 def process_driver() -> Driver:
     """Return this process's driver, made after the fork."""
-    return Driver(model_caller(), stopping=stop_event.is_set)
-
-
-def model_caller() -> Callable[..., Any]:
-    """Return the function that calls the model of this installation."""
-    from agents.providers.claude import ClaudeProvider
-
-    return ClaudeProvider(settings.ANTHROPIC_API_KEY or "none", settings.ANTHROPIC_BASE_URL or None).answer
+    return Driver(provider().answer, stopping=stop_event.is_set)
 
 
 @contextmanager

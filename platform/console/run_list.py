@@ -12,6 +12,7 @@ from django.http import QueryDict
 
 from agents.core.lifecycle import TERMINAL
 from agents.models import Agent, Run
+from agents.presenters import with_names
 from console import wording
 from tenants.models import User
 
@@ -102,7 +103,7 @@ class Page:
 
 def page(filters: Filters) -> Page:
     """Return the page of the tenant in scope."""
-    found = Run.objects.select_related("agent", "version", "principal").order_by("-id")
+    found = with_names(Run.objects.prefetch_related("principal")).order_by("-id")
     if filters.status:
         found = found.filter(status=filters.status)
     if filters.agent:

@@ -32,11 +32,12 @@ class Route:
     """How a route and method is tried.
 
     alice: the status she gets. elsewhere: what Carol finds with Alice's ids: `missing` (404 like for ids nobody has),
-    `empty` (her own tenant's empty list), `own` (her own tenant's thing of that name). reads: whether a viewer may.
+    `empty` (her own tenant's empty list), `own` (her own tenant's thing of that name), `same` (what the
+    installation shows everybody alike). reads: whether a viewer may.
     """
 
     alice: int
-    elsewhere: Literal["missing", "empty", "own"] = "missing"
+    elsewhere: Literal["missing", "empty", "own", "same"] = "missing"
     reads: bool = False
     body: Json = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -65,6 +66,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("agent-grants", "get"): Route(200, reads=True),
     ("agent-grants", "post"): Route(201, body={"user": "BOB", "permission": "review"}),
     ("agent-grant", "delete"): Route(204),
+    ("models", "get"): Route(200, "same", reads=True),
     ("tools", "get"): Route(200, "empty", reads=True),
     ("tool", "get"): Route(200, reads=True),
     ("tool", "put"): Route(200, "own", body={"spec": LOOKUP}, headers={"If_Match": "*"}),
@@ -189,6 +191,8 @@ def test_carol_cannot_tell_what_is_not_hers_from_what_is_not(scene: Scene, carol
             assert sorted(answer.headers.items()) == sorted(other.headers.items())
         elif route.elsewhere == "empty":
             assert answer.json == {"results": [], "next": None}, (name, method)
+        elif route.elsewhere == "same":
+            assert answer.content == scene.call(scene.alice, name, method).content
         else:
             assert answer.status in {204, 412}, (name, method, answer.content)
     assert scene.records() == before

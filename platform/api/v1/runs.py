@@ -18,7 +18,7 @@ from agents.actions import runs
 from agents.core.lifecycle import TERMINAL, TRANSITIONS
 from agents.core.shapes import SLUG
 from agents.models import Run
-from agents.presenters import event_json, runs_json
+from agents.presenters import event_json, runs_json, with_names
 from api import streams
 from api.bodies import NOTHING, Body, instant, later
 from api.errors import BadHeader
@@ -300,7 +300,7 @@ def _found(run_id: str) -> Run:
 
 
 def _filtered(wanted: Query) -> "QuerySet[Run]":
-    rows = Run.objects.select_related("agent", "version")
+    rows = with_names(Run.objects.all())
     if status := wanted.choice("status", STATUSES):
         rows = rows.filter(status=status)
     if (slug := wanted.text("agent")) is not None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from api.v1 import agents, escalations, grants, runs, secret_values, tools
+from api.v1 import agents, escalations, grants, models, runs, secret_values, tools
 
 urlpatterns = [
     path("runs", runs.Runs.as_view(), name="runs"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("agents/<str:slug>/preview", agents.Preview.as_view(), name="agent-preview"),
     path("agents/<str:slug>/grants", grants.AgentGrants.as_view(), name="agent-grants"),
     path("agents/<str:slug>/grants/<str:grant_id>", grants.AgentGrant.as_view(), name="agent-grant"),
+    path("models", models.Models.as_view(), name="models"),
     path("tools", tools.Tools.as_view(), name="tools"),
     path("tools/<str:tool_name>", tools.OneTool.as_view(), name="tool"),
     path("tools/<str:tool_name>/grants", grants.ToolGrants.as_view(), name="tool-grants"),
