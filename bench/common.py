@@ -23,6 +23,7 @@ Json = Any
 
 PROMPT = "Look up the five keys k0 to k4 and say when you are done."
 STEPS_PER_RUN = 11  # 6 model calls + 5 tool executions
+WARM_UP = 5  # runs before the timed window, times the concurrency: connections opened, statements prepared
 INPUT_SCHEMA: Json = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
 TOOLS: Json = [{"name": "lookup", "description": "Look a key up.", "input_schema": INPUT_SCHEMA}]
 
@@ -169,7 +170,7 @@ def options_parser() -> argparse.ArgumentParser:
     parser.add_argument("--model-url", default="")
     parser.add_argument("--dsn", default="")
     parser.add_argument("--client", choices=["sdk", "none"], default="sdk")
-    parser.add_argument("--warmup", type=int, default=0, help="0: 4, or the concurrency if more")
+    parser.add_argument("--warmup", type=int, default=0, help="0: five times the concurrency")
     parser.add_argument("--mode", default="", help="the peer's own variants, where it has any")
     return parser
 
@@ -208,7 +209,7 @@ class Result(dict[str, Json]):
 def main(setup: Callable[[argparse.Namespace], Callable[[int], Any]]) -> None:
     """Run one peer as its command line says."""
     options = options_parser().parse_args()
-    warmup = options.warmup or max(4, options.concurrency)
+    warmup = options.warmup or WARM_UP * options.concurrency
     run = setup(options)
     if inspect.iscoroutinefunction(run):
 

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import installation
-from common import FINAL, Result, drive_threads, options_parser
+from common import FINAL, WARM_UP, Result, drive_threads, options_parser
 from fake_model import TOOL_TURNS, reply
 
 PATIENCE_S = 30.0
@@ -129,7 +129,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data_dir:
         installation.boot(options.dsn, data_dir)
         engine = Engine(model_function(options), f"bench-{os.getpid()}")
-        drive_threads(engine.run, options.warmup or max(4, options.concurrency), options.concurrency)
+        drive_threads(engine.run, options.warmup or WARM_UP * options.concurrency, options.concurrency)
         with Result() as result:
             took = drive_threads(engine.run, options.runs, options.concurrency)
         engine.close()

@@ -21,6 +21,7 @@ from temporalio.worker import Worker
 
 with workflow.unsafe.imports_passed_through():
     from common import (
+        WARM_UP,
         Result,
         agent_loop_async,
         async_model_client,
@@ -93,7 +94,7 @@ async def go() -> None:
             async def run(number: int) -> str:
                 return await client.execute_workflow(Agent.run, number, id=str(uuid4()), task_queue="bench")
 
-            await drive_async(run, max(4, options.concurrency), options.concurrency)
+            await drive_async(run, WARM_UP * options.concurrency, options.concurrency)
             with Result(lambda: process_cpu_seconds(server.pid)) as result:
                 took = await drive_async(run, options.runs, options.concurrency)
             result.emit(options.runs, took)
