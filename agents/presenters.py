@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
-from agents.core.exact import disclose
+from agents.core.exact import disclose, scrubbed
 from agents.core.money import to_usd
 from agents.models import AgentVersion, Run
 from audit import journal
@@ -47,13 +47,19 @@ def _data(stored: Stored, *, payloads: bool) -> dict[str, Json]:
 
 def payload_json(payload: Mapping[str, Json]) -> dict[str, Json]:
     """Return a payload as people see it: what was enclosed to be kept exactly (`agents.core.exact`) is undone."""
-    shown = {name: disclose(value) if name in _ENCLOSED else value for name, value in payload.items()}
+    shown = {name: shown_value(value) if name in _ENCLOSED else value for name, value in payload.items()}
     return shown | {"proposal": proposal_json(shown["proposal"])} if "proposal" in shown else shown
 
 
 def proposal_json(proposal: Mapping[str, Json]) -> dict[str, Json]:
     """Return a proposal as people see it: its parts were enclosed one by one."""
-    return {name: disclose(part) if name in _ENCLOSED else part for name, part in proposal.items()}
+    return {name: shown_value(part) if name in _ENCLOSED else part for name, part in proposal.items()}
+
+
+def shown_value(enclosed: Json) -> Json:
+    """Return a kept value as it can be shown: exact, but for what no JSON answer can carry."""
+    value = disclose(enclosed)
+    return value if value is enclosed else scrubbed(value)
 
 
 def with_names(runs: "QuerySet[Run]") -> "QuerySet[Run]":
@@ -92,7 +98,7 @@ def run_json(run: Run, ending: Mapping[str, Json], escalations: list[str]) -> di
         "doing": run.doing,
         "created_at": run.created_at.isoformat(),
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,
-        "output": disclose(ending.get("output")),
+        "output": shown_value(ending.get("output")),
         "error": error,
         "usage": {name: getattr(run, name) for name in (*_TOKENS, "model_calls", "tool_calls")},
         "cost_usd": to_usd(run.cost_nano),

@@ -29,6 +29,7 @@ from agents.errors import (
 )
 from agents.models import Agent, AgentVersion, Run
 from audit import journal
+from audit.models import Record
 from db.models import new_id
 from db.scope import tenant_scope
 from tenants.actions import members
@@ -78,9 +79,10 @@ def submit(request: Request, *, acting_as: Principal) -> Submitted:
         before = _submitted_before(request, acting_as)
         if before:
             return before
-        _check_deadline(request)
         agent, version = _runnable(request, acting_as)
-        event = _event(request, agent, version, acting_as)
+        principal_id = _principal_id(request, acting_as)
+        _check_deadline(request)
+        event = _event(request, agent, version, principal_id, acting_as)
         try:
             with transaction.atomic():
                 return Submitted(_queue(request, version, event, acting_as), created=True)
@@ -128,7 +130,9 @@ def _runnable(request: Request, acting_as: Principal) -> tuple[Agent, AgentVersi
     return agent, version
 
 
-def _event(request: Request, agent: Agent, version: AgentVersion, acting_as: Principal) -> RunSubmitted:
+def _event(
+    request: Request, agent: Agent, version: AgentVersion, principal_id: UUID, acting_as: Principal
+) -> RunSubmitted:
     spec = spec_of(version.id, lambda: version.compiled)
     wrong = problems(spec.input, request.input) if spec.input is not None else []
     if wrong:
@@ -137,7 +141,7 @@ def _event(request: Request, agent: Agent, version: AgentVersion, acting_as: Pri
     return RunSubmitted(
         agent=str(agent.id),
         version=version.number,
-        principal=f"user:{_principal_id(request, acting_as)}",
+        principal=f"user:{principal_id}",
         requested_by=acting_as.actor,
         input=enclose(request.input),
         usd_nano=None if request.budget_usd is None else from_usd(request.budget_usd),
@@ -190,7 +194,8 @@ def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
         run = _locked(run_id)
         if not grants.held(acting_as, "run", run.agent):
             raise MissingGrant("You may not end runs of this agent.")
-        _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
+        if not Record.objects.filter(stream=run.id, action=RunCancelRequested.action).exists():
+            _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
         engine().cancel(run.id)
     return run
 

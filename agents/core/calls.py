@@ -77,7 +77,7 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, granted: Set[UUID], 
 
 
 def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, granted: Set[UUID]) -> tuple[str, str] | None:
-    if tool is None or not (tool.offered or call.approved_digest or _is_fallback(spec, call.tool)):
+    if tool is None or not (tool.offered or call.fallback):
         names = [each["name"] for each in spec.offered]
         return "unknown_tool", f"There is no tool {call.tool!r}. The tools are: {', '.join(names) or 'none'}."
     if tool.id not in granted:
@@ -89,10 +89,6 @@ def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, granted: Set[UU
         lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
         return "invalid_arguments", f"The arguments of {call.tool} are not valid. {lines}. Mend them and call again."
     return None
-
-
-def _is_fallback(spec: AgentSpec, name: str) -> bool:
-    return any(tool.fallback == name for tool in spec.tools.values())
 
 
 def _denied(state: RunState, call: Call, code: str, error: str) -> ToolDenied:

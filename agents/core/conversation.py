@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from audit.canonical import canonical
+from agents.core.exact import readable
 
 Json = Any
 Message = dict[str, Json]
@@ -15,7 +15,7 @@ _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 def opening(run_input: Json) -> Messages:
     """Return the first message: the run's input as canonical JSON in a labelled text block."""
-    return (user(text(f"Input of this run (JSON):\n{canonical(run_input)}")),)
+    return (user(text(f"Input of this run (JSON):\n{readable(run_input)}")),)
 
 
 def text(words: str) -> dict[str, Json]:
@@ -50,7 +50,7 @@ def tool_result(call_id: str, result: str, *, is_error: bool) -> dict[str, Json]
 
 def result_text(result: Json) -> str:
     """Return a tool's result as the model reads it: text as it is, anything else as canonical JSON."""
-    return result if isinstance(result, str) else canonical(result)
+    return result if isinstance(result, str) else readable(result)
 
 
 def final_text(content: Sequence[Json]) -> str:

@@ -35,6 +35,9 @@ PROVIDER_ATTEMPTS = 8
 BACKOFF_FIRST_S = 1.0
 BACKOFF_CAP_S = 120.0
 
+#: The longest a provider may tell a run to wait, in seconds.
+LONGEST_WAIT_S = 7 * 24 * 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -204,13 +207,20 @@ def _on_failure(state: RunState, spec: AgentSpec, failure: ModelFailed, now: dat
     if state.provider_attempts >= PROVIDER_ATTEMPTS:
         detail = f"The provider failed {state.provider_attempts} times in a row, last with: {failure.error}"
         return Record([ask(state, spec, "question", "provider_unavailable", detail, {})])
-    return Park("provider", failure.code, now + timedelta(seconds=back_off(state, jitter)))
+    again = now + timedelta(seconds=back_off(state, jitter))
+    if state.retry_at is not None and datetime.fromisoformat(state.retry_at) > now:
+        again = datetime.fromisoformat(state.retry_at)
+    return Park("provider", failure.code, _before_deadline(state, again))
+
+
+def _before_deadline(state: RunState, at: datetime) -> datetime:
+    return min(at, datetime.fromisoformat(state.deadline)) if state.deadline else at
 
 
 def back_off(state: RunState, jitter: float) -> float:
     """Return the pause before the next attempt, in seconds: what the provider asked for, else doubling up to a cap."""
     if state.retry_after_ms is not None:
-        return state.retry_after_ms / 1000 + jitter
+        return min(state.retry_after_ms / 1000, LONGEST_WAIT_S) + jitter
     doubled = min(BACKOFF_CAP_S, BACKOFF_FIRST_S * 2.0 ** max(0, state.provider_attempts - 1))
     return doubled * (0.5 + jitter / 2)
 

@@ -7,6 +7,7 @@ otherwise (`enclose`).
 """
 
 import json
+import math
 from typing import Any
 
 from audit.canonical import NotCanonical, canonical, is_plain
@@ -47,3 +48,21 @@ def is_interoperable(value: Json) -> bool:
     except NotCanonical:
         return False
     return True
+
+
+def readable(value: Json) -> str:
+    """Return the value as JSON text for the model: canonical where it has such a form, else as it stands."""
+    return canonical(value) if is_interoperable(value) else verbatim(value)["json"]
+
+
+def scrubbed(value: Json) -> Json:
+    """Return the value with what no JSON can carry replaced: half characters by U+FFFD, NaN and infinities by words."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {scrubbed(key): scrubbed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [scrubbed(item) for item in value]
+    return value

@@ -65,14 +65,17 @@ def _started(state: RunState, e: events.RunStarted) -> RunState:
 
 
 def _waiting(state: RunState, e: events.RunWaiting) -> RunState:
-    return evolve(state, waiting_for=e.waiting_for, waiting_since=e.at)
+    retry_at = e.until if e.waiting_for == "provider" else None
+    return evolve(state, waiting_for=e.waiting_for, waiting_since=e.at, retry_at=retry_at)
 
 
 def _resumed(state: RunState, e: events.RunResumed) -> RunState:
     waited = state.waited_s
     if state.waiting_since and state.waiting_for == "decision":
         waited += (datetime.fromisoformat(e.at) - datetime.fromisoformat(state.waiting_since)).total_seconds()
-    failure = None if state.waiting_for == "provider" else state.failure
+    # Woken early, by whatever: the failure stands until its time has come.
+    early = state.retry_at is not None and datetime.fromisoformat(e.at) < datetime.fromisoformat(state.retry_at)
+    failure = None if state.waiting_for == "provider" and not early else state.failure
     return evolve(state, waiting_for=None, waiting_since=None, waited_s=waited, failure=failure)
 
 
@@ -139,7 +142,7 @@ def _tool_finished(state: RunState, e: events.ToolFinished) -> RunState:
 
 def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
     if e.fallback:
-        return with_call(state, e.call, phase="proposed", tool=e.fallback, approved_digest=None)
+        return with_call(state, e.call, phase="proposed", tool=e.fallback, fallback=True, approved_digest=None)
     return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)
 
 

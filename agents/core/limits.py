@@ -43,11 +43,11 @@ def reached(state: RunState, spec: AgentSpec, now: datetime) -> DecisionRequeste
         return _question(state, spec, "turns", f"The run has taken {state.answers} turns", {"turns": limits.turns})
     if state.cost_nano >= usd:
         return _question(
-            state, spec, "usd", f"The run has cost {to_usd(state.cost_nano)} USD", {"usd_nano": limits.usd_nano}
+            state, spec, "usd", f"The run has cost {to_usd(state.cost_nano)} USD", {"usd": to_usd(usd - extra.usd_nano)}
         )
     if state.spent_tokens >= tokens:
         return _question(
-            state, spec, "tokens", f"The run has used {state.spent_tokens} tokens", {"tokens": limits.tokens}
+            state, spec, "tokens", f"The run has used {state.spent_tokens} tokens", {"tokens": tokens - extra.tokens}
         )
     if state.started_at is not None:
         elapsed = (now - datetime.fromisoformat(state.started_at)).total_seconds() - state.waited_s
@@ -58,6 +58,6 @@ def reached(state: RunState, spec: AgentSpec, now: datetime) -> DecisionRequeste
     return None
 
 
-def _question(state: RunState, spec: AgentSpec, cap: str, so_far: str, more: dict[str, int]) -> DecisionRequested:
+def _question(state: RunState, spec: AgentSpec, cap: str, so_far: str, more: dict[str, int | str]) -> DecisionRequested:
     detail = f"{so_far}, its limit. Approve to let it go on by as much again."
     return ask(state, spec, "budget", f"limit_{cap}", detail, {"arguments": more})

@@ -7,7 +7,7 @@ from typing import Any, NoReturn, Protocol
 
 from agents.core import rules
 from agents.core.conversation import final_text
-from agents.core.exact import enclose
+from agents.core.exact import is_interoperable
 from agents.core.schema import Problem, problems
 from agents.core.spec import AgentSpec
 
@@ -45,17 +45,22 @@ def judge(spec: AgentSpec, seen: Seen, content: Sequence[Json]) -> Judgement:
     """Return the judgement on a finished answer's content blocks."""
     text = final_text(content)
     if spec.output is None:
-        return Judgement(text)
+        return Judgement(text) if is_interoperable(text) else _unfit("The text holds half of a character.")
     try:
         output = json.loads(text, parse_constant=_refuse)
-        enclose(output)
     except (ValueError, RecursionError) as error:
         said = f"The answer must be one JSON value and nothing else: {error}"
-        return Judgement(text, "not_json", [Problem("", said)])
+        return _unfit(said)
+    if not is_interoperable(output):
+        return _unfit("A number is too large (write it as a string), or a text holds half of a character.")
     wrong = problems(spec.output, output)
     if wrong:
         return Judgement(output, "schema", wrong)
     return _by_rules(spec, seen, output)
+
+
+def _unfit(said: str) -> Judgement:
+    return Judgement(None, "not_json", [Problem("", said)])
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -14,7 +14,7 @@ Json = Any
 
 #: What each kind of expression may speak of.
 OUTPUT_RULE = ("input", "output", "tools")
-APPROVAL = ("args", "principal", "run", "taint", "tool")
+APPROVAL = ("args", "tool")
 
 MAX_LENGTH = 4_000
 

@@ -10,6 +10,8 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from agents.core.exact import scrubbed
+
 Json = Any
 
 MAX_ERRORS = 20
@@ -66,8 +68,10 @@ def _message(error: ValidationError) -> str:
 
 
 def _short(message: str) -> str:
+    message = scrubbed(message)
     return message if len(message) <= MAX_MESSAGE else message[: MAX_MESSAGE - 1] + "…"
 
 
 def _pointer(path: Any) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    pointer: str = scrubbed("".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path))
+    return pointer

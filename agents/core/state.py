@@ -22,7 +22,7 @@ Phase = Literal["proposed", "approved", "asked", "requested", "unknown", "settle
 class Call:
     """One tool call of the current turn.
 
-    tool: the tool that is tried now (a fallback after its forerunner failed); arguments as the model gave them.
+    tool: the tool that is tried now; fallback: whether in place of one that failed; arguments as the model gave them.
     phase: proposed → (asked → approved) → requested → settled; `unknown` when its outcome is.
     digest: what an approval was bound to. answer, is_error: what the model is told once settled.
     """
@@ -32,6 +32,7 @@ class Call:
     tool: str
     arguments: Json
     phase: Phase = "proposed"
+    fallback: bool = False
     digest: str | None = None
     approved_digest: str | None = None
     answer: str = ""
@@ -61,8 +62,6 @@ class Extra:
     tokens: int = 0
     seconds: int = 0
     validation_retries: int = 0
-    provider_attempts: int = 0
-    loops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,7 @@ class RunState:
     calling_model: bool = False
     provider_attempts: int = 0
     retry_after_ms: int | None = None
+    retry_at: str | None = None
     failure: events.ModelFailed | None = None
     answered: events.ModelAnswered | None = None
     calls: tuple[Call, ...] = ()

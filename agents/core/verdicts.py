@@ -7,6 +7,7 @@ from typing import Any
 from agents.core import conversation
 from agents.core.events import DecisionMade
 from agents.core.exact import disclose
+from agents.core.money import from_usd
 from agents.core.state import Extra, Question, RunState, evolve, settled, told, with_call
 
 Json = Any
@@ -70,8 +71,11 @@ def _reconcile(state: RunState, question: Question, made: DecisionMade) -> RunSt
 
 
 def _extended(state: RunState, amounts: dict[str, Json]) -> RunState:
-    known = {field.name for field in fields(Extra)}
-    added = {name: getattr(state.extra, name) + amount for name, amount in amounts.items() if name in known}
+    """Add what a proposal's `arguments` name to the run's limits; money is a decimal string there."""
+    named = {field.name for field in fields(Extra)}
+    added = {name: getattr(state.extra, name) + amount for name, amount in amounts.items() if name in named}
+    if "usd" in amounts:
+        added["usd_nano"] = state.extra.usd_nano + from_usd(amounts["usd"])
     return evolve(state, extra=replace(state.extra, **added))
 
 

@@ -97,6 +97,9 @@ def drive(instance: str, slot: int) -> str:
         except psycopg.OperationalError as error:
             log.warning("database unavailable; trying again: %s", error)
             time.sleep(1.0)
+        except Exception:
+            log.exception("the driver's loop failed; it begins again")
+            time.sleep(1.0)
     if not stop_event.is_set():
         async_task("agents.engine.django_q.drive", instance, slot, task_name=f"driver-{slot}")
     return "handed over"

@@ -121,7 +121,12 @@ class Driver:
                 self._saturated = True
                 return
             self._threads += 1
-        self._runs.submit(self._claim_and_drive, chain)
+        try:
+            self._runs.submit(self._claim_and_drive, chain)
+        except RuntimeError:  # no thread to be had
+            with self._lock:
+                self._threads -= 1
+            raise
 
     def _claim_and_drive(self, chain: bool) -> None:
         try:

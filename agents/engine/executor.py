@@ -9,6 +9,7 @@ import json
 import logging
 import queue
 import re
+import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from datetime import datetime
 from random import random
 from typing import Any
 from uuid import UUID
+
+import psycopg
 
 from agents.core import calls, limits
 from agents.core.decide import (
@@ -52,10 +55,14 @@ from agents.core.state import Call, Held, RunState
 from agents.engine import store
 from agents.engine.store import Claimed, NotGranted, Overtaken, Step
 from agents.tools.seam import Failed, Outcome
+from audit import journal
 from audit.canonical import NotCanonical
 from quotas import reservations
 
 log = logging.getLogger(__name__)
+
+#: Seconds between attempts to commit while the database is away.
+RETRY_S = 0.5
 
 #: Seconds one model call may take.
 MODEL_TIMEOUT_S = 600.0
@@ -210,6 +217,7 @@ class RunExecutor:
         self, call: Call, key: str, done: "queue.SimpleQueue[tuple[Call, Outcome | BaseException]]"
     ) -> None:
         try:
+            self.run.check_lease()  # again: the call may have waited for a thread
             done.put((call, self.means.perform(self.run, call, key)))
         except BaseException as error:
             done.put((call, error))
@@ -217,7 +225,7 @@ class RunExecutor:
     def _outcome(self, call: Call, outcome: Outcome) -> Event:
         event = calls.outcome_event(self.state, self.run.spec, call, outcome)
         try:
-            store.entry(event)
+            journal.entries_parameter([store.entry(event)])
         except NotCanonical as error:
             failure = Failed("bad_result", f"The result is not JSON that can be kept: {error}")
             return calls.outcome_event(self.state, self.run.spec, call, failure)
@@ -237,6 +245,22 @@ class RunExecutor:
                 return self._stop(draft, last=last) if self.means.stopping() else self._advance(draft)
             except Overtaken:
                 self.state = fold_all(store.since(self.run, self.state.seq), self.state)
+            except psycopg.OperationalError as error:
+                log.warning("the database went away in a step; trying again while the lease lasts: %s", error)
+                added = self._added_since()
+                self.state = fold_all(added, self.state)
+                if added and is_same(added[0], happened[0]):
+                    return standing_order(self.state)
+
+    def _added_since(self) -> list[Event]:
+        """Read, as soon as the database answers, what stands behind the state known here. Raises `LostLease`."""
+        while True:
+            self.run.check_lease()
+            time.sleep(RETRY_S)
+            try:
+                return store.since(self.run, self.state.seq)
+            except psycopg.OperationalError:
+                continue
 
     def _advance(self, draft: Draft) -> Command:
         command = draft.think(self.run.now())
@@ -325,6 +349,25 @@ class RunExecutor:
             return Perform(())
         store.release(self.run)
         return Stopped()
+
+
+def is_same(stored: Event, happened: Event) -> bool:
+    """Say whether a stored event is the one that was to be written: of one call or turn there is only one."""
+    of = ("turn", "call", "tool")
+    return stored.action == happened.action and all(
+        getattr(stored, name, None) == getattr(happened, name, None) for name in of
+    )
+
+
+def standing_order(state: RunState) -> Command:
+    """Return what the last commit of this state was the intent of; nothing of it has been done yet."""
+    if state.ended:
+        return Finished()
+    if state.status == "waiting":
+        return Park(state.waiting_for or "decision", "")
+    if state.calling_model:
+        return CallModel(state.turn)
+    return Perform(tuple(calls.requested(state)))
 
 
 def settle_budget(connection: Any, tenant_id: Any, held: Held, settled: BudgetSettled) -> None:

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
@@ -19,12 +19,14 @@ import psycopg
 
 from access.check import granted_sql
 from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
+from agents.core.exact import scrubbed
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, run_ended
 from agents.engine.specs import spec_of
 from audit import journal
+from audit.canonical import NotCanonical
 from audit.journal import Entry
 from db.pool import Connection, transaction_connection
 from db.roles import DISPATCH
@@ -162,11 +164,11 @@ _GRANTED: Final = granted_sql(**_GRANTS)
 _HEARTBEAT: Final = """
 UPDATE agents_run r SET due_at = now() + %(lease)s
 FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
-WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.due_at IS NOT NULL RETURNING r.id
+WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL RETURNING r.id
 """
 
 _RELEASE: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = %s AND epoch = %s AND due_at IS NOT NULL
+UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = %s AND epoch = %s AND worker IS NOT NULL
 """
 
 _FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
@@ -358,8 +360,17 @@ def _parameters(
     }
     return {
         "step": json.dumps(values),
-        "entries": journal.entries_parameter([entry(event) for event in events]),
+        "entries": _entries(events),
     }
+
+
+def _entries(events: Sequence[Event]) -> str:
+    made = [entry(event) for event in events]
+    try:
+        return journal.entries_parameter(made)
+    except NotCanonical:
+        # Words from outside (an error, a name) hold what JSON cannot carry: the run must not stop over that.
+        return journal.entries_parameter([replace(each, payload=scrubbed(each.payload)) for each in made])
 
 
 def entry(event: Event, actor: str = ACTOR) -> Entry:
@@ -408,7 +419,8 @@ def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
 
 
 def release(run: Claimed) -> None:
-    """Give a lease back at once, so that another worker goes on: this one is stopping."""
+    """Give a lease back at once, so that another worker goes on: this one is stopping, and begins no further effect."""
+    run.lease_until = 0.0
     with _dispatch() as connection:
         connection.execute(_RELEASE, [run.id, run.epoch])
 

@@ -11,7 +11,7 @@ class Run(TenantModel):
     status, waiting_for, doing: where it stands (`agents.core.lifecycle`); doing names the step in progress.
     seq: number of its last event; epoch: number of its current lease. Every write of a worker is conditional on both.
     ready_at: since when it can be claimed; null when it cannot. due_at: when its timer or its lease runs out.
-    worker: who holds the lease, for operators to see. claims: leases since the last recorded progress.
+    worker: who holds the lease, for operators to see.
     principal: whom it acts for; requested_by: who asked.
     output_seq: the event whose payload holds the output or the error; null before the end.
     cost and reserved amounts: nano-USD and tokens; reserved_window: the first day of the month they were reserved in.

@@ -272,7 +272,7 @@ def _check_deadline(deadline: float) -> None:
 def _model_answer(message: JsonObject, request_id: str | None) -> ModelAnswer:
     try:
         content = message["content"]
-        if not isinstance(content, list) or not all(isinstance(block["type"], str) for block in content):
+        if not isinstance(content, list) or not all(map(_is_block, content)):
             raise TypeError("content is not a list of blocks")
         stop_reason = message["stop_reason"]
         if stop_reason not in _STOP_REASONS:
@@ -289,6 +289,17 @@ def _model_answer(message: JsonObject, request_id: str | None) -> ModelAnswer:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(_broken(f"The answer makes no sense: {error!r}", request_id)) from error
+
+
+#: What the engine reads of a block, by type; other types are kept and sent back unread.
+_READ: Final[dict[str, dict[str, type]]] = {"text": {"text": str}, "tool_use": {"id": str, "name": str}}
+
+
+def _is_block(block: Any) -> bool:
+    fields = _READ.get(block["type"], {}) if isinstance(block["type"], str) else None
+    if fields is None or (block["type"] == "tool_use" and "input" not in block):
+        return False
+    return all(isinstance(block.get(name), kind) for name, kind in fields.items())
 
 
 def _usage(usage: JsonObject) -> Usage:

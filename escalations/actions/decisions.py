@@ -54,7 +54,8 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
         votes = escalation.votes.filter(decision="approve").count()
         if answer.decision == "approve" and votes < escalation.required:
             facts = {"escalation": str(escalation.id), "decision": "approve", "given": votes}
-            journal.record("decision.voted", stream=escalation.id, actor=acting_as.actor, facts=facts)
+            said = {"digest": answer.digest, "reason": answer.reason}
+            journal.record("decision.voted", stream=escalation.id, actor=acting_as.actor, facts=facts, payload=said)
             return escalation
         return _complete(escalation, run, answer, vote, acting_as)
 

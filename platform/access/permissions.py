@@ -19,7 +19,8 @@ ALLOWED: Final[dict[Role, frozenset[str]]] = {
     Role.OPERATOR: _READ
     | _DECIDE
     | {"runs:write", "runs:on_behalf_of", "agents:write", "tools:write", "grants:write", "usage:read"},
-    Role.DEVELOPER: _READ | {"runs:write", "runs:on_behalf_of", "escalations:read", "usage:read", "webhooks:write"},
+    # Not on behalf of others: a run holds its principal's grants, which may be more than the developer's own.
+    Role.DEVELOPER: _READ | {"runs:write", "escalations:read", "usage:read", "webhooks:write"},
     Role.COMPLIANCE: _READ | {"escalations:read", "usage:read", "audit:read", "audit:export"},
     Role.OWNER: frozenset(SCOPES),
 }

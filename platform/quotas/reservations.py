@@ -1,4 +1,6 @@
-"""Reserve before a run starts, settle when it ends: concurrent runs never overspend.
+"""Reserve before a run starts, settle when it ends: no run starts on money that others hold.
+
+A run stops at its own limit, which its last model call can pass; so can then the tenant's spending.
 
 Each is one conditional UPDATE of the month's window row, on the connection (and so in the transaction) of the step that
 it belongs to. Lock order: the run's row first, then the window's. Isolation: READ COMMITTED; the row lock serialises.

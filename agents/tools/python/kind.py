@@ -9,9 +9,11 @@ from agents.tools.seam import (
     Failed,
     Finished,
     Outcome,
+    OutcomeUnknown,
     ToolCall,
     ToolContext,
     ToolDefinition,
+    may_repeat,
 )
 
 logger = logging.getLogger(__name__)
@@ -58,7 +60,9 @@ class PythonKind:
         try:
             return Finished(function.call(**arguments))
         except BaseException as error:
-            return _raised(function, error)
+            failed = _raised(function, error)
+            # It may have raised behind its effect: only what may be repeated has surely failed.
+            return failed if may_repeat(call.definition) else OutcomeUnknown(failed.message)
 
 
 def _raised(function: Function, error: BaseException) -> Failed:

@@ -25,7 +25,7 @@ class Budget(TenantModel):
 
 
 class Window(TenantModel):
-    """What one month's runs have reserved and spent. spent + reserved never passes the budget's limit."""
+    """What one month's runs have reserved and spent. No reservation takes spent + reserved past the budget's limit."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE)

@@ -81,8 +81,9 @@ def _put(user: User, role: Role, *, password_set: bool, acting_as: str) -> Membe
 
 
 def by_email(email: str) -> User:
-    """Return the member of the tenant in scope with that address; raises `UnknownMember`."""
-    membership = Membership.objects.select_related("user").filter(user__email=email.strip().lower()).first()
+    """Return the active member of the tenant in scope with that address; raises `UnknownMember`."""
+    members = Membership.objects.select_related("user").filter(user__is_active=True)
+    membership = members.filter(user__email=email.strip().lower()).first()
     if membership is None:
         raise UnknownMember(f"{email} is not a member of this tenant.")
     return membership.user

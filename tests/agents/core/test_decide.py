@@ -328,3 +328,39 @@ def test_an_answer_whose_call_has_no_proper_id_is_discarded(call_id: object) -> 
     run = Simulation(agent(tool("one")), [(stop, blocks), text("done")]).begin()
     assert run.performed == []
     assert run.state.status == "completed"
+
+
+def test_a_fallback_cannot_be_called_by_its_own_name() -> None:
+    spec = agent(tool("main", fallback="spare"), tool("spare", offered=False))
+    run = Simulation(spec, [uses(("spare", {})), text("done")]).begin()
+    assert run.performed == []
+    assert "There is no tool 'spare'" in json.dumps(run.state.messages[2])
+
+
+def test_a_wake_before_its_time_does_not_call_the_provider() -> None:
+    run = Simulation(agent(), [provider_failed("rate_limited", retry_after_ms=60_000), text("done")]).begin()
+    until = run.history[-1].until  # type: ignore[attr-defined]
+    run.resume(seconds=5)
+    assert run.state.waiting_for == "provider"
+    assert run.history[-1].until == until  # type: ignore[attr-defined]
+    assert run.resume(seconds=60).state.status == "completed"
+
+
+def test_the_deadline_passes_while_the_provider_is_waited_for() -> None:
+    run = Simulation(agent(), [provider_failed("rate_limited", retry_after_ms=10**15)])
+    run.begin(deadline="2026-11-01T00:10:00+00:00")
+    assert run.history[-1].until == "2026-11-01T00:10:00+00:00"  # type: ignore[attr-defined]
+
+
+def test_an_input_with_a_large_number_reaches_the_model_as_it_is() -> None:
+    run = Simulation(agent(), [text("done")]).begin({"n": 12345678901234567891})
+    assert run.state.status == "completed"
+    assert "12345678901234567891" in json.dumps(run.state.messages[0])
+
+
+def test_extending_a_clients_cap_adds_as_much_again() -> None:
+    answers = [uses(("one", {"a": 1})), text("done")]
+    run = Simulation(agent(tool("one")), answers, cost_nano=2000).begin(usd_nano=1000)
+    assert run.state.questions[0].proposal == {"arguments": {"usd": "0.000001"}}
+    run.answer_question("approve")
+    assert run.state.extra.usd_nano == 1000

@@ -2,21 +2,27 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from queue import SimpleQueue
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 
 from agents.actions.runs import cancel
 from agents.core.decide import CallModel, Perform
 from agents.core.events import ModelFailed
 from agents.core.fold import fold
+from agents.core.state import Call
 from agents.engine import store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.store import LostLease, Overtaken
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
+from db import embedded
 from db.scope import tenant_scope
 from escalations.models import Escalation
 from tests.agents.engine.serving import serving
@@ -173,3 +179,62 @@ def _fail_to_begin(run: Run) -> None:
         assert claimed is not None
         assert claimed[1].id == run.id
         raise RuntimeError("it cannot be read")
+
+
+def test_a_known_result_survives_a_connection_that_is_cut(
+    acme: World, means: Means, embedded_server: embedded.Server
+) -> None:
+    run = lookup_run(acme)
+    executor = claim_and_begin(means, run)
+    answered = executor._call_model(CallModel(1))
+    database = str(connection.settings_dict["NAME"])
+    with psycopg.connect(embedded_server.dsn(database=database), autocommit=True) as superuser:
+        superuser.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'countersign_app' AND datname = %s",
+            [database],
+        )
+    assert isinstance(executor._commit([answered]), Perform)
+    assert acme.actions(run.id)[-2:] == ["model.answered", "tool.requested"]
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_twice(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lookup_run(acme)
+    executor = claim_and_begin(means, run)
+    answered = executor._call_model(CallModel(1))
+    real = store.append
+
+    def cut(*arguments: Any, **more: Any) -> None:
+        monkeypatch.setattr(store, "append", real)
+        real(*arguments, **more)
+        raise psycopg.OperationalError("the connection was cut behind the commit")
+
+    monkeypatch.setattr(store, "append", cut)
+    command = executor._commit([answered])
+    assert isinstance(command, Perform)
+    executor.carry_on(command)
+    assert acme.run(run.id).status == "completed"
+    assert acme.actions(run.id).count("tool.requested") == 2
+
+
+def test_a_heartbeat_leaves_a_parked_run_alone(acme: World, means: Means) -> None:
+    acme.define("payer", role="You pay.", tool_specs={"pay": PAY | {"approval": {"when": "true", "expires_s": 3600}}})
+    run = acme.submit("payer", {"to": acme.slug})
+    executor = claim_and_begin(means, run)
+    executor.carry_on(CallModel(1))
+    parked = acme.run(run.id)
+    assert parked.status == "waiting"
+    assert store.heartbeat([executor.run]) == set()
+    store.release(executor.run)
+    again = acme.run(run.id)
+    assert (again.due_at, again.ready_at) == (parked.due_at, None)
+
+
+def test_a_call_that_waited_for_a_thread_is_not_made_without_a_lease(acme: World, means: Means) -> None:
+    executor = claim_and_begin(means, lookup_run(acme))
+    store.release(executor.run)
+    done: SimpleQueue[Any] = SimpleQueue()
+    executor._perform_one(Call(0, "toolu_1", "lookup", {"key": f"late {acme.slug}"}), "key", done)
+    assert isinstance(done.get()[1], LostLease)
+    assert LEDGER.effects[f"lookup late {acme.slug}"] == 0
