@@ -194,6 +194,7 @@ def test_a_known_result_survives_a_connection_that_is_cut(
             [database],
         )
     assert isinstance(executor._commit([answered]), Perform)
+    connection.close()
     assert acme.actions(run.id)[-2:] == ["model.answered", "tool.requested"]
 
 
