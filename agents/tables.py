@@ -2,8 +2,8 @@
 
 from db.tables import ALL, APPEND, EDIT, Table
 
-CLAIM_READS = ("id", "tenant_id", "status", "seq", "epoch", "priority", "ready_at", "due_at", "worker")
-CLAIM_WRITES = ("epoch", "ready_at", "due_at", "worker")
+CLAIM_READS = ("id", "tenant_id", "status", "seq", "epoch", "priority", "ready_at", "due_at", "ended_at", "worker")
+CLAIM_WRITES = ("epoch", "ready_at", "due_at", "status", "worker")
 
 TABLES = (
     Table("agents_agent", ALL),

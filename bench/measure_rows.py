@@ -58,6 +58,7 @@ def measured(engine: Engine) -> dict[str, float]:
 def pages(engine: Engine) -> dict[str, float]:
     """Seconds for the newest 50 runs, of all and of one status."""
     from agents.models import Run
+    from agents.presenters import with_names
     from db.scope import tenant_scope
 
     def timed(page: Callable[[], object]) -> float:
@@ -70,7 +71,7 @@ def pages(engine: Engine) -> dict[str, float]:
         return percentile(took, 0.5)
 
     def newest(**only: str) -> list[Run]:
-        return list(Run.objects.select_related("agent", "version").filter(**only).order_by("-id")[:50])
+        return list(with_names(Run.objects.filter(**only)).order_by("-id")[:50])
 
     return {"all": timed(newest), "completed": timed(lambda: newest(status="completed"))}
 

@@ -89,9 +89,11 @@ class Claimed:
 
 # --- statements ---------------------------------------------------------------------------------------------------
 
+#: The status is what the first step will say, in the same transaction: set here, that step changes no index.
 _CLAIM: Final = """
 UPDATE agents_run r
-SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s, worker = %(worker)s
+SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s, worker = %(worker)s,
+    status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
 WHERE r.id = coalesce(
     (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),

@@ -8,6 +8,7 @@ from typing import cast
 
 from asgiref.sync import sync_to_async
 from django.core.asgi import get_asgi_application
+from django.db import DEFAULT_DB_ALIAS, connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -15,6 +16,10 @@ _django = get_asgi_application()  # sets Django up, which what follows needs
 
 from api.body_limit import Application, Message, Receive, Send, limited  # noqa: E402
 from ops import serving  # noqa: E402
+
+# A request looks at its pooled connection first, which may not have outlived the server's restart. The workers do not:
+# their steps are repeated where they failed, and a look before each would double their transactions.
+connections.databases[DEFAULT_DB_ALIAS]["CONN_HEALTH_CHECKS"] = True
 
 _requests = limited(cast(Application, _django))  # the same protocol, typed by Django with other mappings
 

@@ -16,12 +16,7 @@ Database = dict[str, Any]
 
 def embedded_databases(*, pool_size: int) -> dict[str, Database]:
     """The embedded server's database, reached as the runtime role and as the owner."""
-    common: Database = {
-        "ENGINE": "db.embedded.backend",
-        "NAME": "countersign",
-        "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
-    }
+    common: Database = {"ENGINE": "db.embedded.backend", "NAME": "countersign", "CONN_MAX_AGE": 0}
     return {
         "default": {**common, "USER": APP_ROLE, "OPTIONS": _runtime_options(pool_size)},
         "owner": {**common, "USER": OWNER_ROLE, "OPTIONS": {}},
@@ -63,7 +58,6 @@ def parse_database_url(name: str, url: str) -> Database:
         "HOST": options.pop("host", "") or unquote(parts.hostname or ""),
         "PORT": options.pop("port", "") or str(parts.port or ""),
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,  # a pooled connection may not have outlived the server's restart
         "OPTIONS": options,
     }
     for field, meaning in (("NAME", "database"), ("USER", "user")):
