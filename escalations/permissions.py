@@ -51,7 +51,7 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
         raise MayNotDecide("A service account may not decide; use the key of a member (`apikey create --as`).")
     if principal.user_id in {run.principal_id, run.requested_by_id}:
         raise OwnRequest
-    if escalation.votes.filter(user_id=principal.user_id).exists():
+    if escalation.status == "open" and escalation.votes.filter(user_id=principal.user_id).exists():
         raise SecondVote
     works_it = escalation.queue is not None and escalation.queue in set(queues_of(principal.user_id))
     if not works_it and not grants.held(principal, "review", run.agent):

@@ -81,7 +81,7 @@ def submit(request: Request, *, acting_as: Principal) -> Submitted:
             return before
         agent, version = _runnable(request, acting_as)
         principal_id = _principal_id(request, acting_as)
-        _check_deadline(request)
+        _check_bounds(request)
         event = _event(request, agent, version, principal_id, acting_as)
         try:
             with transaction.atomic():
@@ -108,7 +108,10 @@ def _submitted_before(request: Request, acting_as: Principal) -> Submitted | Non
     return Submitted(run, created=False)
 
 
-def _check_deadline(request: Request) -> None:
+def _check_bounds(request: Request) -> None:
+    if request.budget_usd is not None and from_usd(request.budget_usd) == 0:
+        error = {"pointer": "/budget/usd", "detail": "More than nothing."}
+        raise InvalidInput("A run cannot be made on nothing.", errors=[error])
     if request.deadline is not None and request.deadline <= transaction_time():
         error = {"pointer": "/deadline", "detail": "This time has passed already."}
         raise InvalidInput("The deadline has passed.", errors=[error])

@@ -1,4 +1,4 @@
-"""Every setting of an installation, read from the environment (docs: the README's table of settings).
+"""Every setting of an installation, read from the environment (docs/operations.md has them as a table).
 
 A value that can't be right stops the process at its start with a sentence that says how to mend it. In production
 (ENVIRONMENT=production, or chosen because the installation is reachable from outside) unsafe values do the same.
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
 
 from config.database import embedded_databases, external_databases
 from config.email import email_settings
@@ -79,7 +80,14 @@ ANTHROPIC_BASE_URL: str = _env.url("ANTHROPIC_BASE_URL")
 
 def _secret(name: str) -> str:
     given = _env.secret(name)
-    return given if given or PRODUCTION else generated_secret(DATA_DIR / "secrets", name.lower())
+    if given or PRODUCTION:
+        return given
+    try:
+        return generated_secret(DATA_DIR / "secrets", name.lower())
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"DATA_DIR {DATA_DIR} can't be used ({error.strerror}): let it name a folder that this account may write."
+        ) from error
 
 
 SECRET_KEY: str = _secret("SECRET_KEY")

@@ -13,9 +13,12 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 
 from db import embedded
 from ops import serving
+from ops.errors import OpsError
 from ops.supervisor import Child, Supervisor
 
 READY_SECONDS = 120.0
+GRACE_SECONDS = 5.0
+"""How long to wait for processes that were killed to let go of the database."""
 
 
 def say(text: str) -> None:
@@ -34,8 +37,8 @@ def supervised() -> Iterator[Supervisor]:
             prepare()
             yield supervisor
     finally:
-        if settings.EMBEDDED_DATABASE:
-            embedded.stop_if_unused(settings.DATA_DIR)
+        if settings.EMBEDDED_DATABASE and not embedded.stop_if_unused(settings.DATA_DIR, wait_s=GRACE_SECONDS):
+            say("The database was left running: another process uses it.")
 
 
 def prepare() -> None:
@@ -43,6 +46,8 @@ def prepare() -> None:
 
     Raises ImproperlyConfigured or OpsError with a sentence that says how to mend it.
     """
+    if settings.ENGINE == "temporal":
+        raise OpsError("ENGINE=temporal is not available in this version: leave it out, or set ENGINE=django_q.")
     if settings.EMBEDDED_DATABASE:
         say("Starting the database …")
         embedded.ensure_running(settings.DATA_DIR)
@@ -74,12 +79,12 @@ def start_web(supervisor: Supervisor, listener: socket.socket, environment: Mapp
 
 
 def start_workers(supervisor: Supervisor, count: int, environment: Mapping[str, str]) -> None:
-    """Start the workers of the chosen engine: `count` processes; 0 starts none."""
+    """Start the workers: `count` processes; 0 starts none."""
+    if not 0 <= count <= 64:
+        raise OpsError(f"{count} workers can't be started: choose 0 to 64.")
     if count == 0:
         return
     environment = {**environment, "WORKERS": str(count)}
-    if settings.ENGINE == "temporal":
-        supervisor.start(Child("The Temporal worker", manage("temporal_worker"), environment))
     supervisor.start(Child("The workers", manage("qcluster"), environment))
 
 

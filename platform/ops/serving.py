@@ -19,6 +19,8 @@ _BACKLOG = 2048
 
 def bind(host: str, port: int) -> socket.socket:
     """Take the address to serve on; port 0 means any free one. Raises PortInUse with a sentence."""
+    if not 0 <= port <= 65535:
+        raise PortInUse(f"{port} is no port: choose one from 1 to 65535, or 0 for a free one.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]

@@ -26,7 +26,7 @@ def test_the_page_shows_every_call_without_a_complaint(web_server: str) -> None:
 
 
 def test_the_example_works_as_pasted(web_server: str, acme: World, alice: Caller, driver: Driver) -> None:
-    acme.define("refund-desk", role="You are slow.")
+    acme.define("loan-review", role="You are slow.")
     written = (settings.BASE_DIR / "docs" / "api.md").read_text()
     [example] = re.findall(r"```python\n(.*?)```", written, re.DOTALL)
 

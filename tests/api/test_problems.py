@@ -5,6 +5,7 @@ from unittest.mock import patch
 import pytest
 from django.conf import settings
 from django.db import OperationalError
+from django.test import Client
 
 from agents.actions import runs
 from tests.api.conftest import Caller, caller
@@ -128,3 +129,13 @@ def test_a_revoked_key_no_longer_signs_in(acme: World) -> None:
         ApiKey.objects.update(revoked_at=timezone.now())
 
     assert gone.get("runs").code == "bad_key"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("address", ["/api/v1/nothing", "/api/v1/runs/", "/api/nothing"])
+def test_an_address_that_is_not_there_is_a_problem_whatever_the_method(
+    alice: Caller, method: str, address: str
+) -> None:
+    django = Client(enforce_csrf_checks=True)
+    answer = django.generic(method, address, "{}", content_type="application/json")
+    assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")

@@ -56,7 +56,7 @@ def test_a_refund_waits_for_a_person_and_is_made_once(used_dir: Path) -> None:
 
         decide(reviewer, asked, decision="approve")
         # The order of checks: whether one may decide comes before whether it is still open.
-        assert refused(decide, reviewer, asked, decision="reject") == (403, "second_vote")
+        assert refused(decide, reviewer, asked, decision="reject") == (409, "already_decided")
         done = wait(developer, run, "completed")
 
         assert done["output"]["outcome"] == "refunded"

@@ -79,20 +79,33 @@ def stop(data_dir: Path) -> None:
         _stop(data_dir)
 
 
-def stop_if_unused(data_dir: Path) -> bool:
-    """End this process's use of the server and stop it unless another process uses it; tell whether it was stopped."""
+def stop_if_unused(data_dir: Path, *, wait_s: float = 0.0) -> bool:
+    """End this process's use of the server and stop it unless another process uses it; tell whether it was stopped.
+
+    wait_s: how long to wait, in seconds, for others that are about to end.
+    """
+    until = time.monotonic() + wait_s
     with _mutex, _starting(data_dir):
         _known.pop(data_dir, None)
         used = _used.pop(data_dir, None)
         if used is None:
             return False
         with used:
-            try:
-                fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
+            while not _alone(used):
+                if time.monotonic() >= until:
+                    return False
+                time.sleep(0.1)
             _stop(data_dir)
             return True
+
+
+def _alone(used: IO[str]) -> bool:
+    """Take the lock that every user of the server shares, if nobody else holds it."""
+    try:
+        fcntl.flock(used, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _start_if_stopped(data_dir: Path) -> Server:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -13,7 +14,7 @@ from django.core.management import CommandError, call_command
 
 from db.models import new_id
 from db.scope import tenant_scope
-from tenants.actions import api_keys, members, tenants
+from tenants.actions import api_keys, members, teams, tenants
 from tenants.models import Role, User
 
 GOOD = "correct horse battery staple"
@@ -140,3 +141,31 @@ def test_a_key_is_refused_with_a_sentence(slug: str) -> None:
         "apikey", "create", "none-such", "--name", "x", "--scopes", "admin"
     )
     assert "one line" in refused("apikey", "create", slug, "--name", "a\nb", "--scopes", "admin")
+
+
+def test_a_team_is_made_and_changed(slug: str) -> None:
+    tenant = tenants.by_slug(slug)
+    for name in ("ada", "bert"):
+        members.put(tenant=tenant, email=f"{name}@{slug}.example", role=Role.REVIEWER, acting_as="system:test")
+    call_command("tenant", "team", slug, "credit", "--member", f"ada@{slug}.example", stdout=StringIO())
+    call_command("tenant", "team", slug, "credit", "--member", f"bert@{slug}.example", stdout=StringIO())
+    with tenant_scope(tenant.id):
+        assert [place.user.email for place in teams.by_slug("credit").members.all()] == [f"bert@{slug}.example"]
+    assert "not a member" in refused("tenant", "team", slug, "credit", "--member", "nobody@else.example")
+
+
+def test_a_folder_that_cannot_hold_the_data_is_named_in_a_sentence(
+    process_environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    environment = {key: value for key, value in process_environment.items() if "KEY" not in key}
+    ended = subprocess.run(
+        [sys.executable, str(settings.BASE_DIR / "manage.py"), "check"],
+        env=environment | {"DATA_DIR": str(tmp_path / "file")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode != 0
+    assert "let it name a folder that this account may write" in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -3,8 +3,9 @@
 from datetime import date
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as DjangoMigrate
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
 from db import partitions, provision
 
@@ -16,7 +17,10 @@ class Command(DjangoMigrate):
         if options["database"] == DEFAULT_DB_ALIAS:
             options["database"] = "owner"
         connection = connections[options["database"]]
-        provision.ensure_roles(connection)
+        try:
+            provision.ensure_roles(connection)
+        except OperationalError as error:
+            raise CommandError(f"The database can't be reached as its owner: {error}") from error
         with connection.cursor() as cursor:
             cursor.execute("SET app.migrating = 'on'")  # see the policies in db.tables
         super().handle(*args, **options)

@@ -1,4 +1,4 @@
-"""`tenant create` and `tenant member`."""
+"""`tenant create`, `tenant member` and `tenant team`."""
 
 import sys
 from argparse import ArgumentParser
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from tenants.actions import members, tenants
+from tenants.actions import members, teams, tenants
 from tenants.errors import TenantError
 from tenants.models import Role
 from tenants.principal import COMMAND
@@ -26,6 +26,12 @@ class Command(BaseCommand):
         member.add_argument("--role", required=True, choices=Role.values)
         member.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
 
+        team = verbs.add_parser("team", help="make a team, or change who is in it")
+        team.add_argument("slug")
+        team.add_argument("team", help="the team's slug")
+        team.add_argument("--name", default="")
+        team.add_argument("--member", dest="emails", action="append", default=[], help="may be given several times")
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             getattr(self, options["verb"])(**options)
@@ -41,3 +47,8 @@ class Command(BaseCommand):
         password = sys.stdin.read().removesuffix("\n").removesuffix("\r") if password_stdin else None
         members.put(tenant=tenants.by_slug(slug), email=email, role=Role(role), password=password, acting_as=COMMAND)
         self.stdout.write(f"{email} is {role} of {slug}")
+
+    def team(self, *, slug: str, team: str, name: str, emails: list[str], **_: Any) -> None:
+        tenant = tenants.by_slug(slug)
+        teams.put(tenant_id=tenant.id, slug=team, name=name, emails=emails, acting_as=COMMAND)
+        self.stdout.write(f"team {team} of {slug}: {', '.join(sorted(emails)) or 'nobody yet'}")
