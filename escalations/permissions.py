@@ -6,7 +6,6 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from access import grants, permissions
-from access.errors import AccessDenied
 from agents.models import AgentTeamGrant, AgentUserGrant, Run
 from escalations.errors import MayNotDecide, OwnRequest, SecondVote
 from escalations.models import Escalation, Queue
@@ -56,12 +55,3 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
     works_it = escalation.queue is not None and escalation.queue in set(queues_of(principal.user_id))
     if not works_it and not grants.held(principal, "review", run.agent):
         raise MayNotDecide("You neither work this question's queue nor may review this agent.")
-
-
-def can_decide(principal: Principal, escalation: Escalation, run: Run) -> bool:
-    """Say whether `check_decide` lets it pass."""
-    try:
-        check_decide(principal, escalation, run)
-    except (MayNotDecide, AccessDenied):
-        return False
-    return True

@@ -84,7 +84,7 @@ def _cancel_requested(state: RunState, e: events.RunCancelRequested) -> RunState
 
 
 def _model_requested(state: RunState, e: events.ModelRequested) -> RunState:
-    return evolve(state, turn=e.turn, calling_model=True, failure=None, answered=None, calls=(), candidate=None)
+    return evolve(state, turn=e.turn, calling_model=True, failure=None, answered=None, calls=())
 
 
 def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
@@ -158,7 +158,7 @@ def _remember(state: RunState, index: int, answer: str) -> RunState:
 
 
 def _output_accepted(state: RunState, e: events.OutputAccepted) -> RunState:
-    return evolve(state, candidate=e, answered=None, messages=_with_answer(state))
+    return evolve(state, answered=None, messages=_with_answer(state))
 
 
 def _output_rejected(state: RunState, e: events.OutputRejected) -> RunState:

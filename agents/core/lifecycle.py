@@ -3,7 +3,6 @@
 from typing import Final, Literal
 
 Status = Literal["queued", "running", "waiting", "completed", "failed", "cancelled"]
-WaitingFor = Literal["decision", "timer", "child", "provider"]
 
 TERMINAL: Final = frozenset({"completed", "failed", "cancelled"})
 

@@ -99,7 +99,6 @@ class RunState:
     asked: int = 0
     verdict: events.DecisionMade | None = None
     verdict_on: Question | None = None
-    candidate: events.OutputAccepted | None = None
     rejections: int = 0
     model_calls: int = 0
     tool_calls: int = 0

@@ -48,7 +48,7 @@ def _question(state: RunState, question: Question, made: DecisionMade) -> RunSta
 
 def _output(state: RunState, question: Question, made: DecisionMade) -> RunState:
     if made.decision == "respond":
-        return told(evolve(state, candidate=None), f"[a person says] {made.message}")
+        return told(state, f"[a person says] {made.message}")
     return _final(state, question, made)
 
 

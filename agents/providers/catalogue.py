@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import resources
-from typing import Literal
+from typing import Literal, Protocol
 
 import yaml
 
-from agents.core.model import JsonObject, ModelError, ModelFault, ModelInfo, ModelProvider
+from agents.core.model import JsonObject, ModelError, ModelFault, ModelInfo
 
 MAX_AGE_S = 6 * 3600.0
 # After a failed look-up the old list serves this long before the supplier is asked again.
@@ -38,6 +38,13 @@ class Snapshot:
         return next((model for model in self.models if model.id == model_id), None)
 
 
+class ListsModels(Protocol):
+    """What the catalogue needs of a provider (`agents.core.model.ModelProvider`)."""
+
+    def models(self) -> list[ModelInfo]:
+        """Return the models on offer. Raises `ModelError`."""
+
+
 class Catalogue:
     """The models of one provider. Thread-safe: one thread asks, the others get the list there is.
 
@@ -45,7 +52,7 @@ class Catalogue:
     """
 
     def __init__(
-        self, provider: ModelProvider, *, max_age_s: float = MAX_AGE_S, clock: Callable[[], float] = time.monotonic
+        self, provider: ListsModels, *, max_age_s: float = MAX_AGE_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._provider = provider
         self._max_age_s = max_age_s

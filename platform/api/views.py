@@ -5,7 +5,7 @@ faults (422) are looked for before an action runs but after the object was found
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
@@ -92,8 +92,3 @@ def name(text: str) -> str:
     if not _NAME.match(text):
         raise NotFound
     return text
-
-
-def without_payloads(value: Mapping[str, Json], *fields: str) -> dict[str, Json]:
-    """Return the value with those fields null."""
-    return {**value, **{field: None for field in fields if field in value}}

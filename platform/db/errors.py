@@ -24,9 +24,3 @@ class UnlistedTable(DbError):
     """A table has no entry in any app's `tables.py`, so nobody decided who may reach it."""
 
     code = "unlisted_table"
-
-
-class MissingPartition(DbError):
-    """The journal has no partition for this month."""
-
-    code = "missing_partition"

@@ -56,12 +56,14 @@ _ON_TOOL = _body("use")
 
 
 class _Grants(View):
-    """The grants on one object; `reads` is the permission to read objects of its kind."""
+    """The grants on one object of a `kind`, which a URL names by its field `by` and `reads` lets one read."""
 
+    kind: ClassVar[type[Agent] | type[Tool]]
+    by: ClassVar[str]
     reads: ClassVar[str]
 
     def _object(self, text: str) -> TenantModel:
-        raise NotImplementedError
+        return found(self.kind.objects.all(), **{self.by: name(text)})
 
     def _list(self, text: str) -> Response:
         with self.scope():
@@ -89,17 +91,11 @@ class _Grants(View):
 
 
 class _OnAgent(_Grants):
-    reads = "agents:read"
-
-    def _object(self, text: str) -> TenantModel:
-        return found(Agent.objects.all(), slug=name(text))
+    kind, by, reads = Agent, "slug", "agents:read"
 
 
 class _OnTool(_Grants):
-    reads = "tools:read"
-
-    def _object(self, text: str) -> TenantModel:
-        return found(Tool.objects.all(), name=name(text))
+    kind, by, reads = Tool, "name", "tools:read"
 
 
 _AGENT = {"slug": "The agent's slug."}

@@ -22,7 +22,7 @@ from agents.engine.store import LostLease, Overtaken
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
-from db import embedded
+from db import embedded, pool
 from db.scope import tenant_scope
 from escalations.models import Escalation
 from tests.agents.engine.serving import serving
@@ -195,6 +195,7 @@ def test_a_known_result_survives_a_connection_that_is_cut(
         )
     assert isinstance(executor._commit([answered]), Perform)
     connection.close()
+    pool.close()  # the connections that were cut are no other test's to meet
     assert acme.actions(run.id)[-2:] == ["model.answered", "tool.requested"]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agents.core.model import ModelAnswer, ModelError, ModelFault, ModelInfo, ModelRequest
+from agents.core.model import ModelError, ModelFault, ModelInfo
 from agents.providers.catalogue import Catalogue, shipped_models
 from agents.providers.claude import ClaudeProvider
 
@@ -19,12 +19,6 @@ class Supplier:
         if self.listed is None:
             raise ModelError(ModelFault("connection", "down", retryable=True))
         return list(self.listed)
-
-    def answer(self, request: ModelRequest, *, timeout_s: float) -> ModelAnswer:
-        raise NotImplementedError
-
-    def count_tokens(self, request: ModelRequest) -> int:
-        raise NotImplementedError
 
 
 class Clock:
