@@ -7,6 +7,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ops.urls")),
     path("admin/", admin.site.urls),
     path("", include("api.urls")),
-    path("accounts/", include("console.account_urls")),
+    path("accounts/", include("signin.urls")),
     path("", include("console.urls")),
 ]

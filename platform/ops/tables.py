@@ -15,8 +15,6 @@ TABLES = (
     _platform("auth_permission", READ),
     _platform("auth_group"),
     _platform("auth_group_permissions"),
-    _platform("account_emailaddress"),
-    _platform("account_emailconfirmation"),
     _platform("django_q_ormq"),
     _platform("django_q_task"),
     _platform("django_q_schedule"),

@@ -1,17 +1,8 @@
-"""How people sign in: allauth, with e-mail and password; accounts are made by a tenant's owner only."""
+"""Who may sign in with a password."""
 
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.auth_backends import AuthenticationBackend
-from django.http import HttpRequest
-
-
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
-    """Closes sign-up."""
-
-    def is_open_for_signup(self, request: HttpRequest) -> bool:
-        return False
 
 
 class PeopleBackend(AuthenticationBackend):  # type: ignore[misc]

@@ -1,0 +1,5 @@
+"""People who sign in: those of the console's tests."""
+
+from tests.console.conftest import _no_attempts_counted, acme, globex
+
+__all__ = ["_no_attempts_counted", "acme", "globex"]
