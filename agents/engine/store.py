@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
@@ -28,6 +28,7 @@ from agents.engine.specs import spec_of
 from audit import journal
 from audit.canonical import NotCanonical
 from audit.journal import Entry
+from db import trip
 from db.pool import Connection, transaction_connection
 from db.roles import DISPATCH
 
@@ -106,6 +107,9 @@ RETURNING r.id, r.tenant_id, r.epoch, now(),
 _LOAD_RUN: Final = "SELECT agent_id, version_id, principal_id FROM agents_run WHERE tenant_id = %s AND id = %s"
 _LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
 
+#: The database's time in microseconds since 1970, exactly.
+_NOW: Final = "(extract(epoch FROM now()) * 1000000)::bigint"
+
 _GIVEN: Final = """
 given AS MATERIALIZED (
     SELECT * FROM json_to_record(%(step)s::json) AS g(
@@ -138,7 +142,7 @@ _RETURNING: Final = "RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS s
 #: text with one set of parameter types is prepared once on each connection, whatever the values.
 _STEP: Final = f"""
 WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND}
-SELECT now() FROM source
+SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
 _GRANTS: Final = {"user_grants": "agents_toolusergrant", "team_grants": "agents_toolteamgrant"}
@@ -154,12 +158,18 @@ WITH {_GIVEN}, granted AS MATERIALIZED ({
         permission="'use'",
     )
 }), source AS ({_UPDATE} AND (SELECT count(*) FROM granted) = json_array_length(g.tools) {_RETURNING}), {journal.APPEND}
-SELECT now() FROM source
+SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
+
+_STEP_TRIP: Final = trip.statement("step", _STEP, "step", "entries")
+_STEP_IF_GRANTED_TRIP: Final = trip.statement("step_if_granted", _STEP_IF_GRANTED, "step", "entries")
 
 _WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"
 
 _SCOPE: Final = "SELECT set_config('app.tenant', %s, true)"
+_SCOPE_TRIP: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
+
+_DAWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _GRANTED: Final = granted_sql(**_GRANTS)
 
@@ -288,7 +298,7 @@ class Step:
         ).fetchone()
         if row is None:
             self.refused(state.seq - len(events))
-        _renew(run, cast(tuple[datetime], row)[0], begun)
+        _renew(run, cast(tuple[int], row)[0], begun)
         _tell(self.connection, run, state, events)
 
     def forget(self) -> None:
@@ -320,15 +330,15 @@ def append(run: Claimed, state: RunState, events: Sequence[Event], *, tools: Set
     """
     begun = lease_clock()
     parameters = _parameters(run, state, events, None, release=False, tools=tools)
+    written = _STEP_IF_GRANTED_TRIP if tools else _STEP_TRIP
     with transaction_connection() as connection:
-        with connection.pipeline():
-            connection.execute(_SCOPE, [str(run.tenant_id)], prepare=True)
-            cursor = connection.execute(_STEP_IF_GRANTED if tools else _STEP, parameters, prepare=True)
-        row = cursor.fetchone()
-    if row is None:
+        rows = trip.make(
+            connection, (_SCOPE_TRIP, [str(run.tenant_id)]), (written, [parameters["step"], parameters["entries"]])
+        )
+    if not rows:
         with step(run) as slow:
             slow.refused(state.seq - len(events))
-    _renew(run, cast(tuple[datetime], row)[0], begun)
+    _renew(run, int(cast(bytes, rows[0][0])), begun)
 
 
 def since(run: Claimed, seq: int) -> list[Event]:
@@ -381,9 +391,9 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
     return Entry(event.action, actor, facts, payload, event.v, outcome=cast(journal.Outcome, event.outcome))
 
 
-def _renew(run: Claimed, now: datetime, begun: float) -> None:
+def _renew(run: Claimed, now_us: int, begun: float) -> None:
     # The row's lease runs at least half its length from this statement on (see `_STEP`).
-    run.clock = (now, begun)
+    run.clock = (_DAWN + timedelta(microseconds=now_us), begun)
     run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)
 
 

@@ -1,0 +1,117 @@
+"""Several statements as one transaction in one round trip: libpq's pipeline mode, driven by hand.
+
+For the few statements that run at every step: psycopg's own pipeline costs four times the CPU. Without BEGIN, what
+stands before the sync is one implicit transaction (PostgreSQL's documentation, "Pipeline Mode"): all of it is
+committed, or none.
+"""
+
+import re
+import select
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+from weakref import WeakKeyDictionary
+
+from psycopg import Error, OperationalError, pq
+from psycopg.errors import InvalidSqlStatementName, error_from_result
+
+from db.pool import Connection
+
+_PARAMETER: Final = re.compile(r"%\((\w+)\)s")
+
+#: Names of the statements that each connection has prepared.
+_prepared: Final[WeakKeyDictionary[Connection, set[bytes]]] = WeakKeyDictionary()
+
+Row = tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that is prepared once on each connection and takes only text parameters.
+
+    name: of its own among all of them. sql: with `$1`, `$2`, …
+    """
+
+    name: bytes
+    sql: bytes
+
+
+def statement(name: str, query: str, *parameters: str) -> Statement:
+    """Return `query`, whose parameters are written `%(name)s`, for values given in the order of `parameters`."""
+    numbered = _PARAMETER.sub(lambda found: f"${parameters.index(found[1]) + 1}", query)
+    return Statement(f"trip_{name}".encode(), numbered.encode())
+
+
+def make(connection: Connection, *calls: tuple[Statement, Sequence[str]]) -> list[Row]:
+    """Run `calls` in one round trip and commit; returns the rows of the last one, as text.
+
+    connection: in autocommit mode, outside a transaction. Raises `psycopg.Error` as a cursor would; then nothing was
+    written, unless it is an `OperationalError`: when the connection broke, nobody knows.
+    """
+    try:
+        return _make(connection, calls)
+    except InvalidSqlStatementName:
+        return _make(connection, calls)  # nothing was written, and what was missing is known now
+
+
+def _make(connection: Connection, calls: Sequence[tuple[Statement, Sequence[str]]]) -> list[Row]:
+    wire, ready = connection.pgconn, _prepared.setdefault(connection, set())
+    new = [called for called, _ in calls if called.name not in ready]
+    wire.enter_pipeline_mode()
+    try:
+        for called in new:
+            wire.send_prepare(called.name, called.sql)
+        for called, values in calls:
+            wire.send_query_prepared(called.name, [value.encode() for value in values])
+        wire.pipeline_sync()
+        _send(wire)
+        results = _receive(wire)
+    finally:
+        if wire.status == pq.ConnStatus.OK:
+            wire.exit_pipeline_mode()
+    error = _error(connection, results)
+    if isinstance(error, InvalidSqlStatementName):
+        ready.clear()  # psycopg drops all prepared statements after some errors, ours with its own
+    prepared = zip(new, results, strict=False)  # after a failure there may be fewer results
+    ready.update(called.name for called, result in prepared if result.status == pq.ExecStatus.COMMAND_OK)
+    if error is not None:
+        raise error
+    last = results[-1]
+    return [tuple(last.get_value(row, column) for column in range(last.nfields)) for row in range(last.ntuples)]
+
+
+def _error(connection: Connection, results: Sequence[pq.abc.PGresult]) -> Error | None:
+    failed = next((result for result in results if result.status == pq.ExecStatus.FATAL_ERROR), None)
+    if failed is None:
+        return None
+    if connection.pgconn.status != pq.ConnStatus.OK:
+        return OperationalError(f"the connection to the database broke: {failed.error_message.decode()}")
+    return error_from_result(failed, connection.info.encoding)
+
+
+def _send(wire: pq.abc.PGconn) -> None:
+    while wire.flush():
+        # The server may have answers to give before it takes more.
+        poll = select.poll()
+        poll.register(wire.socket, select.POLLIN | select.POLLOUT)
+        if any(event & select.POLLIN for _, event in poll.poll()):
+            wire.consume_input()
+
+
+def _receive(wire: pq.abc.PGconn) -> list[pq.abc.PGresult]:
+    """Return the results before the sync. It waits in `poll`: libpq's own waiting would stop all other threads."""
+    poll = select.poll()
+    poll.register(wire.socket, select.POLLIN)
+    results: list[pq.abc.PGresult] = []
+    while True:
+        while wire.is_busy():
+            poll.poll()
+            wire.consume_input()
+        result = wire.get_result()
+        if result is None:  # between two statements
+            if wire.status != pq.ConnStatus.OK:
+                raise OperationalError("the connection to the database broke")
+        elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+            return results
+        else:
+            results.append(result)

@@ -1,0 +1,78 @@
+"""Several statements in one round trip: all of them or none, prepared once, and no broken state left behind."""
+
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from db import trip
+from db.pool import Connection, transaction_connection
+
+SCOPE = trip.statement("test_scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
+NOTE = trip.statement("test_note", "SELECT set_config('app.noted', %(text)s, false), NULL", "text")
+TELL = trip.statement("test_tell", "SELECT current_setting('app.tenant', true), %(text)s::text", "text")
+DIVIDE = trip.statement("test_divide", "SELECT 1 / %(by)s::integer", "by")
+SLEEP = trip.statement("test_sleep", "SELECT pg_sleep(%(seconds)s::float)", "seconds")
+
+
+@pytest.fixture
+def connection(database: None) -> Iterator[Connection]:
+    with transaction_connection() as raw:
+        raw.execute("SELECT set_config('app.noted', 'nothing', false)")
+        yield raw
+
+
+def noted(connection: Connection) -> str:
+    """Return what was noted last; like a row, it is gone when its transaction is undone."""
+    row = connection.execute("SELECT current_setting('app.noted')").fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_the_last_statements_rows_come_back_as_text(connection: Connection) -> None:
+    assert trip.make(connection, (SCOPE, ["t"]), (NOTE, ["é"])) == [("é".encode(), None)]
+    assert noted(connection) == "é"
+
+
+def test_the_scope_holds_for_the_trip_and_no_longer(connection: Connection) -> None:
+    assert trip.make(connection, (SCOPE, ["t"]), (TELL, ["a"])) == [(b"t", b"a")]
+    assert trip.make(connection, (TELL, ["b"])) == [(b"", b"b")]
+
+
+def test_an_error_undoes_all_of_it_and_the_connection_goes_on(connection: Connection) -> None:
+    for _ in range(2):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            trip.make(connection, (NOTE, ["lost"]), (DIVIDE, ["0"]))
+    assert noted(connection) == "nothing"
+    trip.make(connection, (NOTE, ["kept"]), (DIVIDE, ["1"]))
+    assert noted(connection) == "kept"
+
+
+def test_statements_that_were_dropped_are_prepared_again(connection: Connection) -> None:
+    trip.make(connection, (SCOPE, ["t"]), (NOTE, ["one"]))
+    connection.execute("DEALLOCATE ALL")
+    trip.make(connection, (SCOPE, ["t"]), (TELL, ["x"]))
+    trip.make(connection, (SCOPE, ["t"]), (NOTE, ["two"]))
+    assert noted(connection) == "two"
+
+
+def test_what_is_larger_than_the_sockets_buffers_gets_through(connection: Connection) -> None:
+    (row,) = trip.make(connection, (NOTE, ["y" * 20_000_000]))
+    assert row[0] is not None
+    assert len(row[0]) == 20_000_000
+
+
+def test_a_broken_connection_is_said_to_be_one(connection: Connection) -> None:
+    pid = connection.info.backend_pid
+
+    def end() -> None:
+        with transaction_connection() as other:
+            other.execute("SELECT pg_terminate_backend(%s)", [pid])
+
+    killer = threading.Timer(0.3, end)
+    killer.start()
+    with pytest.raises(psycopg.OperationalError):
+        trip.make(connection, (SLEEP, ["30"]))
+    killer.join()
+    assert connection.closed
