@@ -2,7 +2,10 @@
 
 from db.tables import ALL, APPEND, EDIT, Table
 
-CLAIM_READS = ("id", "tenant_id", "status", "seq", "epoch", "priority", "ready_at", "due_at", "ended_at", "worker")
+CLAIM_READS = (
+    *("agent_id", "version_id", "principal_id"),
+    *("id", "tenant_id", "status", "seq", "epoch", "priority", "ready_at", "due_at", "ended_at", "worker"),
+)
 CLAIM_WRITES = ("epoch", "ready_at", "due_at", "status", "worker")
 
 TABLES = (

@@ -38,6 +38,8 @@ ACTOR: Final = "engine"
 LEASE: Final = timedelta(seconds=60)
 SAFETY: Final = timedelta(seconds=10)
 
+_LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
+
 _LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -90,25 +92,29 @@ class Claimed:
 
 # --- statements ---------------------------------------------------------------------------------------------------
 
-#: The status is what the first step will say, in the same transaction: set here, that step changes no index.
-_CLAIM: Final = """
-UPDATE agents_run r
-SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s, worker = %(worker)s,
-    status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
-WHERE r.id = coalesce(
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s
-     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id <= %(after)s
-     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
-RETURNING r.id, r.tenant_id, r.epoch, now(),
-    (SELECT count(*) > 1 FROM (SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL LIMIT 2) AS ready)
-"""
-
-_LOAD_RUN: Final = "SELECT agent_id, version_id, principal_id FROM agents_run WHERE tenant_id = %s AND id = %s"
-_LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
-
 #: The database's time in microseconds since 1970, exactly.
 _NOW: Final = "(extract(epoch FROM now()) * 1000000)::bigint"
+
+#: The status is what the first step will say, in the same transaction: set here, that step changes no index.
+#: It also opens the tenant's scope for what follows in its transaction.
+_CLAIM: Final = f"""
+UPDATE agents_run r
+SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s::interval, worker = %(worker)s,
+    status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
+WHERE r.id = coalesce(
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s::uuid
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id <= %(after)s::uuid
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
+RETURNING r.id, r.tenant_id, r.epoch, r.agent_id, r.version_id, r.principal_id, {_NOW},
+    (SELECT count(*) > 1 FROM (SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL LIMIT 2) AS ready),
+    set_config('app.tenant', r.tenant_id::text, true)
+"""  # noqa: S608 - constants only
+_CLAIM_TRIP: Final = trip.statement("claim", _CLAIM, "lease", "worker", "after")
+_ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
+_LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
+
+_LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
 
 _GIVEN: Final = """
 given AS MATERIALIZED (
@@ -214,21 +220,18 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
     error that is not the database's) is put off for the length of a lease, so that it holds up no other.
     """
     run_id = None
+    taking: trip.Call = (_CLAIM_TRIP, [_LEASE_TEXT, worker, str(after)])
     try:
-        with _transaction() as connection:
+        with transaction_connection() as connection:
             begun = lease_clock()
-            connection.execute(f"SET LOCAL ROLE {DISPATCH}")
-            parameters = {"lease": LEASE, "worker": worker, "after": after}
-            row = connection.execute(_CLAIM, parameters, prepare=True).fetchone()
-            if row is None:
-                yield None
-                return
-            run_id, tenant_id, epoch, now, more = row
-            connection.execute("SET LOCAL ROLE NONE")
-            connection.execute(_SCOPE, [str(tenant_id)], prepare=True)
-            run = _load(connection, run_id, tenant_id, epoch, (now, begun))
-            run.more = more
-            yield Step(connection, run), run
+            with trip.transaction(connection, _ENTER_DISPATCH, taking, _LEAVE_DISPATCH) as (_, claimed, _):
+                if not claimed:
+                    yield None
+                    return
+                row = [str(value, "ascii") for value in claimed[0] if value is not None]
+                run_id = UUID(row[0])
+                run = _load(connection, row, begun)
+                yield Step(connection, run), run
     except psycopg.OperationalError:
         raise
     except Exception:
@@ -238,10 +241,9 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
         raise
 
 
-def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clock: tuple[datetime, float]) -> Claimed:
-    loaded = connection.execute(_LOAD_RUN, [tenant_id, run_id], prepare=True)
+def _load(connection: Connection, row: Sequence[str], begun: float) -> Claimed:
+    run_id, tenant_id, agent_id, version_id, principal_id = (UUID(row[place]) for place in (0, 1, 3, 4, 5))
     history = _read(connection, run_id, tenant_id, 0)
-    agent_id, version_id, principal_id = cast(tuple[UUID, UUID, UUID], loaded.fetchone())
 
     def compiled() -> Mapping[str, Any]:
         stored = connection.execute(_LOAD_VERSION, [tenant_id, version_id]).fetchone()
@@ -249,9 +251,9 @@ def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clo
         return document
 
     spec = spec_of(version_id, compiled)
-    run = Claimed(
-        run_id, tenant_id, epoch, agent_id, version_id, principal_id, spec, clock[1] + LEASE.total_seconds(), clock
-    )
+    lease_until, clock = begun + LEASE.total_seconds(), (_time(row[6]), begun)
+    run = Claimed(run_id, tenant_id, int(row[2]), agent_id, version_id, principal_id, spec, lease_until, clock)
+    run.more = row[7] == "t"
     run.history = _events(history)
     return run
 
@@ -298,7 +300,7 @@ class Step:
         ).fetchone()
         if row is None:
             self.refused(state.seq - len(events))
-        _renew(run, cast(tuple[int], row)[0], begun)
+        _renew(run, _time(cast(tuple[int], row)[0]), begun)
         _tell(self.connection, run, state, events)
 
     def forget(self) -> None:
@@ -332,13 +334,13 @@ def append(run: Claimed, state: RunState, events: Sequence[Event], *, tools: Set
     parameters = _parameters(run, state, events, None, release=False, tools=tools)
     written = _STEP_IF_GRANTED_TRIP if tools else _STEP_TRIP
     with transaction_connection() as connection:
-        rows = trip.make(
+        _, rows = trip.make(
             connection, (_SCOPE_TRIP, [str(run.tenant_id)]), (written, [parameters["step"], parameters["entries"]])
         )
     if not rows:
         with step(run) as slow:
             slow.refused(state.seq - len(events))
-    _renew(run, int(cast(bytes, rows[0][0])), begun)
+    _renew(run, _time(str(rows[0][0], "ascii")), begun)
 
 
 def since(run: Claimed, seq: int) -> list[Event]:
@@ -368,7 +370,7 @@ def _parameters(
         "until": until.isoformat() if until else None,
         "principal": str(run.principal_id),
         "tools": [str(tool) for tool in tools],
-        "lease": f"{LEASE.total_seconds():.0f} seconds",
+        "lease": _LEASE_TEXT,
     }
     return {
         "step": json.dumps(values),
@@ -391,9 +393,13 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
     return Entry(event.action, actor, facts, payload, event.v, outcome=cast(journal.Outcome, event.outcome))
 
 
-def _renew(run: Claimed, now_us: int, begun: float) -> None:
+def _time(microseconds: str | int) -> datetime:
+    return _DAWN + timedelta(microseconds=int(microseconds))
+
+
+def _renew(run: Claimed, now: datetime, begun: float) -> None:
     # The row's lease runs at least half its length from this statement on (see `_STEP`).
-    run.clock = (_DAWN + timedelta(microseconds=now_us), begun)
+    run.clock = (now, begun)
     run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)
 
 

@@ -7,7 +7,8 @@ committed, or none.
 
 import re
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -42,19 +43,51 @@ def statement(name: str, query: str, *parameters: str) -> Statement:
     return Statement(f"trip_{name}".encode(), numbered.encode())
 
 
-def make(connection: Connection, *calls: tuple[Statement, Sequence[str]]) -> list[Row]:
-    """Run `calls` in one round trip and commit; returns the rows of the last one, as text.
+#: A statement with its values.
+Call = tuple[Statement, Sequence[str]]
 
-    connection: in autocommit mode, outside a transaction. Raises `psycopg.Error` as a cursor would; then nothing was
-    written, unless it is an `OperationalError`: when the connection broke, nobody knows.
+_BEGIN: Final[Call] = (Statement(b"trip_begin", b"BEGIN"), ())
+_COMMIT: Final[Call] = (Statement(b"trip_commit", b"COMMIT"), ())
+_ROLLBACK: Final[Call] = (Statement(b"trip_rollback", b"ROLLBACK"), ())
+
+
+def make(connection: Connection, *calls: Call) -> list[list[Row]]:
+    """Run `calls` in one round trip; returns the rows of each, as text.
+
+    connection: in autocommit mode. Outside a transaction the trip is one, and commits; in one that `transaction` began
+    it is a part of that. Raises `psycopg.Error` as a cursor would; then nothing was written, unless it is an
+    `OperationalError`: when the connection broke, nobody knows.
     """
     try:
         return _make(connection, calls)
     except InvalidSqlStatementName:
+        if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+            raise
         return _make(connection, calls)  # nothing was written, and what was missing is known now
 
 
-def _make(connection: Connection, calls: Sequence[tuple[Statement, Sequence[str]]]) -> list[Row]:
+@contextmanager
+def transaction(connection: Connection, *calls: Call) -> Iterator[list[list[Row]]]:
+    """Begin a transaction with `calls`, in one round trip, and yield their rows; leaving commits, an error undoes."""
+    try:
+        began = make(connection, _BEGIN, *calls)
+    except BaseException:
+        _undo(connection)
+        raise
+    try:
+        yield began[1:]
+    except BaseException:
+        _undo(connection)
+        raise
+    make(connection, _COMMIT)
+
+
+def _undo(connection: Connection) -> None:
+    if connection.info.transaction_status in (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR):
+        make(connection, _ROLLBACK)
+
+
+def _make(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
     wire, ready = connection.pgconn, _prepared.setdefault(connection, set())
     new = [called for called, _ in calls if called.name not in ready]
     wire.enter_pipeline_mode()
@@ -76,8 +109,10 @@ def _make(connection: Connection, calls: Sequence[tuple[Statement, Sequence[str]
     ready.update(called.name for called, result in prepared if result.status == pq.ExecStatus.COMMAND_OK)
     if error is not None:
         raise error
-    last = results[-1]
-    return [tuple(last.get_value(row, column) for column in range(last.nfields)) for row in range(last.ntuples)]
+    return [
+        [tuple(result.get_value(row, column) for column in range(result.nfields)) for row in range(result.ntuples)]
+        for result in results[len(new) :]
+    ]
 
 
 def _error(connection: Connection, results: Sequence[pq.abc.PGresult]) -> Error | None:

@@ -39,6 +39,29 @@ WHERE b.tenant_id = %(tenant)s AND b.of = 'tenant' AND w.budget_id = b.id AND w.
 RETURNING w.id
 """
 
+
+def change_sql(
+    *, reserved_usd: str, reserved_tokens: str, spent_usd: str, spent_tokens: str, window: str, tenant: str, source: str
+) -> str:
+    """Return the UPDATE that changes a tenant's month by amounts that are SQL expressions over the relations `source`.
+
+    It is for a statement that does it beside a run's step: reserving where the amounts are positive and within the
+    limits, settling where what was reserved is taken back. Yields a row when it changed the month.
+    """
+    return f"""
+    UPDATE quotas_window w
+    SET reserved_usd_nano = w.reserved_usd_nano + {reserved_usd}, reserved_tokens = w.reserved_tokens + {reserved_tokens},
+        spent_usd_nano = w.spent_usd_nano + {spent_usd}, spent_tokens = w.spent_tokens + {spent_tokens}
+    FROM quotas_budget b, {source}
+    WHERE b.tenant_id = {tenant} AND b.of = 'tenant' AND w.budget_id = b.id AND w.starts_on = {window}
+      AND (b.usd_nano IS NULL OR {reserved_usd} <= 0
+           OR w.spent_usd_nano + w.reserved_usd_nano + {reserved_usd} <= b.usd_nano)
+      AND (b.tokens IS NULL OR {reserved_tokens} <= 0
+           OR w.spent_tokens + w.reserved_tokens + {reserved_tokens} <= b.tokens)
+    RETURNING 1
+"""  # noqa: S608 - expressions of our own
+
+
 _OPEN_BUDGET = """
 INSERT INTO quotas_budget (id, tenant_id, of) VALUES (%(id)s, %(tenant)s, 'tenant') ON CONFLICT DO NOTHING
 """

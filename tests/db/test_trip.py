@@ -31,13 +31,13 @@ def noted(connection: Connection) -> str:
 
 
 def test_the_last_statements_rows_come_back_as_text(connection: Connection) -> None:
-    assert trip.make(connection, (SCOPE, ["t"]), (NOTE, ["é"])) == [("é".encode(), None)]
+    assert trip.make(connection, (SCOPE, ["t"]), (NOTE, ["é"])) == [[(b"t",)], [("é".encode(), None)]]
     assert noted(connection) == "é"
 
 
 def test_the_scope_holds_for_the_trip_and_no_longer(connection: Connection) -> None:
-    assert trip.make(connection, (SCOPE, ["t"]), (TELL, ["a"])) == [(b"t", b"a")]
-    assert trip.make(connection, (TELL, ["b"])) == [(b"", b"b")]
+    assert trip.make(connection, (SCOPE, ["t"]), (TELL, ["a"])) [1] == [(b"t", b"a")]
+    assert trip.make(connection, (TELL, ["b"])) == [[(b"", b"b")]]
 
 
 def test_an_error_undoes_all_of_it_and_the_connection_goes_on(connection: Connection) -> None:
@@ -58,7 +58,7 @@ def test_statements_that_were_dropped_are_prepared_again(connection: Connection)
 
 
 def test_what_is_larger_than_the_sockets_buffers_gets_through(connection: Connection) -> None:
-    (row,) = trip.make(connection, (NOTE, ["y" * 20_000_000]))
+    ((row,),) = trip.make(connection, (NOTE, ["y" * 20_000_000]))
     assert row[0] is not None
     assert len(row[0]) == 20_000_000
 
@@ -76,3 +76,28 @@ def test_a_broken_connection_is_said_to_be_one(connection: Connection) -> None:
         trip.make(connection, (SLEEP, ["30"]))
     killer.join()
     assert connection.closed
+
+
+def test_a_transaction_of_several_trips_commits_or_is_undone(connection: Connection) -> None:
+    with trip.transaction(connection, (SCOPE, ["t"]), (NOTE, ["one"])) as rows:
+        assert rows == [[(b"t",)], [(b"one", None)]]
+        assert trip.make(connection, (TELL, ["x"])) == [[(b"t", b"x")]]
+    assert noted(connection) == "one"
+
+    with pytest.raises(KeyError), trip.transaction(connection, (NOTE, ["two"])):
+        trip.make(connection, (NOTE, ["three"]))
+        raise KeyError
+    with pytest.raises(psycopg.errors.DivisionByZero), trip.transaction(connection, (NOTE, ["four"])):
+        trip.make(connection, (DIVIDE, ["0"]))
+    with pytest.raises(psycopg.errors.DivisionByZero), trip.transaction(connection, (DIVIDE, ["0"])):
+        pass
+    assert noted(connection) == "one"
+
+
+def test_a_transaction_begins_though_its_statements_were_dropped(connection: Connection) -> None:
+    with trip.transaction(connection, (NOTE, ["one"])):
+        pass
+    connection.execute("DEALLOCATE ALL")
+    with trip.transaction(connection, (NOTE, ["two"])):
+        pass
+    assert noted(connection) == "two"
