@@ -111,6 +111,9 @@ ORDER BY r.seq LIMIT %(limit)s
 """
 
 
+READ_PARAMETERS = ("tenant", "stream", "after", "since", "limit")
+
+
 def entries_parameter(entries: Iterable[Entry]) -> str:
     """Return the `entries` parameter of `APPEND`. Raises `NotCanonical` when a payload has no canonical form.
 

@@ -13,4 +13,4 @@ class EscalationsConfig(AppConfig):
 
         signals.decision_requested.connect(receivers.open_escalation)
         signals.decision_expired.connect(receivers.close_expired)
-        signals.run_ended.connect(receivers.withdraw_open)
+        signals.questions_moot.connect(receivers.withdraw_open)

@@ -13,9 +13,8 @@ import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from random import random
-from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -53,11 +52,12 @@ from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
 from agents.core.spec import AgentSpec
 from agents.core.state import Call, Held, RunState
 from agents.engine import store
-from agents.engine.store import Claimed, NotGranted, Overtaken, Step
+from agents.engine.store import Claimed, Overtaken, Step, Withheld
 from agents.tools.seam import Failed, Outcome
 from audit import journal
 from audit.canonical import NotCanonical
 from quotas import reservations
+from quotas.reservations import Change
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,12 @@ class RunExecutor:
             step.forget()
             return Finished()
         draft.add(*self._taken_up())
-        return self._commit_in(step, draft, draft.think(run.now()))
+        command = draft.think(run.now())
+        if isinstance(command, Reserve):
+            done = self._advance_if_reserved(step, draft, command)
+            if done is not None:
+                return done
+        return self._commit_in(step, draft, command)
 
     def _taken_up(self) -> Sequence[Event]:
         state, run = self.state, self.run
@@ -285,19 +290,39 @@ class RunExecutor:
             return None
         try:
             return self._append(hoped, command, tools=wanted.tools)
-        except NotGranted:
+        except Withheld:
             return None
 
     def _is_plain(self, draft: Draft, command: Command) -> bool:
-        """Whether the step is one statement: it leads to an effect, and nobody else has to write beside it."""
-        if not isinstance(command, CallModel | Perform):
+        """Whether the step is one statement: nobody has to be asked, and nothing that was asked has to be withdrawn."""
+        if not isinstance(command, CallModel | Perform | Finished) or (draft.state.ended and draft.state.asked):
             return False
         return not any(isinstance(event, DecisionRequested | DecisionExpired) for event in draft.events)
 
     def _append(self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset()) -> Command:
         self._intend(draft, command)
-        store.append(self.run, draft.state, draft.events, tools=tools)
+        store.append(self.run, draft.state, draft.events, tools=tools, settles=self._settlement(draft))
         self.state = draft.state
+        return command
+
+    def _advance_if_reserved(self, step: Step, draft: Draft, wanted: Reserve) -> Command | None:
+        """Plan as if the tenant's month had room, and let the step's own statement check and reserve.
+
+        So the month's row, which all runs of the tenant share, is locked for one statement and the commit. Returns
+        None, with nothing written, when there is no room or more than a plain step comes of it.
+        """
+        change = reservations.reservation(wanted.usd_nano, wanted.tokens, on=self.run.now().date())
+        hoped = Draft(draft.state, draft.spec, [*draft.events])
+        hoped.add(_reserved(change))
+        command = hoped.think(self.run.now())
+        if not isinstance(command, CallModel | Perform) or not self._is_plain(hoped, command):
+            return None
+        self._intend(hoped, command)
+        try:
+            step.append(hoped.state, hoped.events, budget=change)
+        except Withheld:
+            return None
+        self.state = hoped.state
         return command
 
     def _commit_in(self, step: Step, draft: Draft, command: Command) -> Command:
@@ -310,8 +335,8 @@ class RunExecutor:
             command = draft.think(self.run.now())
         self._intend(draft, command)
         self.until = until = command.until if isinstance(command, Park) else None
-        step.append(draft.state, draft.events, until=until, release=isinstance(command, Park | Finished))
-        self._settle(step, draft)  # last: the tenant's row is locked no longer than the commit takes
+        done = isinstance(command, Park | Finished)
+        step.append(draft.state, draft.events, until=until, release=done, budget=self._settlement(draft))
         self.state = draft.state
         return command
 
@@ -324,23 +349,18 @@ class RunExecutor:
             draft.add(RunWaiting(waiting_for=command.waiting_for, reason=command.reason, until=until, at=at))
 
     def _reserve(self, step: Step, state: RunState, command: Reserve) -> Event:
-        held = reservations.reserve(
-            step.connection,
-            tenant_id=self.run.tenant_id,
-            usd_nano=command.usd_nano,
-            tokens=command.tokens,
-            today=datetime.fromisoformat(state.held.window).date() if state.held else self.run.now().date(),
-        )
-        if held is None:
+        today = date.fromisoformat(state.held.window) if state.held else self.run.now().date()
+        change = reservations.reservation(command.usd_nano, command.tokens, on=today)
+        if not reservations.reserve(step.connection, change, tenant_id=self.run.tenant_id):
             return limits.tenant_budget_exhausted(state, self.run.spec)
-        return BudgetReserved(usd_nano=held.usd_nano, tokens=held.tokens, window=held.window.isoformat())
+        return _reserved(change)
 
-    def _settle(self, step: Step, draft: Draft) -> None:
+    def _settlement(self, draft: Draft) -> Change | None:
         for place, event in enumerate(draft.events):
             if isinstance(event, BudgetSettled):
                 held = fold_all(draft.events[:place], self.state).held
-                if held is not None:
-                    settle_budget(step.connection, self.run.tenant_id, held, event)
+                return settlement(held, event) if held is not None else None
+        return None
 
     def _stop(self, draft: Draft, *, last: bool) -> Command | Stopped:
         store.append(self.run, draft.state, draft.events)
@@ -370,16 +390,14 @@ def standing_order(state: RunState) -> Command:
     return Perform(tuple(calls.requested(state)))
 
 
-def settle_budget(connection: Any, tenant_id: Any, held: Held, settled: BudgetSettled) -> None:
-    """Settle in the tenant's budget what `settled` tells."""
-    window = datetime.fromisoformat(held.window).date()
-    reservations.settle(
-        connection,
-        tenant_id=tenant_id,
-        held=reservations.Reservation(held.usd_nano, held.tokens, window),
-        usd_nano=settled.usd_nano,
-        tokens=settled.tokens,
-    )
+def settlement(held: Held, settled: BudgetSettled) -> Change:
+    """Return what `settled` does to the tenant's month."""
+    reserved = reservations.reservation(held.usd_nano, held.tokens, on=date.fromisoformat(held.window))
+    return reserved.settled(usd_nano=settled.usd_nano, tokens=settled.tokens)
+
+
+def _reserved(change: Change) -> BudgetReserved:
+    return BudgetReserved(usd_nano=change.hold_usd, tokens=change.hold_tokens, window=change.window_on.isoformat())
 
 
 def model_request(state: RunState, spec: AgentSpec) -> ModelRequest:

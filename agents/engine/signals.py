@@ -12,5 +12,5 @@ decision_requested = Signal()
 #: Nobody answered in time: `event` (`DecisionExpired`).
 decision_expired = Signal()
 
-#: The run ended: whatever was still open about it is moot.
-run_ended = Signal()
+#: A run ended that had asked somebody: whatever is still open about it is moot.
+questions_moot = Signal()

@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
@@ -23,7 +23,7 @@ from agents.core.exact import scrubbed
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 from agents.engine.projection import project
-from agents.engine.signals import decision_expired, decision_requested, run_ended
+from agents.engine.signals import decision_expired, decision_requested, questions_moot
 from agents.engine.specs import spec_of
 from audit import journal
 from audit.canonical import NotCanonical
@@ -31,6 +31,8 @@ from audit.journal import Entry
 from db import trip
 from db.pool import Connection, transaction_connection
 from db.roles import DISPATCH
+from quotas import reservations
+from quotas.reservations import Change
 
 ACTOR: Final = "engine"
 
@@ -56,8 +58,8 @@ class Overtaken(Exception):
     """Somebody else appended to this run's journal since it was loaded."""
 
 
-class NotGranted(Exception):
-    """The principal may not use every tool that the step would have called."""
+class Withheld(Exception):
+    """The principal may not use every tool that the step would have called, or the tenant's budget has no room."""
 
 
 @dataclass(slots=True)
@@ -122,7 +124,8 @@ given AS MATERIALIZED (
         tenant uuid, run uuid, epoch integer, seq integer, count integer, status text, waiting_for text, doing text,
         release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
         tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
-        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principal uuid, tools json)
+        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principal uuid, tools json,
+        hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date)
 )
 """
 
@@ -167,13 +170,35 @@ WITH {_GIVEN}, granted AS MATERIALIZED ({
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
-_STEP_TRIP: Final = trip.statement("step", _STEP, "step", "entries")
-_STEP_IF_GRANTED_TRIP: Final = trip.statement("step_if_granted", _STEP_IF_GRANTED, "step", "entries")
+#: The same on the condition that the tenant's month has room for what the run reserves. The caller holds the run's row.
+_STEP_IF_RESERVED: Final = f"""
+WITH {_GIVEN}, budget AS ({reservations.change_sql(given="given")}),
+source AS ({_UPDATE} AND EXISTS (SELECT FROM budget) {_RETURNING}), {journal.APPEND}
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+#: The run's last step, which settles.
+_STEP_AND_SETTLE: Final = f"""
+WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND},
+budget AS ({reservations.change_sql(given="given", source="source")})
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+_STEPS: Final = {
+    name: trip.statement(name, query, "step", "entries")
+    for name, query in (
+        ("step", _STEP),
+        ("step_if_granted", _STEP_IF_GRANTED),
+        ("step_if_reserved", _STEP_IF_RESERVED),
+        ("step_and_settle", _STEP_AND_SETTLE),
+    )
+}
+
+_HISTORY: Final = trip.statement("history", journal.READ, *journal.READ_PARAMETERS)
 
 _WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"
 
-_SCOPE: Final = "SELECT set_config('app.tenant', %s, true)"
-_SCOPE_TRIP: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
+_SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
 
 _DAWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -202,10 +227,14 @@ _NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_r
 
 
 @contextmanager
-def _transaction() -> Iterator[Connection]:
-    """Open a transaction; leaving commits. (A pipeline's bookkeeping would cost more than its round trips save.)"""
-    with transaction_connection() as connection, connection.transaction():
+def _transaction(run: Claimed) -> Iterator[Connection]:
+    """Open a transaction in the scope of the run's tenant; leaving commits."""
+    with transaction_connection() as connection, trip.transaction(connection, _scope(run)):
         yield connection
+
+
+def _scope(run: Claimed) -> trip.Call:
+    return (_SCOPE, [str(run.tenant_id)])
 
 
 # --- claiming -----------------------------------------------------------------------------------------------------
@@ -254,17 +283,19 @@ def _load(connection: Connection, row: Sequence[str], begun: float) -> Claimed:
     lease_until, clock = begun + LEASE.total_seconds(), (_time(row[6]), begun)
     run = Claimed(run_id, tenant_id, int(row[2]), agent_id, version_id, principal_id, spec, lease_until, clock)
     run.more = row[7] == "t"
-    run.history = _events(history)
+    run.history = history
     return run
 
 
-def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> psycopg.Cursor[tuple[Any, ...]]:
+def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> list[Event]:
     parameters = journal.read_parameters(tenant_id, run_id, after=after, limit=1_000_000)
-    return connection.execute(journal.READ, parameters, prepare=True)
+    (rows,) = trip.make(connection, (_HISTORY, [str(parameters[name]) for name in journal.READ_PARAMETERS]))
+    return [_event(row) for row in cast(list[tuple[bytes, ...]], rows)]
 
 
-def _events(rows: psycopg.Cursor[tuple[Any, ...]]) -> list[Event]:
-    return [event_of(each.action, each.v, each.facts, each.payload) for each in map(journal.stored, rows.fetchall())]
+def _event(row: Sequence[bytes]) -> Event:
+    _, _, _, v, action, _, _, _, facts, _, payload = row
+    return event_of(action.decode(), int(v), json.loads(facts), json.loads(payload) if payload is not None else None)
 
 
 # --- stepping -----------------------------------------------------------------------------------------------------
@@ -286,21 +317,31 @@ class Step:
             "user": run.principal_id,
             "permission": "use",
         }
-        return frozenset(row[0] for row in self.connection.execute(_GRANTED, parameters, prepare=True))
+        return frozenset(row[0] for row in self.connection.execute(_GRANTED, parameters))
 
-    def append(self, state: RunState, events: Sequence[Event], *, until: datetime | None, release: bool) -> None:
+    def append(
+        self,
+        state: RunState,
+        events: Sequence[Event],
+        *,
+        until: datetime | None = None,
+        release: bool = False,
+        budget: Change | None = None,
+    ) -> None:
         """Append `events`, which led to `state`, and bring the run's row up to it.
 
-        release: let go of the lease; until: when the run is due again by itself. Raises `LostLease`, `Overtaken`.
+        release: let go of the lease; until: when the run is due again by itself. budget: what the step reserves of the
+        tenant's month, or, when it is the run's last one, settles. Raises `LostLease`, `Overtaken`,
+        `Withheld`; then nothing was written.
         """
         run = self._run
         begun = lease_clock()
-        row = self.connection.execute(
-            _STEP, _parameters(run, state, events, until, release=release), prepare=True
-        ).fetchone()
-        if row is None:
+        written = _STEPS["step" if budget is None else "step_and_settle" if state.ended else "step_if_reserved"]
+        values = _values(run, state, events, until, release=release, budget=budget)
+        (rows,) = trip.make(self.connection, (written, values))
+        if not rows:
             self.refused(state.seq - len(events))
-        _renew(run, _time(cast(tuple[int], row)[0]), begun)
+        _renew(run, rows, begun)
         _tell(self.connection, run, state, events)
 
     def forget(self) -> None:
@@ -313,44 +354,47 @@ class Step:
         row = self.connection.execute(_WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
         if row is None or row[0] != run.epoch:
             raise LostLease(run.id)
-        raise NotGranted(run.id) if row[1] == seq else Overtaken(run.id)
+        raise Withheld(run.id) if row[1] == seq else Overtaken(run.id)
 
 
 @contextmanager
 def step(run: Claimed) -> Iterator[Step]:
     """Open a transaction on a run that this worker holds; leaving commits."""
-    with _transaction() as connection:
-        connection.execute(_SCOPE, [str(run.tenant_id)], prepare=True)
+    with _transaction(run) as connection:
         yield Step(connection, run)
 
 
-def append(run: Claimed, state: RunState, events: Sequence[Event], *, tools: Set[UUID] = frozenset()) -> None:
+def append(
+    run: Claimed,
+    state: RunState,
+    events: Sequence[Event],
+    *,
+    tools: Set[UUID] = frozenset(),
+    settles: Change | None = None,
+) -> None:
     """The plain step, and the hot path: scope, statement and commit in one round trip.
 
-    tools: what the principal must be allowed to use at this moment. Raises `LostLease`, `Overtaken`, `NotGranted`;
-    then nothing was written.
+    tools: what the principal must be allowed to use at this moment. settles: the budget, with the run's last step.
+    Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written.
     """
     begun = lease_clock()
-    parameters = _parameters(run, state, events, None, release=False, tools=tools)
-    written = _STEP_IF_GRANTED_TRIP if tools else _STEP_TRIP
+    written = _STEPS["step_and_settle" if settles else "step_if_granted" if tools else "step"]
+    values = _values(run, state, events, None, release=state.ended, tools=tools, budget=settles)
     with transaction_connection() as connection:
-        _, rows = trip.make(
-            connection, (_SCOPE_TRIP, [str(run.tenant_id)]), (written, [parameters["step"], parameters["entries"]])
-        )
+        _, rows = trip.make(connection, _scope(run), (written, values))
     if not rows:
         with step(run) as slow:
             slow.refused(state.seq - len(events))
-    _renew(run, _time(str(rows[0][0], "ascii")), begun)
+    _renew(run, rows, begun)
 
 
 def since(run: Claimed, seq: int) -> list[Event]:
     """Return what was appended to the run behind `seq`."""
-    with transaction_connection() as connection, connection.transaction():
-        connection.execute(_SCOPE, [str(run.tenant_id)])
-        return _events(_read(connection, run.id, run.tenant_id, seq))
+    with _transaction(run) as connection:
+        return _read(connection, run.id, run.tenant_id, seq)
 
 
-def _parameters(
+def _values(
     run: Claimed,
     state: RunState,
     events: Sequence[Event],
@@ -358,7 +402,8 @@ def _parameters(
     *,
     release: bool,
     tools: Set[UUID] = frozenset(),
-) -> dict[str, str]:
+    budget: Change | None = None,
+) -> tuple[str, str]:
     values = project(state, events)
     values |= {
         "tenant": str(run.tenant_id),
@@ -372,10 +417,9 @@ def _parameters(
         "tools": [str(tool) for tool in tools],
         "lease": _LEASE_TEXT,
     }
-    return {
-        "step": json.dumps(values),
-        "entries": _entries(events),
-    }
+    if budget is not None:
+        values |= asdict(budget) | {"window_on": budget.window_on.isoformat()}
+    return json.dumps(values), _entries(events)
 
 
 def _entries(events: Sequence[Event]) -> str:
@@ -393,13 +437,13 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
     return Entry(event.action, actor, facts, payload, event.v, outcome=cast(journal.Outcome, event.outcome))
 
 
-def _time(microseconds: str | int) -> datetime:
+def _time(microseconds: str) -> datetime:
     return _DAWN + timedelta(microseconds=int(microseconds))
 
 
-def _renew(run: Claimed, now: datetime, begun: float) -> None:
+def _renew(run: Claimed, rows: list[trip.Row], begun: float) -> None:
     # The row's lease runs at least half its length from this statement on (see `_STEP`).
-    run.clock = (now, begun)
+    run.clock = (_time(str(cast(bytes, rows[0][0]), "ascii")), begun)
     run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)
 
 
@@ -410,8 +454,8 @@ def _tell(connection: Connection, run: Claimed, state: RunState, events: Sequenc
             decision_requested.send(sender=Claimed, connection=connection, run=run, event=event, seq=seq)
         elif isinstance(event, DecisionExpired):
             decision_expired.send(sender=Claimed, connection=connection, run=run, event=event)
-    if state.ended:
-        run_ended.send(sender=Claimed, connection=connection, run=run)
+    if state.ended and state.asked:
+        questions_moot.send(sender=Claimed, connection=connection, run=run)
 
 
 # --- leases across tenants ------------------------------------------------------------------------------------------

@@ -35,25 +35,16 @@ class Waiting:
 def driver_class() -> Any:
     """The engine's driver, which tells when a run's last commit is done."""
     from agents.engine.driver import Driver
-    from agents.engine.signals import run_ended
 
-    ended = threading.local()
     waiting = Waiting()
 
-    def note(sender: Any, run: Any, **more: Any) -> None:
-        ended.run = run.id
-
-    run_ended.connect(note, weak=False)
-
     class Telling(Driver):
-        """Sets the run's event behind the commit."""
+        """Sets the run's event behind the last commit."""
 
-        def _drive_next(self, *args: Any) -> Any:
-            ended.run = None
-            returned = super()._drive_next(*args)
-            if ended.run is not None:
-                waiting.event(ended.run).set()
-            return returned
+        def _wake_in_time(self, executor: Any) -> None:
+            super()._wake_in_time(executor)
+            if executor.state.ended:
+                waiting.event(executor.run.id).set()
 
     return Telling, waiting
 

@@ -18,17 +18,17 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @contextmanager
 def transaction_connection() -> Iterator[Connection]:
-    """Lend a raw connection in autocommit mode, for one pipeline or one explicit transaction.
+    """Lend a raw connection in autocommit mode, for one trip (`db.trip`) or one explicit transaction.
 
-    Inside `connection.pipeline()` the statements up to the sync are one transaction, in one round trip. Raises
-    `psycopg_pool.PoolTimeout` when none comes free in time.
+    Raises `psycopg_pool.PoolTimeout` when none comes free in time.
     """
     pool = cast(DatabaseWrapper, connection).pool
     pool.open()  # Django makes it closed and opens it at its own first use
     with pool.connection() as raw:
         if not raw.autocommit:
             raw.autocommit = True
-        # Django's cursors bind on the client, where nothing can be prepared: each step would be planned anew.
+        # `db.trip` prepares what runs often. psycopg shall prepare nothing: it drops everybody's on a rollback.
+        raw.prepare_threshold = None
         djangos, raw.cursor_factory = raw.cursor_factory, psycopg.Cursor
         try:
             yield raw

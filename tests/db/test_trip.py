@@ -36,7 +36,7 @@ def test_the_last_statements_rows_come_back_as_text(connection: Connection) -> N
 
 
 def test_the_scope_holds_for_the_trip_and_no_longer(connection: Connection) -> None:
-    assert trip.make(connection, (SCOPE, ["t"]), (TELL, ["a"])) [1] == [(b"t", b"a")]
+    assert trip.make(connection, (SCOPE, ["t"]), (TELL, ["a"]))[1] == [(b"t", b"a")]
     assert trip.make(connection, (TELL, ["b"])) == [[(b"", b"b")]]
 
 

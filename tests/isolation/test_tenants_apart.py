@@ -175,11 +175,10 @@ def test_a_budget_of_another_tenant_is_out_of_reach(acme: World, other: World) -
 
     def reserve(here: World) -> Any:
         with tenant_scope(acme.tenant_id), connection.cursor() as cursor:
-            return reservations.reserve(
-                cursor.connection, tenant_id=here.tenant_id, usd_nano=1, tokens=1, today=date(2026, 11, 1)
-            )
+            held = reservations.reservation(1, 1, on=date(2026, 11, 1))
+            return reservations.reserve(cursor.connection, held, tenant_id=here.tenant_id)
 
-    assert reserve(acme) is not None
+    assert reserve(acme)
     with pytest.raises(Exception, match="row-level security"):
         reserve(other)
 

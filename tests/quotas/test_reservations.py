@@ -14,13 +14,14 @@ from db.pool import transaction_connection
 from db.scope import tenant_scope
 from quotas import reservations
 from quotas.models import Budget, Window
-from quotas.reservations import Reservation
+from quotas.reservations import Change, reservation
 from tests.worlds import World, world
 
 pytestmark = pytest.mark.usefixtures("database")
 
 TODAY = date(2026, 11, 22)
 MONTH = date(2026, 11, 1)
+ONE = reservation(1, 0, on=TODAY)
 
 
 @pytest.fixture
@@ -40,19 +41,16 @@ def in_scope(here: World, work: Callable[[psycopg.Connection[Any]], Any]) -> Any
         return work(raw)
 
 
-def reserve(here: World, usd_nano: int = 0, tokens: int = 0, today: date = TODAY) -> Reservation | None:
-    found: Reservation | None = in_scope(
-        here,
-        lambda raw: reservations.reserve(raw, tenant_id=here.tenant_id, usd_nano=usd_nano, tokens=tokens, today=today),
-    )
-    return found
+def reserve(here: World, usd_nano: int = 0, tokens: int = 0, today: date = TODAY) -> Change | None:
+    """Return what the run holds now, or None when there was no room."""
+    change = reservation(usd_nano, tokens, on=today)
+    reserved = in_scope(here, lambda raw: reservations.reserve(raw, change, tenant_id=here.tenant_id))
+    return change if reserved else None
 
 
-def settle(here: World, held: Reservation, usd_nano: int = 0, tokens: int = 0) -> None:
-    in_scope(
-        here,
-        lambda raw: reservations.settle(raw, tenant_id=here.tenant_id, held=held, usd_nano=usd_nano, tokens=tokens),
-    )
+def settle(here: World, held: Change, usd_nano: int = 0, tokens: int = 0) -> None:
+    change = held.settled(usd_nano=usd_nano, tokens=tokens)
+    in_scope(here, lambda raw: reservations.make(raw, change, tenant_id=here.tenant_id))
 
 
 def window(here: World, month: date = MONTH) -> tuple[int, int, int, int]:
@@ -80,7 +78,7 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
 def test_without_a_budget_there_is_no_limit_but_it_is_counted(here: World) -> None:
     held = reserve(here, 10**15, 10**12)
 
-    assert held == Reservation(10**15, 10**12, MONTH)
+    assert held == reservation(10**15, 10**12, on=MONTH)
     assert window(here) == (10**15, 10**12, 0, 0)
 
 
@@ -136,7 +134,7 @@ def test_months_are_apart_and_a_run_over_the_month_settles_where_it_reserved(her
     assert november is not None
     assert december is not None
     assert january is not None
-    assert [each.window for each in (november, december, january)] == [
+    assert [each.window_on for each in (november, december, january)] == [
         date(2026, 11, 1),
         date(2026, 12, 1),
         date(2027, 1, 1),
@@ -183,14 +181,14 @@ def test_the_first_runs_of_a_month_at_once_all_get_the_one_window(here: World) -
 
     held = at_once(16, lambda _: reserve(here, 10))
 
-    assert held == [Reservation(10, 0, MONTH)] * 16
+    assert held == [reservation(10, 0, on=MONTH)] * 16
     assert window(here) == (160, 0, 0, 0)
 
 
 def test_so_do_the_very_first_runs_of_a_tenant(here: World) -> None:
     held = at_once(16, lambda _: reserve(here, 10))
 
-    assert held == [Reservation(10, 0, MONTH)] * 16
+    assert held == [reservation(10, 0, on=MONTH)] * 16
     with tenant_scope(here.tenant_id):
         assert (Budget.objects.count(), Window.objects.count()) == (1, 1)
 
@@ -200,7 +198,7 @@ def test_a_run_that_waits_for_anothers_opening_is_not_told_no(here: World) -> No
     opened, answers = threading.Event(), []
 
     def first(raw: psycopg.Connection[Any]) -> None:
-        answers.append(reservations.reserve(raw, tenant_id=here.tenant_id, usd_nano=1, tokens=0, today=TODAY))
+        answers.append(reservations.reserve(raw, ONE, tenant_id=here.tenant_id))
         opened.set()
         waiting = (
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -218,14 +216,14 @@ def test_a_run_that_waits_for_anothers_opening_is_not_told_no(here: World) -> No
     in_scope(here, first)
     thread.join()
 
-    assert answers == [Reservation(1, 0, MONTH)] * 2
+    assert answers == [True, ONE]
 
 
 def test_a_reservation_goes_with_its_transaction(here: World) -> None:
     reserve(here, 1)
 
     def reserve_and_fail(raw: psycopg.Connection[Any]) -> None:
-        reservations.reserve(raw, tenant_id=here.tenant_id, usd_nano=1, tokens=0, today=TODAY)
+        reservations.reserve(raw, ONE, tenant_id=here.tenant_id)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
