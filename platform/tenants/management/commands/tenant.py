@@ -1,4 +1,4 @@
-"""`tenant create`, `tenant member` and `tenant team`."""
+"""`tenant create`, `tenant member`, `tenant team` and `tenant mfa`."""
 
 import sys
 from argparse import ArgumentParser
@@ -32,6 +32,13 @@ class Command(BaseCommand):
         team.add_argument("--name", default="")
         team.add_argument("--member", dest="emails", action="append", default=[], help="may be given several times")
 
+        mfa = verbs.add_parser("mfa", help="say whether the tenant's pages ask for a second factor")
+        mfa.add_argument("slug")
+        mfa.add_argument("required", choices=["required", "optional"])
+        mfa.add_argument(
+            "--trust-provider", action="store_true", help="a sign-in through the tenant's own provider counts as one"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             getattr(self, options["verb"])(**options)
@@ -52,3 +59,10 @@ class Command(BaseCommand):
         tenant = tenants.by_slug(slug)
         teams.put(tenant_id=tenant.id, slug=team, name=name, emails=emails, acting_as=COMMAND)
         self.stdout.write(f"team {team} of {slug}: {', '.join(sorted(emails)) or 'nobody yet'}")
+
+    def mfa(self, *, slug: str, required: str, trust_provider: bool, **_: Any) -> None:
+        tenant = tenants.by_slug(slug)
+        tenants.set_second_factor(
+            tenant=tenant, require=required == "required", trust_provider=trust_provider, acting_as=COMMAND
+        )
+        self.stdout.write(f"a second factor is {required} in {slug}")
