@@ -37,9 +37,9 @@ def can(principal: Principal, permission: str) -> bool:
 def check(principal: Principal, permission: str) -> None:
     """Raise `MissingScope` or `AccessDenied`, saying what is missing, unless `can`."""
     if principal.scopes is not None and permission not in principal.scopes:
-        raise MissingScope(f"This key lacks the scope {permission}.")
+        raise MissingScope(f"This key lacks the scope {permission}.", permission=permission)
     if permission not in ALLOWED[principal.role]:
-        raise AccessDenied(f"The role {principal.role} does not allow {permission}.")
+        raise AccessDenied(f"The role {principal.role} does not allow {permission}.", permission=permission)
 
 
 def sees_payloads(principal: Principal) -> bool:

@@ -4,7 +4,8 @@ Whoever is not signed in is asked to sign in, whatever the address. A tenant one
 one that does not exist.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -15,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
 from django.views.decorators.cache import never_cache
 
-from access import permissions
+from access import permissions, refusals
 from access.errors import AccessDenied
 from db.scope import tenant_scope
 from tenants.actions import members
@@ -74,6 +75,25 @@ def check(member: Member, permission: str) -> None:
         raise PermissionDenied(str(error)) from error
 
 
+@contextmanager
+def refusals_recorded(request: HttpRequest, member: Member) -> Iterator[None]:
+    """Record that the block refused the member, after its transaction was rolled back; the error goes on its way."""
+    try:
+        yield
+    except PermissionDenied as error:
+        reason = error.__cause__
+        refusal = reason if isinstance(reason, AccessDenied) else error
+        match = request.resolver_match
+        refusals.record(
+            member.principal,
+            refusal,
+            route=match.view_name if match else "",
+            method=request.method or "",
+            code=getattr(refusal, "code", AccessDenied.code),
+        )
+        raise
+
+
 View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
@@ -87,10 +107,11 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
             if not request.user.is_authenticated:
                 return sign_in_first(request)
             request.member = member_of(request.user, tenant)
-            if permission is not None:
-                check(request.member, permission)
-            with tenant_scope(request.member.tenant.id):
-                return view(request, *args, **kwargs)
+            with refusals_recorded(request, request.member):
+                if permission is not None:
+                    check(request.member, permission)
+                with tenant_scope(request.member.tenant.id):
+                    return view(request, *args, **kwargs)
 
         return page
 

@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET
 from agents.core.lifecycle import TERMINAL
 from agents.engine import watch
 from console import run_page
-from console.members import check, member_of
+from console.members import check, member_of, refusals_recorded
 from console.run_view import changes_context
 from db.scope import tenant_scope
 from tenants.models import User
@@ -75,7 +75,8 @@ def _enter(request: HttpRequest, tenant: str, run: UUID) -> User | None:
         if not isinstance(user, User):
             return None
         member = member_of(user, tenant)
-        check(member, "runs:read")
+        with refusals_recorded(request, member):
+            check(member, "runs:read")
         with tenant_scope(member.tenant.id):
             run_page.run_of(run)
         return user

@@ -9,7 +9,7 @@ from django.db import connection
 from audit import journal
 from db.roles import dispatch
 from db.scope import tenant_scope
-from tenants.actions import members
+from tenants.actions import members, refused_keys
 from tenants.actions.names import check_name
 from tenants.errors import BadKey, UnknownScope
 from tenants.models import ApiKey, Role, Tenant
@@ -67,10 +67,12 @@ def authenticate(text: str) -> Principal:
     """Return whom the key acts for; raises `BadKey` without saying what is wrong with it."""
     if not text.startswith(MARK) or not text.isascii():
         raise BadKey
+    digest = _digest(text)
     with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_AUTHENTICATE, [_digest(text)])
+        cursor.execute(_AUTHENTICATE, [digest])
         row = cursor.fetchone()
     if row is None:
+        refused_keys.record(digest)
         raise BadKey
     key_id, tenant_id, scopes, user_id, role, is_service = row
     return Principal(tenant_id, user_id, Role(role), is_service, frozenset(scopes), key_id)
