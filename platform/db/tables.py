@@ -26,12 +26,25 @@ ALL = "SELECT, INSERT, UPDATE, DELETE"
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """What a column names in its own tenant: `column` of `table` (see `db.references`).
+
+    cascade: whether the row goes with what it names; otherwise what is named cannot go before the row.
+    """
+
+    table: str
+    column: str
+    cascade: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One table's access.
 
     app: privileges of the app role on all columns, e.g. `APPEND`; empty for none.
     tenant: the column that holds the tenant's id, or None for a table of the platform as a whole.
     dispatch, seal: privilege → columns, for the roles that work across tenants; `("*",)` means the whole table.
+    references: column → what it must name of its own tenant, where the model's foreign key says less.
     """
 
     name: str
@@ -39,6 +52,7 @@ class Table:
     tenant: str | None = "tenant_id"
     dispatch: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seal: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
 
 
 def listed() -> dict[str, Table]:
