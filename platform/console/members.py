@@ -1,7 +1,7 @@
 """From an address and a session to a member: who looks at which tenant, and the scope its views run in.
 
-Whoever is not signed in is asked to sign in, whatever the address. A tenant one does not belong to is the same 404 as
-one that does not exist.
+Whoever is not signed in is asked to sign in, whatever the address. A tenant one does not belong to, or that the session
+is not good for (`signin.reach`), is the same 404 as one that does not exist.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,15 +10,18 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from access import permissions, refusals
 from access.errors import AccessDenied
 from db.scope import tenant_scope
+from signin.reach import Admission, Reach, reach_of
 from tenants.actions import members
 from tenants.models import Tenant, User
 from tenants.principal import Principal
@@ -51,13 +54,20 @@ class MemberRequest(HttpRequest):
     htmx: Any
 
 
-def member_of(user: User, slug: str) -> Member:
-    """Return the user as a member of that tenant now; raises `Http404`."""
+class AskProvider(Http404):
+    """The tenant wants its member to sign in through its own identity provider."""
+
+
+def member_of(reach: Reach, slug: str) -> Member:
+    """Return who is signed in as a member of that tenant now; raises `Http404`, `AskProvider`."""
     tenant = Tenant.objects.filter(slug=slug).first()
-    principal = members.principal(tenant_id=tenant.id, user_id=user.id) if tenant else None
+    principal = members.principal(tenant_id=tenant.id, user_id=reach.user.id) if tenant else None
     if tenant is None or principal is None:
         raise Http404
-    return Member(tenant, user, principal)
+    admission = reach.admits(tenant.id)
+    if admission is not Admission.OPEN:
+        raise AskProvider if admission is Admission.ASK else Http404
+    return Member(tenant, reach.user, principal)
 
 
 def user_of(request: HttpRequest) -> User:
@@ -106,7 +116,10 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
         def page(request: MemberRequest, /, tenant: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return sign_in_first(request)
-            request.member = member_of(request.user, tenant)
+            try:
+                request.member = member_of(reach_of(request, request.user), tenant)
+            except AskProvider:
+                return _elsewhere(request, reverse("sso_tenant", kwargs={"tenant": tenant}))
             with refusals_recorded(request, request.member):
                 if permission is not None:
                     check(request.member, permission)
@@ -119,8 +132,13 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
 
 
 def sign_in_first(request: MemberRequest) -> HttpResponseBase:
-    """Send the browser to the sign-in page and back here afterwards; a swap inside a page takes the page along."""
+    """Send the browser to the sign-in page and back here afterwards."""
+    return _elsewhere(request, resolve_url(settings.LOGIN_URL))
+
+
+def _elsewhere(request: MemberRequest, url: str) -> HttpResponseBase:
+    """Send the browser to sign in at `url` and back here afterwards; a swap inside a page takes the page along."""
     if not request.htmx:
-        return redirect_to_login(request.get_full_path())
+        return redirect_to_login(request.get_full_path(), url)
     came_from = request.htmx.current_url_abs_path or resolve_url("console:home")
-    return HttpResponse(status=204, headers={"HX-Redirect": redirect_to_login(came_from).url})
+    return HttpResponse(status=204, headers={"HX-Redirect": redirect_to_login(came_from, url).url})
