@@ -100,6 +100,7 @@ def _make(connection: BaseDatabaseWrapper, key: Key) -> None:
     present = {name: (text, valid) for name, text, valid in _rows(connection, _KEYS, [key.table])}
     text, valid = present.get(key.name, ("", False))
     if text.removesuffix(" NOT VALID") != key.definition:
+        valid = False
         again = f'DROP CONSTRAINT "{key.name}", ' if text else ""
         add = f'ADD CONSTRAINT "{key.name}" {key.definition} NOT VALID'
         _run(connection, f'ALTER TABLE "{key.table}" {again}{add}')
