@@ -5,11 +5,12 @@ nobody gives them anything meanwhile.
 """
 
 from collections.abc import Callable, Mapping
-from uuid import UUID
 
-#: Take from the user with that id what they hold in the tenant in scope; say how many of what, e.g. `{"grants": 3}`.
+from tenants.models import Team, User
+
+#: Take from the user what they hold in the tenant in scope; say how many of what, e.g. `{"grants": 3}`.
 #: The record of the leaving tells the counts; an entry writes no record of its own.
-LEAVING: list[Callable[[UUID], Mapping[str, int]]] = []
+LEAVING: list[Callable[[User], Mapping[str, int]]] = []
 
-#: Raise `tenants.errors.TeamInUse` when the team with that id must stay. Grants to a team go with the group it owns.
-DISSOLVING: list[Callable[[UUID], None]] = []
+#: The same for a team that is deleted; or raise `tenants.errors.TeamInUse` when it must stay.
+DISSOLVING: list[Callable[[Team], Mapping[str, int]]] = []

@@ -1,9 +1,9 @@
-
-import db.models
-import db.scope
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
+
+import db.models
+import db.scope
 
 
 class Migration(migrations.Migration):
