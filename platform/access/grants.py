@@ -21,8 +21,9 @@ from access.errors import UnknownGrant, UnknownObject, UnknownPermission
 from audit import journal
 from db.models import TenantModel
 from db.scope import current_tenant_id
-from tenants.errors import UnknownMember, UnknownTeam
-from tenants.models import Membership, Team, User
+from tenants.actions import members, teams
+from tenants.errors import UnknownTeam
+from tenants.models import Team, User
 from tenants.principal import Principal
 
 Holder = User | Team
@@ -141,9 +142,9 @@ def _target(holder: Holder) -> Any:
         team = Team.objects.select_related("group").filter(pk=holder.pk).first()
         if team is None:
             raise UnknownTeam
+        teams.hold(team)
         return team.group
-    if not Membership.objects.filter(user=holder).exists():
-        raise UnknownMember
+    members.hold(holder)
     return holder
 
 

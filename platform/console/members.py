@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -22,11 +22,13 @@ from access import permissions, refusals
 from access.errors import AccessDenied
 from db.scope import tenant_scope
 from signin.reach import Admission, Reach, reach_of
-from tenants.actions import members
+from tenants.actions import members, staff
 from tenants.models import Tenant, User
 from tenants.principal import Principal
 
 P = ParamSpec("P")
+
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,19 @@ def check(member: Member, permission: str) -> None:
         raise PermissionDenied(str(error)) from error
 
 
+def note_staff(request: HttpRequest, member: Member) -> None:
+    """Record the request of one of the platform's staff; raise `PermissionDenied` for one that could change something.
+
+    Nothing of this concerns the tenant's own members.
+    """
+    if member.principal.staff_access_id is None:
+        return
+    match, method = request.resolver_match, request.method or ""
+    staff.looked(member.principal, route=match.view_name if match else "", method=method, path=request.get_full_path())
+    if method not in _READING:
+        raise PermissionDenied("Platform staff look, and do nothing else.")
+
+
 @contextmanager
 def refusals_recorded(request: HttpRequest, member: Member) -> Iterator[None]:
     """Record that the block refused the member, after its transaction was rolled back; the error goes on its way."""
@@ -121,6 +136,7 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
             except AskProvider:
                 return _elsewhere(request, reverse("sso_tenant", kwargs={"tenant": tenant}))
             with refusals_recorded(request, request.member):
+                note_staff(request, request.member)
                 if permission is not None:
                     check(request.member, permission)
                 with tenant_scope(request.member.tenant.id):

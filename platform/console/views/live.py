@@ -19,7 +19,7 @@ from django.views.decorators.http import require_GET
 from agents.core.lifecycle import TERMINAL
 from agents.engine import watch
 from console import run_page
-from console.members import check, member_of, refusals_recorded
+from console.members import check, member_of, note_staff, refusals_recorded
 from console.run_view import changes_context
 from db.scope import tenant_scope
 from signin.reach import Reach, reach_of
@@ -81,6 +81,7 @@ def _enter(request: HttpRequest, tenant: str, run: UUID) -> Reach | None:
         reach = reach_of(request, user)
         member = member_of(reach, tenant)
         with refusals_recorded(request, member):
+            note_staff(request, member)
             check(member, "runs:read")
         with tenant_scope(member.tenant.id):
             run_page.run_of(run)
