@@ -16,6 +16,7 @@ from config.database import embedded_databases, external_databases
 from config.email import email_settings
 from config.env import Env, decode_keys
 from config.production import choose_environment, refuse_unsafe
+from config.redaction import keep
 from config.secrets_store import generated_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -60,7 +61,24 @@ WORKERS: int = _env.integer("WORKERS", 2, minimum=0, maximum=64)
 """Worker processes of one `qcluster` or `up`."""
 
 MAX_BODY_BYTES: int = _env.integer("MAX_BODY_BYTES", 256 * 1024, minimum=1024, maximum=64 * 1024 * 1024)
-"""Largest request body the API accepts."""
+"""Largest request body that any address accepts."""
+
+TRUST_PROXY: int = _env.integer("TRUST_PROXY", 0, minimum=0, maximum=8)
+"""How many proxies in front append to X-Forwarded-For (and set X-Forwarded-Proto); 0 believes neither."""
+
+RATE_LIMITS: dict[str, tuple[int, int] | None] = {
+    "address": _env.rate("RATE_LIMITS_ADDRESS", "60000/minute"),
+    "failures": _env.rate("RATE_LIMITS_FAILURES", "1200/minute"),
+    "key": _env.rate("RATE_LIMITS_KEY", "30000/minute"),
+    "user": _env.rate("RATE_LIMITS_USER", "30000/minute"),
+    "tenant": _env.rate("RATE_LIMITS_TENANT", "60000/minute"),
+    "reports": (60, 60),
+}
+"""Requests within seconds, by what they are counted for; None counts nothing. failures: refused keys of an address.
+reports: what browsers of an address report about the content security policy."""
+
+API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3650)
+"""How many days an API key lives at most; 0 lets it live until it is revoked."""
 
 EGRESS_ALLOW: tuple[str, ...] = _env.host_ports("EGRESS_ALLOW")
 """host:port of private places that outgoing calls may reach; the installation's to set, never a tenant's."""
@@ -114,6 +132,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Production refuses unsafe values ---------------------------------------------------------------------------
 
 EMAIL = email_settings(_env.secret("EMAIL_URL"))
+keep(SECRET_KEY, ANTHROPIC_API_KEY, EMAIL.password, REDIS_URL, _database_url, _owner_url)
+keep(*Env({"k": f"{_field_keys},{_signing_keys}"}).items("k"))
 refuse_unsafe(
     _env,
     production=PRODUCTION,
@@ -285,7 +305,7 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _env.flag("TRUST_PROXY") else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come to the process itself
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
@@ -358,6 +378,7 @@ Q_CLUSTER: dict[str, Any] = {
 
 # --- Logs: one line of JSON each, to stderr ---------------------------------------------------------------------
 
+LOGGING_CONFIG = "config.logs.configure"
 LOG_LEVEL: str = _env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO")
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -373,3 +394,5 @@ LOGGING: dict[str, Any] = {
         "httpx2": {"level": "WARNING"},
     },
 }
+DEFAULT_EXCEPTION_REPORTER = "config.debug_page.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.debug_page.Filter"
