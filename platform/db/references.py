@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from db.errors import ForeignReference
 from db.models import TenantModel
-from db.tables import Reference, Table, listed
+from db.tables import Table, listed
 
 TENANT: Final = "tenant_id"
 _NAME_LENGTH: Final = 63
@@ -69,11 +69,11 @@ def wanted() -> list[Key]:
 
 def _key(model: type[TenantModel], field: "models.ForeignKey[Any, Any]", lists: dict[str, Table]) -> Key | None:
     table, column, to = model._meta.db_table, str(field.column), field.related_model
-    said: Reference | None = lists[table].references.get(column) if table in lists else None
+    said = lists[table].references.get(column) if table in lists else None
     if said is not None:
         return Key(table, column, said.table, said.column, said.cascade)
     if isinstance(to, type) and issubclass(to, TenantModel):
-        return Key(table, column, to._meta.db_table, field.target_field.column)
+        return Key(table, column, to._meta.db_table, str(field.target_field.column))
     return None
 
 
@@ -114,11 +114,17 @@ def _validate(connection: BaseDatabaseWrapper, key: Key) -> None:
             _run(connection, "SELECT set_config('app.migrating', 'on', true)")  # old rows of every tenant
             _run(connection, f'ALTER TABLE "{key.table}" VALIDATE CONSTRAINT "{key.name}"')
     except IntegrityError as error:
+        stray = _STRAY.format(key=key, tenant=TENANT)
         raise ForeignReference(
-            f"A row of {key.table} names by {key.column} what is not of its tenant. Find such rows with: "
-            f"SELECT * FROM {key.table} a WHERE NOT EXISTS (SELECT FROM {key.to} b WHERE b.{TENANT} = a.{TENANT} "
-            f"AND b.{key.to_column} = a.{key.column}); mend or delete them, and migrate again."
+            f"A row of {key.table} names by {key.column} what is not of its tenant. Let the owner find such rows with "
+            f"`{stray}`, mend or delete them, and migrate again."
         ) from error
+
+
+_STRAY: Final = (
+    "SET app.migrating = 'on'; SELECT * FROM {key.table} a WHERE a.{key.column} IS NOT NULL AND NOT EXISTS "
+    "(SELECT FROM {key.to} b WHERE b.{tenant} = a.{tenant} AND b.{key.to_column} = a.{key.column})"
+)
 
 
 def superfluous(connection: BaseDatabaseWrapper) -> Iterator[str]:

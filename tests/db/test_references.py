@@ -225,7 +225,7 @@ def test_an_old_row_that_names_anothers_is_told_and_new_ones_are_refused_already
         theirs = Team.objects.get()
     place(acme, theirs.id, acme.alice)
 
-    with pytest.raises(ForeignReference, match="A row of tenants_teammember names by team_id .* migrate again"):
+    with pytest.raises(ForeignReference, match="A row of tenants_teammember names by team_id what"):
         references.reconcile_after_migrate("owner")
     with pytest.raises(IntegrityError, match=PLACE.name):
         place(acme, theirs.id, acme.bob)
@@ -235,7 +235,7 @@ def place(where: World, team_id: UUID, who: Any) -> None:
     with tenant_scope(where.tenant_id):
         member = Membership.objects.get(user_id=who.user_id)
         run(
-            connection,  # type: ignore[arg-type]
+            connection,
             "INSERT INTO tenants_teammember (id, tenant_id, team_id, user_id) VALUES (%s, %s, %s, %s)",
             new_id(),
             where.tenant_id,
