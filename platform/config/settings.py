@@ -200,7 +200,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "signin.sessions.SessionLimits",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -277,6 +277,35 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"  # People are added by a tenant's owner, who vouches for the address.
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+ACCOUNT_RATE_LIMITS = {
+    "login": None,  # wrong passwords and codes are bounded by `signin.guesses`, which leaves known browsers alone
+    "login_failed": None,
+    "reset_password": "20/m/ip,5/h/key",
+    "reset_password_from_key": "20/m/ip",
+    "change_password": "10/m/user",
+    "reauthenticate": "20/m/user",
+}
+ACCOUNT_FORMS = {
+    "change_password": "signin.forms.BoundedPasswordChange",
+    "reset_password": "signin.forms.AskForReset",
+}
+PASSWORD_RESET_TIMEOUT = 2 * 3600
+MFA_ADAPTER = "signin.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_TOTP_ISSUER = "Countersign"
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # nothing can be guessed there
+MFA_FORMS = {
+    "authenticate": "signin.forms.BoundedCode",
+    "reauthenticate": "signin.forms.BoundedCodeAgain",
+}
+USERSESSIONS_ADAPTER = "signin.sessions.SessionsAdapter"
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if _env.flag("TRUST_PROXY") else 0
 ANONYMOUS_USER_NAME = None  # guardian: nobody acts anonymously.
 # guardian's own backend would let a superuser pass every tenant; `access` asks its grant tables instead.
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
@@ -314,7 +343,13 @@ SECURE_HSTS_PRELOAD = PRODUCTION
 SESSION_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_MAX_AGE_S: int = _env.integer("SESSION_HOURS", 12, minimum=1, maximum=24 * 30) * 3600
+"""How long a sign-in lasts at most, however busy its person is."""
+
+SESSION_IDLE_S: int = _env.integer("SESSION_IDLE_MINUTES", 60, minimum=5, maximum=24 * 60 * 30) * 60
+"""How long a session may lie idle."""
+
+SESSION_COOKIE_AGE = SESSION_MAX_AGE_S
 CSRF_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
