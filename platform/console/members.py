@@ -21,6 +21,8 @@ from django.views.decorators.cache import never_cache
 from access import permissions, refusals
 from access.errors import AccessDenied
 from db.scope import tenant_scope
+from quotas import rates
+from signin import second_factor
 from signin.reach import Admission, Reach, reach_of
 from tenants.actions import members, staff
 from tenants.models import Tenant, User
@@ -60,8 +62,12 @@ class AskProvider(Http404):
     """The tenant wants its member to sign in through its own identity provider."""
 
 
+class AskSecondFactor(Http404):
+    """The tenant wants its members to have a second factor."""
+
+
 def member_of(reach: Reach, slug: str) -> Member:
-    """Return who is signed in as a member of that tenant now; raises `Http404`, `AskProvider`."""
+    """Return who is signed in as a member of that tenant now; raises `Http404`, `AskProvider`, `AskSecondFactor`."""
     tenant = Tenant.objects.filter(slug=slug).first()
     principal = members.principal(tenant_id=tenant.id, user_id=reach.user.id) if tenant else None
     if tenant is None or principal is None:
@@ -69,6 +75,8 @@ def member_of(reach: Reach, slug: str) -> Member:
     admission = reach.admits(tenant.id)
     if admission is not Admission.OPEN:
         raise AskProvider if admission is Admission.ASK else Http404
+    if second_factor.is_missing(reach, tenant):
+        raise AskSecondFactor
     return Member(tenant, reach.user, principal)
 
 
@@ -85,6 +93,11 @@ def check(member: Member, permission: str) -> None:
         permissions.check(member.principal, permission)
     except AccessDenied as error:
         raise PermissionDenied(str(error)) from error
+
+
+def count(request: HttpRequest, member: Member) -> None:
+    """Count the request against the person and the tenant; raises `RateLimited`."""
+    rates.count(request, ("user", str(member.user.id)), ("tenant", str(member.tenant.id)))
 
 
 def note_staff(request: HttpRequest, member: Member) -> None:
@@ -135,6 +148,9 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
                 request.member = member_of(reach_of(request, request.user), tenant)
             except AskProvider:
                 return _elsewhere(request, reverse("sso_tenant", kwargs={"tenant": tenant}))
+            except AskSecondFactor:
+                return _elsewhere(request, reverse("account_enrol"))
+            count(request, request.member)
             with refusals_recorded(request, request.member):
                 note_staff(request, request.member)
                 if permission is not None:
