@@ -305,7 +305,6 @@ MFA_FORMS = {
     "reauthenticate": "signin.forms.BoundedCodeAgain",
 }
 USERSESSIONS_ADAPTER = "signin.sessions.SessionsAdapter"
-ALLAUTH_TRUSTED_PROXY_COUNT = 1 if _env.flag("TRUST_PROXY") else 0
 ANONYMOUS_USER_NAME = None  # guardian: nobody acts anonymously.
 # guardian's own backend would let a superuser pass every tenant; `access` asks its grant tables instead.
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]

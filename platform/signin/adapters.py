@@ -8,13 +8,17 @@ from allauth.mfa.models import Authenticator
 from django.http import HttpRequest, HttpResponse
 
 from db.scope import PLATFORM
+from quotas.addresses import UNKNOWN, client_address
 from signin import guesses, letters
 from signin.device import remember
 from tenants.models import User
 from vault.actions.secrets import keyring
 
 #: What the vault's encryption binds second factors' secrets to, in place of a tenant's secret's name.
-SEALED_AS: Final = "second-factor"
+SEALED_AS: Final = "second_factor:"  # a colon stands in no secret's name
+
+#: Stands for the address of a peer that has none, such as a socket file's.
+NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - nothing listens there
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
@@ -31,6 +35,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        address = client_address(request)
+        return NO_ADDRESS if address == UNKNOWN else address
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Count the attempt before it is looked at; one that was right is given back."""

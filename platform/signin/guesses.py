@@ -17,8 +17,8 @@ from allauth.core.internal import ratelimit
 from django.core.cache import cache
 from django.http import HttpRequest
 
+from quotas.addresses import client_address
 from signin import records
-from signin.addresses import address_of
 from signin.device import known_as
 from tenants.models import User
 
@@ -73,7 +73,7 @@ def begin(request: HttpRequest, *, of: str, login: str, user: User | None) -> Gu
 
 
 def _tell(request: HttpRequest, user: User | None, *, of: str, budget: str, key: str) -> None:
-    whom = key or address_of(request)
+    whom = key or client_address(request)
     window = ratelimit.parse_rate(BUDGETS[budget]).duration
     if cache.add(f"signin:told:{budget}:{hashlib.sha256(whom.encode()).hexdigest()}", 1, timeout=int(window)):
         records.throttled(request, user, of=of, budget=budget)

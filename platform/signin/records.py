@@ -24,8 +24,8 @@ from audit import journal
 from audit.canonical import Json
 from audit.journal import Outcome
 from db.scope import PLATFORM, tenant_scope
-from signin.addresses import address_of
 from signin.reach import Reach, reach_at_sign_in, reach_of
+from quotas.addresses import client_address
 from tenants.actions.members import tenants_of
 from tenants.models import User
 from tenants.principal import COMMAND
@@ -131,7 +131,7 @@ def write(
     tenants: list[UUID] = [tenant_id for tenant_id, _ in concerned]
     if reach and reach.providers:
         facts = {**(facts or {}), "providers": [str(each) for each in reach.providers]}
-    payload: Json = {"address": address_of(request)} if request is not None else None
+    payload: Json = {"address": client_address(request)} if request is not None else None
     who = actor or (f"user:{user.id}" if user and request is not None else COMMAND)
     with transaction.atomic():
         for tenant_id in tenants or [PLATFORM]:
