@@ -24,8 +24,8 @@ from audit import journal
 from audit.canonical import Json
 from audit.journal import Outcome
 from db.scope import PLATFORM, tenant_scope
-from signin.reach import Reach, reach_at_sign_in, reach_of
 from quotas.addresses import client_address
+from signin.reach import Reach, reach_at_sign_in, reach_of
 from tenants.actions.members import tenants_of
 from tenants.models import User
 from tenants.principal import COMMAND
