@@ -209,6 +209,14 @@ def by_email(email: str) -> User:
     return found[email]
 
 
+def any_by_email(email: str) -> Membership:
+    """Return the membership in the tenant in scope of the one with that address, active or not; or `UnknownMember`."""
+    membership = Membership.objects.select_related("user").filter(user__email=email.strip().lower()).first()
+    if membership is None:
+        raise UnknownMember(f"{email} is not a member of this tenant.")
+    return membership
+
+
 def by_emails(emails: Collection[str]) -> dict[str, User]:
     """Return the active members of the tenant in scope by the addresses given; who is none is missing."""
     addresses = {email: email.strip().lower() for email in emails}
