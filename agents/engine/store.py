@@ -1,4 +1,4 @@
-"""The engine's statements: claim, step, load, heartbeat, sweep. SQL on purpose; everything hot in one place.
+"""What the engine does with its statements: claim, step, load, heartbeat, sweep.
 
 Fence: every write of a worker names the run's `epoch` and the `seq` it knows. Another epoch means that the lease is
 lost (`LostLease`); another seq, that somebody else appended meanwhile (`Overtaken`): load, fold, decide again.
@@ -17,11 +17,12 @@ from uuid import UUID
 
 import psycopg
 
-from access.check import granted_sql
 from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
 from agents.core.exact import scrubbed
+from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
+from agents.engine import statements
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, run_ended
 from agents.engine.specs import spec_of
@@ -54,13 +55,14 @@ class Overtaken(Exception):
 
 
 class NotGranted(Exception):
-    """The principal may not use every tool that the step would have called."""
+    """Not everything that the step would have called is, or is still, held."""
 
 
 @dataclass(slots=True)
 class Claimed:
     """A run in this worker's hands.
 
+    principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
     lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading.
     """
 
@@ -69,12 +71,17 @@ class Claimed:
     epoch: int
     agent_id: UUID
     version_id: UUID
-    principal_id: UUID
+    principals: tuple[UUID, ...]
     spec: AgentSpec
     lease_until: float
     clock: tuple[datetime, float]
     more: bool = False
     history: list[Event] = field(default_factory=list)
+
+    @property
+    def principal_id(self) -> UUID:
+        """Whom the run acts for."""
+        return self.principals[0]
 
     def now(self) -> datetime:
         """Return the database's time as far as this worker knows it."""
@@ -85,104 +92,6 @@ class Claimed:
         """Raise `LostLease` when too little of the lease is left to begin an effect."""
         if lease_clock() > self.lease_until - SAFETY.total_seconds():
             raise LostLease(self.id)
-
-
-# --- statements ---------------------------------------------------------------------------------------------------
-
-#: The status is what the first step will say, in the same transaction: set here, that step changes no index.
-_CLAIM: Final = """
-UPDATE agents_run r
-SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s, worker = %(worker)s,
-    status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
-WHERE r.id = coalesce(
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s
-     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id <= %(after)s
-     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
-RETURNING r.id, r.tenant_id, r.epoch, now(),
-    (SELECT count(*) > 1 FROM (SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL LIMIT 2) AS ready)
-"""
-
-_LOAD_RUN: Final = "SELECT agent_id, version_id, principal_id FROM agents_run WHERE tenant_id = %s AND id = %s"
-_LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
-
-_GIVEN: Final = """
-given AS MATERIALIZED (
-    SELECT * FROM json_to_record(%(step)s::json) AS g(
-        tenant uuid, run uuid, epoch integer, seq integer, count integer, status text, waiting_for text, doing text,
-        release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
-        tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
-        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principal uuid, tools json)
-)
-"""
-
-_UPDATE: Final = """
-    UPDATE agents_run r SET
-        seq = r.seq + g.count, status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
-        due_at = CASE WHEN g.release THEN g.until
-                      WHEN r.due_at > now() + g.lease / 2 THEN r.due_at ELSE now() + g.lease END,
-        worker = CASE WHEN g.release THEN NULL ELSE r.worker END,
-        ended_at = CASE WHEN g.ended THEN now() END,
-        output_seq = CASE WHEN g.ended THEN r.seq + g.count END, error_code = g.error_code,
-        model_calls = g.model_calls, tool_calls = g.tool_calls, input_tokens = g.input_tokens,
-        output_tokens = g.output_tokens, cache_read_input_tokens = g.cache_read,
-        cache_creation_input_tokens = g.cache_creation, cost_nano = g.cost_nano,
-        reserved_usd_nano = g.reserved_usd, reserved_tokens = g.reserved_tokens, reserved_window = g.reserved_window
-    FROM given g
-    WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.epoch = g.epoch AND r.seq = g.seq
-"""
-
-_RETURNING: Final = "RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS seq"
-
-#: The step: fence, summary, records, payloads and outbox. All values but the entries come as one JSON parameter: one
-#: text with one set of parameter types is prepared once on each connection, whatever the values.
-_STEP: Final = f"""
-WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND}
-SELECT now() FROM source
-"""  # noqa: S608 - constants only
-
-_GRANTS: Final = {"user_grants": "agents_toolusergrant", "team_grants": "agents_toolteamgrant"}
-
-#: The same on the condition that the principal may use every one of `tools` at this moment.
-_STEP_IF_GRANTED: Final = f"""
-WITH {_GIVEN}, granted AS MATERIALIZED ({
-    granted_sql(
-        **_GRANTS,
-        objects="(SELECT array_agg(t::uuid) FROM given, json_array_elements_text(given.tools) AS t)",
-        tenant="(SELECT tenant FROM given)",
-        user="(SELECT principal FROM given)",
-        permission="'use'",
-    )
-}), source AS ({_UPDATE} AND (SELECT count(*) FROM granted) = json_array_length(g.tools) {_RETURNING}), {journal.APPEND}
-SELECT now() FROM source
-"""  # noqa: S608 - constants only
-
-_WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"
-
-_SCOPE: Final = "SELECT set_config('app.tenant', %s, true)"
-
-_GRANTED: Final = granted_sql(**_GRANTS)
-
-_HEARTBEAT: Final = """
-UPDATE agents_run r SET due_at = now() + %(lease)s
-FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
-WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL RETURNING r.id
-"""
-
-_RELEASE: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = %s AND epoch = %s AND worker IS NOT NULL
-"""
-
-_FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
-
-_PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHERE id = %s AND ready_at IS NOT NULL"
-
-_SWEEP: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
-    SELECT id FROM agents_run WHERE due_at <= now() ORDER BY due_at LIMIT 500 FOR UPDATE SKIP LOCKED)
-"""
-
-_NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_run WHERE due_at IS NOT NULL"
 
 
 @contextmanager
@@ -209,13 +118,13 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
             begun = lease_clock()
             connection.execute(f"SET LOCAL ROLE {DISPATCH}")
             parameters = {"lease": LEASE, "worker": worker, "after": after}
-            row = connection.execute(_CLAIM, parameters, prepare=True).fetchone()
+            row = connection.execute(statements.CLAIM, parameters, prepare=True).fetchone()
             if row is None:
                 yield None
                 return
             run_id, tenant_id, epoch, now, more = row
             connection.execute("SET LOCAL ROLE NONE")
-            connection.execute(_SCOPE, [str(tenant_id)], prepare=True)
+            connection.execute(statements.SCOPE, [str(tenant_id)], prepare=True)
             run = _load(connection, run_id, tenant_id, epoch, (now, begun))
             run.more = more
             yield Step(connection, run), run
@@ -224,26 +133,39 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
     except Exception:
         if run_id is not None:
             with _dispatch() as connection:
-                connection.execute(_PUT_OFF, [LEASE, run_id])
+                connection.execute(statements.PUT_OFF, [LEASE, run_id])
         raise
 
 
 def _load(connection: Connection, run_id: UUID, tenant_id: UUID, epoch: int, clock: tuple[datetime, float]) -> Claimed:
-    loaded = connection.execute(_LOAD_RUN, [tenant_id, run_id], prepare=True)
+    loaded = connection.execute(statements.LOAD_RUN, [tenant_id, run_id], prepare=True)
     history = _read(connection, run_id, tenant_id, 0)
-    agent_id, version_id, principal_id = cast(tuple[UUID, UUID, UUID], loaded.fetchone())
+    agent_id, version_id, principal_id, parent_id = cast(tuple[UUID, UUID, UUID, UUID | None], loaded.fetchone())
+    principals = (principal_id, *_line(connection, tenant_id, parent_id)) if parent_id else (principal_id,)
 
     def compiled() -> Mapping[str, Any]:
-        stored = connection.execute(_LOAD_VERSION, [tenant_id, version_id]).fetchone()
+        stored = connection.execute(statements.LOAD_VERSION, [tenant_id, version_id]).fetchone()
         document: Mapping[str, Any] = json.loads(cast(tuple[str], stored)[0])
         return document
 
     spec = spec_of(version_id, compiled)
     run = Claimed(
-        run_id, tenant_id, epoch, agent_id, version_id, principal_id, spec, clock[1] + LEASE.total_seconds(), clock
+        run_id,
+        tenant_id,
+        epoch,
+        agent_id,
+        version_id,
+        tuple(dict.fromkeys(principals)),
+        spec,
+        clock[1] + LEASE.total_seconds(),
+        clock,
     )
     run.history = _events(history)
     return run
+
+
+def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[UUID]:
+    return [row[0] for row in connection.execute(statements.LOAD_LINE, {"tenant": tenant_id, "parent": parent_id})]
 
 
 def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> psycopg.Cursor[tuple[Any, ...]]:
@@ -265,26 +187,41 @@ class Step:
         self.connection = connection
         self._run = run
 
-    def granted(self, tools: Set[UUID]) -> frozenset[UUID]:
-        """Return which of these tools the run's principal may use at this moment."""
+    def holdings(self, tools: Set[UUID]) -> Holdings:
+        """Return what those the run acts for hold of these tools at this moment."""
         run = self._run
         parameters = {
             "objects": list(tools),
             "tenant": run.tenant_id,
-            "user": run.principal_id,
+            "users": list(run.principals),
             "permission": "use",
         }
-        return frozenset(row[0] for row in self.connection.execute(_GRANTED, parameters, prepare=True))
+        rows = self.connection.execute(statements.HOLDINGS, parameters, prepare=True).fetchall()
+        held = {
+            (user, tool): Holding(always, conditions or {}, principal or {})
+            for user, tool, always, conditions, principal in rows
+        }
+        return Holdings(run.principals, frozenset(row[0] for row in rows), held)
 
-    def append(self, state: RunState, events: Sequence[Event], *, until: datetime | None, release: bool) -> None:
+    def append(
+        self,
+        state: RunState,
+        events: Sequence[Event],
+        *,
+        until: datetime | None,
+        release: bool,
+        proofs: Sequence[Proof] = (),
+    ) -> None:
         """Append `events`, which led to `state`, and bring the run's row up to it.
 
-        release: let go of the lease; until: when the run is due again by itself. Raises `LostLease`, `Overtaken`.
+        release: let go of the lease; until: when the run is due again by itself. proofs: what must still stand.
+        Raises `LostLease`, `Overtaken`, `NotGranted`; then nothing was written and the transaction can go on.
         """
         run = self._run
         begun = lease_clock()
+        parameters = _parameters(run, state, events, until, release=release, proofs=proofs)
         row = self.connection.execute(
-            _STEP, _parameters(run, state, events, until, release=release), prepare=True
+            statements.STEP_IF_PROVEN if proofs else statements.STEP, parameters, prepare=True
         ).fetchone()
         if row is None:
             self.refused(state.seq - len(events))
@@ -293,12 +230,12 @@ class Step:
 
     def forget(self) -> None:
         """Give the lease back for good: the run had ended before it was claimed."""
-        self.connection.execute(_FORGET, [self._run.tenant_id, self._run.id])
+        self.connection.execute(statements.FORGET, [self._run.tenant_id, self._run.id])
 
     def refused(self, seq: int) -> NoReturn:
         """Say why a step behind `seq` wrote nothing."""
         run = self._run
-        row = self.connection.execute(_WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
+        row = self.connection.execute(statements.WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
         if row is None or row[0] != run.epoch:
             raise LostLease(run.id)
         raise NotGranted(run.id) if row[1] == seq else Overtaken(run.id)
@@ -308,22 +245,24 @@ class Step:
 def step(run: Claimed) -> Iterator[Step]:
     """Open a transaction on a run that this worker holds; leaving commits."""
     with _transaction() as connection:
-        connection.execute(_SCOPE, [str(run.tenant_id)], prepare=True)
+        connection.execute(statements.SCOPE, [str(run.tenant_id)], prepare=True)
         yield Step(connection, run)
 
 
 def append(run: Claimed, state: RunState, events: Sequence[Event], *, tools: Set[UUID] = frozenset()) -> None:
     """The plain step, and the hot path: scope, statement and commit in one round trip.
 
-    tools: what the principal must be allowed to use at this moment. Raises `LostLease`, `Overtaken`, `NotGranted`;
-    then nothing was written.
+    tools: what every principal must be allowed to use at this moment, whatever the arguments.
+    Raises `LostLease`, `Overtaken`, `NotGranted`; then nothing was written.
     """
     begun = lease_clock()
     parameters = _parameters(run, state, events, None, release=False, tools=tools)
     with transaction_connection() as connection:
         with connection.pipeline():
-            connection.execute(_SCOPE, [str(run.tenant_id)], prepare=True)
-            cursor = connection.execute(_STEP_IF_GRANTED if tools else _STEP, parameters, prepare=True)
+            connection.execute(statements.SCOPE, [str(run.tenant_id)], prepare=True)
+            cursor = connection.execute(
+                statements.STEP_IF_GRANTED if tools else statements.STEP, parameters, prepare=True
+            )
         row = cursor.fetchone()
     if row is None:
         with step(run) as slow:
@@ -334,7 +273,7 @@ def append(run: Claimed, state: RunState, events: Sequence[Event], *, tools: Set
 def since(run: Claimed, seq: int) -> list[Event]:
     """Return what was appended to the run behind `seq`."""
     with transaction_connection() as connection, connection.transaction():
-        connection.execute(_SCOPE, [str(run.tenant_id)])
+        connection.execute(statements.SCOPE, [str(run.tenant_id)])
         return _events(_read(connection, run.id, run.tenant_id, seq))
 
 
@@ -346,6 +285,7 @@ def _parameters(
     *,
     release: bool,
     tools: Set[UUID] = frozenset(),
+    proofs: Sequence[Proof] = (),
 ) -> dict[str, str]:
     values = project(state, events)
     values |= {
@@ -356,13 +296,24 @@ def _parameters(
         "count": len(events),
         "release": release,
         "until": until.isoformat() if until else None,
-        "principal": str(run.principal_id),
+        "principals": [str(principal) for principal in run.principals],
         "tools": [str(tool) for tool in tools],
+        "proofs": [_proof(proof) for proof in proofs],
         "lease": f"{LEASE.total_seconds():.0f} seconds",
     }
     return {
         "step": json.dumps(values),
         "entries": _entries(events),
+    }
+
+
+def _proof(proof: Proof) -> dict[str, Any]:
+    return {
+        "holder": str(proof.holder),
+        "object": str(proof.tool),
+        "by_grant": proof.by_grant,
+        "condition": proof.condition,
+        "principal": proof.principal,
     }
 
 
@@ -382,7 +333,7 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
 
 
 def _renew(run: Claimed, now: datetime, begun: float) -> None:
-    # The row's lease runs at least half its length from this statement on (see `_STEP`).
+    # The row's lease runs at least half its length from this statement on (see `statements.STEP`).
     run.clock = (now, begun)
     run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)
 
@@ -413,7 +364,7 @@ def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
     begun = lease_clock()
     parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
     with _dispatch() as connection:
-        kept = {row[0] for row in connection.execute(_HEARTBEAT, parameters)}
+        kept = {row[0] for row in connection.execute(statements.HEARTBEAT, parameters)}
     for run in runs:
         if run.id in kept:
             run.lease_until = begun + LEASE.total_seconds()
@@ -424,12 +375,12 @@ def release(run: Claimed) -> None:
     """Give a lease back at once, so that another worker goes on: this one is stopping, and begins no further effect."""
     run.lease_until = 0.0
     with _dispatch() as connection:
-        connection.execute(_RELEASE, [run.id, run.epoch])
+        connection.execute(statements.RELEASE, [run.id, run.epoch])
 
 
 def sweep_and_next() -> float | None:
     """Make runs whose timer or lease has run out claimable; return the seconds until the next one does, if any."""
     with _dispatch() as connection:
-        connection.execute(_SWEEP)
-        row = connection.execute(_NEXT_DUE).fetchone()
+        connection.execute(statements.SWEEP)
+        row = connection.execute(statements.NEXT_DUE).fetchone()
     return float(row[0]) if row and row[0] is not None else None

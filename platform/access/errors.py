@@ -34,6 +34,13 @@ class UnknownPermission(AccessDenied):
     status = 422
 
 
+class NoConditions(AccessDenied):
+    """A grant on this kind of object has no condition."""
+
+    code = "no_conditions"
+    status = 422
+
+
 class UnknownGrant(AccessDenied):
     """There is no such grant."""
 

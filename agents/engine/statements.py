@@ -1,0 +1,127 @@
+"""The engine's statements. SQL on purpose; everything hot in one place. Fence, locks and isolation: see `store`."""
+
+from typing import Final
+
+from access.check import GrantTables, granted_sql, holdings_sql, unproven_sql
+from audit import journal
+
+#: The status is what the first step will say, in the same transaction: set here, that step changes no index.
+CLAIM: Final = """
+UPDATE agents_run r
+SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s, worker = %(worker)s,
+    status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
+WHERE r.id = coalesce(
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id <= %(after)s
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
+RETURNING r.id, r.tenant_id, r.epoch, now(),
+    (SELECT count(*) > 1 FROM (SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL LIMIT 2) AS ready)
+"""
+
+LOAD_RUN: Final = (
+    "SELECT agent_id, version_id, principal_id, parent_id FROM agents_run WHERE tenant_id = %s AND id = %s"
+)
+
+#: The principals of a parent, its parent and so on, nearest first. They never change: a run keeps its parent for life.
+LOAD_LINE: Final = """
+WITH RECURSIVE line AS (
+    SELECT parent_id, principal_id, 1 AS place FROM agents_run WHERE tenant_id = %(tenant)s AND id = %(parent)s
+    UNION ALL
+    SELECT r.parent_id, r.principal_id, place + 1 FROM line
+    JOIN agents_run r ON r.tenant_id = %(tenant)s AND r.id = line.parent_id)
+SELECT principal_id FROM line ORDER BY place
+"""
+LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
+
+_GIVEN: Final = """
+given AS MATERIALIZED (
+    SELECT * FROM json_to_record(%(step)s::json) AS g(
+        tenant uuid, run uuid, epoch integer, seq integer, count integer, status text, waiting_for text, doing text,
+        release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
+        tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
+        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principals json,
+        tools json, proofs json)
+)
+"""
+
+_UPDATE: Final = """
+    UPDATE agents_run r SET
+        seq = r.seq + g.count, status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
+        due_at = CASE WHEN g.release THEN g.until
+                      WHEN r.due_at > now() + g.lease / 2 THEN r.due_at ELSE now() + g.lease END,
+        worker = CASE WHEN g.release THEN NULL ELSE r.worker END,
+        ended_at = CASE WHEN g.ended THEN now() END,
+        output_seq = CASE WHEN g.ended THEN r.seq + g.count END, error_code = g.error_code,
+        model_calls = g.model_calls, tool_calls = g.tool_calls, input_tokens = g.input_tokens,
+        output_tokens = g.output_tokens, cache_read_input_tokens = g.cache_read,
+        cache_creation_input_tokens = g.cache_creation, cost_nano = g.cost_nano,
+        reserved_usd_nano = g.reserved_usd, reserved_tokens = g.reserved_tokens, reserved_window = g.reserved_window
+    FROM given g
+    WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.epoch = g.epoch AND r.seq = g.seq
+"""
+
+_RETURNING: Final = "RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS seq"
+
+#: The step: fence, summary, records, payloads and outbox. All values but the entries come as one JSON parameter: one
+#: text with one set of parameter types is prepared once on each connection, whatever the values.
+STEP: Final = f"""
+WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND}
+SELECT now() FROM source
+"""  # noqa: S608 - constants only
+
+_GRANTS: Final = GrantTables("agents_toolusergrant", "agents_toolteamgrant", conditional=True)
+
+#: The same on the condition that every principal may use every one of `tools` at this moment, whatever the arguments.
+STEP_IF_GRANTED: Final = f"""
+WITH {_GIVEN}, granted AS MATERIALIZED ({
+    granted_sql(
+        _GRANTS,
+        objects="(SELECT array_agg(t::uuid) FROM given, json_array_elements_text(given.tools) AS t)",
+        users="(SELECT array_agg(p::uuid) FROM given, json_array_elements_text(given.principals) AS p)",
+        tenant="(SELECT tenant FROM given)",
+        permission="'use'",
+    )
+}), source AS ({_UPDATE}
+    AND (SELECT count(*) FROM granted) = json_array_length(g.tools) * json_array_length(g.principals) {_RETURNING}
+), {journal.APPEND}
+SELECT now() FROM source
+"""  # noqa: S608 - constants only
+
+#: The same on the condition that what was found by `HOLDINGS` still stands, down to the conditions' words.
+STEP_IF_PROVEN: Final = f"""
+WITH {_GIVEN}, proof AS MATERIALIZED (
+    SELECT p.* FROM given, json_to_recordset(given.proofs) AS p(
+        holder uuid, object uuid, by_grant uuid, condition text, principal jsonb)
+), source AS ({_UPDATE} AND NOT ({
+    unproven_sql(_GRANTS, proofs="proof", tenant="(SELECT tenant FROM given)", permission="'use'")
+}) {_RETURNING}), {journal.APPEND}
+SELECT now() FROM source
+"""  # noqa: S608 - constants only
+
+WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"
+
+SCOPE: Final = "SELECT set_config('app.tenant', %s, true)"
+
+HOLDINGS: Final = holdings_sql(_GRANTS)
+
+HEARTBEAT: Final = """
+UPDATE agents_run r SET due_at = now() + %(lease)s
+FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
+WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL RETURNING r.id
+"""
+
+RELEASE: Final = """
+UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = %s AND epoch = %s AND worker IS NOT NULL
+"""
+
+FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
+
+PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHERE id = %s AND ready_at IS NOT NULL"
+
+SWEEP: Final = """
+UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
+    SELECT id FROM agents_run WHERE due_at <= now() ORDER BY due_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+"""
+
+NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_run WHERE due_at IS NOT NULL"
