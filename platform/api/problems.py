@@ -11,7 +11,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
-from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable, Throttled
+from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable
 
 from access import refusals
 from access.errors import AccessDenied
@@ -19,6 +19,7 @@ from agents.errors import AgentError
 from api.errors import ApiError, NotFound
 from audit.canonical import NotCanonical
 from escalations.errors import EscalationError
+from quotas.errors import QuotaError, RateLimited
 from tenants.errors import TenantError
 from tenants.principal import Principal
 from vault.errors import VaultError
@@ -29,7 +30,7 @@ CHALLENGE = 'Bearer realm="countersign"'
 _logger = logging.getLogger(__name__)
 
 #: The apps' error roots: each error carries `code`, `status`, `retryable`, its message, and perhaps `errors`.
-ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, VaultError)
+ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, QuotaError, VaultError)
 
 _FORBIDDEN = "forbidden"
 
@@ -43,7 +44,6 @@ _FRAMEWORK: tuple[tuple[type[Exception], int, str, str], ...] = (
         "This address does not take that method.",
     ),
     (NotAcceptable, 406, "not_acceptable", "This address answers in application/json."),
-    (Throttled, 429, "too_many_requests", "Too many requests; wait as `Retry-After` says."),
     (NotCanonical, 422, "unkeepable_number", "The body holds an integer beyond 2^53 - 1; write it as a string."),
     (PermissionDenied, 403, _FORBIDDEN, "You may not do this."),
     (SuspiciousOperation, 400, "bad_request", "The request cannot be read."),
@@ -80,13 +80,15 @@ def of(exception: Exception) -> HttpResponse:
     """Return the problem that an exception stands for; one nobody foresaw is logged and shown without its insides."""
     if isinstance(exception, ROOTS):
         headers = {"WWW-Authenticate": CHALLENGE} if exception.status == 401 else {}
+        if isinstance(exception, RateLimited):
+            wait = exception.retry_after_s
+            headers = {"Retry-After": str(wait), "RateLimit": f'"{exception.policy}";r=0;t={wait}'}
         return problem(exception.status, exception.code, str(exception), _errors(exception), headers)
     for kind, status, code, detail in _FRAMEWORK:
         if isinstance(exception, kind):
             if status >= 500:
                 _logger.warning("A request could not be served.", exc_info=exception)
-            retry = getattr(exception, "wait", None) or (1 if status == 503 else None)
-            return problem(status, code, detail, headers={"Retry-After": str(int(retry))} if retry else None)
+            return problem(status, code, detail, headers={"Retry-After": "1"} if status == 503 else None)
     if isinstance(exception, APIException):
         return problem(exception.status_code, exception.default_code, str(exception.detail))
     _logger.error("A request ended in an unforeseen error.", exc_info=exception)

@@ -165,7 +165,7 @@ INSTALLED_APPS = [
     "signin",
     "console",
     "ops",
-    "django.contrib.admin",
+    "web.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -190,9 +190,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "web.headers.Headers",  # in front of all, so that no answer lacks them
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "web.rate_limits.RateLimits",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -200,6 +202,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "signin.oidc.confinement.Confinement",
     "signin.sessions.SessionLimits",
     "django_htmx.middleware.HtmxMiddleware",
 ]
@@ -256,6 +259,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 
 # --- Signing in -------------------------------------------------------------------------------------------------
@@ -305,6 +309,8 @@ MFA_FORMS = {
     "reauthenticate": "signin.forms.BoundedCodeAgain",
 }
 USERSESSIONS_ADAPTER = "signin.sessions.SessionsAdapter"
+SOCIALACCOUNT_ADAPTER = "signin.oidc.adapter.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"  # the provider vouches for the address, or nobody comes in
 ANONYMOUS_USER_NAME = None  # guardian: nobody acts anonymously.
 # guardian's own backend would let a superuser pass every tenant; `access` asks its grant tables instead.
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
@@ -314,6 +320,8 @@ GUARDIAN_MONKEY_PATCH_GROUP = False
 
 # --- What a browser is told -------------------------------------------------------------------------------------
 
+REPORTING_PATH = "/csp-reports"
+REPORTING_GROUP = "csp"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -327,6 +335,10 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "object-src": [NONE],
+        "worker-src": [NONE],
+        "frame-src": [NONE],
+        "report-uri": [REPORTING_PATH],  # Firefox and Safari; the others take the next one
+        "report-to": [REPORTING_GROUP],
     },
 }
 X_FRAME_OPTIONS = "DENY"
@@ -339,6 +351,9 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes com
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
+# The prefix binds a cookie to this very host over TLS: no other host of the domain can set or read it.
+_HOST_ONLY = "__Host-" if PRODUCTION else ""
+SESSION_COOKIE_NAME = f"{_HOST_ONLY}sessionid"
 SESSION_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -349,11 +364,14 @@ SESSION_IDLE_S: int = _env.integer("SESSION_IDLE_MINUTES", 60, minimum=5, maximu
 """How long a session may lie idle."""
 
 SESSION_COOKIE_AGE = SESSION_MAX_AGE_S
+CSRF_COOKIE_NAME = f"{_HOST_ONLY}csrftoken"
 CSRF_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL.startswith("https://") else []
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 0  # no page takes files yet
 
 
 # --- REST -------------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from math import ceil
 from typing import Final, TypeVar
 
 from django.conf import settings
+from django.http import HttpRequest
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.errors import StorageError
 from limits.storage import MemoryStorage, RedisStorage
@@ -34,6 +35,8 @@ REDIS_TIMEOUT_S: Final = 0.25
 SWEEP_S: Final = 30.0
 
 NAMESPACE: Final = "countersign"
+
+_COUNTED: Final = "countersign.counted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,17 @@ def spend(counted: Iterable[tuple[str, str]]) -> list[Spent]:
         if not _hit(each):
             raise RateLimited(each.policy, left(each).reset_s)
     return spent
+
+
+def count(request: HttpRequest, *counted: tuple[str, str]) -> None:
+    """Count the request as `spend` does, for `counted` to tell. Raises `RateLimited`."""
+    request.META.setdefault(_COUNTED, []).extend(spend(counted))
+
+
+def counted(request: HttpRequest) -> list[Spent]:
+    """Return what the request was counted against so far."""
+    found: list[Spent] = request.META.get(_COUNTED, [])
+    return found
 
 
 def exhausted(policy: str, of: str) -> bool:

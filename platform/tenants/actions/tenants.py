@@ -13,7 +13,20 @@ from tenants.models import Tenant
 
 #: First parts of the installation's own addresses, which a tenant's pages must not hide behind.
 RESERVED: Final = frozenset(
-    {"accounts", "admin", "api", "assets", "favicon", "healthz", "log", "metrics", "readyz", "static", "theme"}
+    {
+        "accounts",
+        "admin",
+        "api",
+        "assets",
+        "csp-reports",
+        "favicon",
+        "healthz",
+        "log",
+        "metrics",
+        "readyz",
+        "static",
+        "theme",
+    }
 )
 
 
