@@ -1,7 +1,9 @@
 """A database as release 0.1 left it, with two tenants' data: the migrations of then, the policies, simple keys."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -13,7 +15,7 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate
 
-from db import provision, references, tables
+from db import partitions, provision, references, tables
 from db.embedded import Server
 from db.tables import ALL, Table
 from ops.machine import close_connections
@@ -63,6 +65,11 @@ def build(owner: BaseDatabaseWrapper) -> list[UUID]:
         post_migrate.connect(references.reconcile_after_migrate, sender=db)
         post_migrate.connect(tables.reconcile_after_migrate, sender=db)
     with owner.cursor() as cursor:
+        for table in partitions.PARTITIONED:  # as that release made them: all in the owner's hands
+            today = date.today()
+            low, high = partitions.first_id(today), partitions.first_id(partitions.next_month(today))
+            name = partitions.partition_name(table, today)
+            cursor.execute(f"CREATE TABLE {name} PARTITION OF {table} FOR VALUES FROM ('{low}') TO ('{high}')")
         cursor.execute(
             "SELECT relname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid AND attname = 'tenant_id' "
             "WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition"
@@ -115,6 +122,11 @@ def fill(cursor: Any) -> UUID:
     row("escalations_queueteam", queue_id=queue, team_id=team)
     row("quotas_window", budget_id=row("quotas_budget", of="tenant"))
     row("vault_secret", name="token")
+    cursor.execute("SELECT audit_record_id(now(), 1)")
+    [record] = cursor.fetchone()
+    facts = {"deep": ["€", None, 2**53 - 1]}
+    row("audit_record", id=record, stream=tenant, seq=1, action="a.b", facts=json.dumps(facts), commitment=b"c" * 32)
+    cursor.execute("INSERT INTO audit_payload VALUES (%s, %s, '', %s)", [record, tenant, '{"x":1}'])
     return tenant
 
 

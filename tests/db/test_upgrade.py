@@ -2,14 +2,17 @@
 
 import secrets
 from collections.abc import Iterator
+from datetime import date
 from uuid import UUID
 
 import psycopg
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from audit.models import Payload, Record
+from db import partitions
 from db.embedded import Server
 from db.errors import ForeignReference
 from db.models import new_id
@@ -73,6 +76,27 @@ def test_the_old_database_is_brought_up_with_all_that_is_in_it(old: list[UUID], 
         TeamMember.objects.all().delete()
     with pytest.raises(IntegrityError, match="tenants_teammember_team_id_of_tenant"), tenant_scope(here):
         TeamMember.objects.create(team_id=theirs, user_id=membership.user_id)
+
+
+def test_the_old_journal_is_handed_over_as_it_was(old: list[UUID], copy: BaseDatabaseWrapper) -> None:
+    call_command("migrate", verbosity=0, interactive=False)
+
+    for tenant in old:
+        with tenant_scope(tenant):
+            record, payload = Record.objects.get(), Payload.objects.get()
+        assert record.facts == {"deep": ["€", None, 2**53 - 1]}
+        assert (payload.record_id, payload.value) == (record.id, '{"x":1}')
+    with copy.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND (relname ~ '^audit_') "
+            "IS DISTINCT FROM (relowner = 'countersign_journal'::regrole) AND relnamespace = 'public'::regnamespace"
+        )
+        assert cursor.fetchall() == []
+        for table in partitions.PARTITIONED:
+            with pytest.raises(DatabaseError, match="permission denied"):
+                cursor.execute(f"TRUNCATE {partitions.partition_name(table, date.today())}")
+        cursor.execute("SELECT to_regclass(%s)", [f"{partitions.partition_name('audit_record', date.today())}_stream"])
+        assert cursor.fetchone() != (None,)
 
 
 def test_an_old_row_that_names_anothers_stops_the_migration_until_it_is_mended(
