@@ -73,6 +73,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("tool-grants", "get"): Route(200, reads=True),
     ("tool-grants", "post"): Route(201, body={"user": "BOB", "permission": "use"}),
     ("tool-grant", "delete"): Route(204),
+    ("secrets", "get"): Route(200, "empty", reads=True),
+    ("secret", "delete"): Route(204),
     ("secret", "put"): Route(204, "own", body={"value": "long enough"}),
 }
 
@@ -113,6 +115,7 @@ def scene(acme: World, alice: Caller, echo: str, driver: Driver, settles: Settle
     [escalation] = alice.get(f"runs/{run}").json["escalations"]
     bob = f"bob@{acme.slug}.example"
     on_agent = alice.post("agents/echo/grants", {"user": bob, "permission": "review"}).json["id"]
+    assert alice.put("secrets/token", {"value": "long enough"}).status == 204
     on_tool = alice.post("tools/pay/grants", {"user": bob, "permission": "use"}).json["id"]
     ids = {
         "run_id": str(run),

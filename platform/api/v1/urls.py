@@ -41,6 +41,7 @@ urlpatterns = [
     path("tools/<str:tool_name>", tools.OneTool.as_view(), name="tool"),
     path("tools/<str:tool_name>/grants", grants.ToolGrants.as_view(), name="tool-grants"),
     path("tools/<str:tool_name>/grants/<str:grant_id>", grants.ToolGrant.as_view(), name="tool-grant"),
+    path("secrets", secret_values.Secrets.as_view(), name="secrets"),
     path("secrets/<str:secret_name>", secret_values.OneSecret.as_view(), name="secret"),
     path("members", members.Members.as_view(), name="members"),
     path("members/<str:member_id>", members.OneMember.as_view(), name="member"),
