@@ -10,6 +10,9 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         from django_q.signals import post_spawn
 
+        from agents.actions import uses
         from agents.engine import django_q
+        from vault.actions import secrets
 
+        secrets.USES.append(uses.of_secret)
         post_spawn.connect(django_q.fill_slots, dispatch_uid="countersign-drivers")

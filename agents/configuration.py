@@ -7,7 +7,6 @@ from agents.actions import agents, grants, sources, tools, versions
 from agents.config.kinds import Kind
 from agents.core.document import is_shaped
 from agents.models import Agent, DataSourceRow, Tool
-from db.models import TenantModel
 from tenants.principal import Principal
 
 Json = Any
@@ -103,7 +102,7 @@ class AgentKind:
             yield "/appeal/to", "Queue", spec["appeal"]["to"]
 
 
-def _with_grants(spec: Spec, obj: TenantModel) -> Spec:
+def _with_grants(spec: Spec, obj: Agent | Tool) -> Spec:
     held = grants.written(obj)
     return {**spec, "grants": held} if held else spec
 

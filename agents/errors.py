@@ -53,6 +53,12 @@ class InvalidDocument(AgentError):
     code = "invalid_document"
 
 
+class BadCondition(AgentError):
+    """The condition does not fit the tool's arguments, or is none."""
+
+    code = "bad_condition"
+
+
 class ChangedMeanwhile(AgentError):
     """Somebody changed it since you read it; read it again, then repeat your change."""
 

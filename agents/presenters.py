@@ -77,14 +77,30 @@ def runs_json(runs: Iterable[Run], escalations: Mapping[UUID, list[str]], *, pay
     runs: with agent and version at hand (`with_names`). escalations: ids by run id.
     """
     listed = list(runs)
+    children = _children(listed)
     ended = [(run.id, run.output_seq) for run in listed if run.output_seq is not None]
     endings = journal.payloads_at(ended) if payloads else {}
     return [
-        run_json(run, endings.get((run.id, run.output_seq or 0)) or {}, escalations.get(run.id, [])) for run in listed
+        _run_json(
+            run,
+            endings.get((run.id, run.output_seq or 0)) or {},
+            escalations=escalations.get(run.id, []),
+            children=children.get(run.id, []),
+        )
+        for run in listed
     ]
 
 
-def run_json(run: Run, ending: Mapping[str, Json], escalations: list[str]) -> dict[str, Json]:
+def _children(runs: Iterable[Run]) -> dict[UUID, list[str]]:
+    by_parent: dict[UUID, list[str]] = {}
+    rows = Run.objects.filter(parent_id__in=[run.id for run in runs]).order_by("id").values_list("parent_id", "id")
+    for parent_id, child_id in rows:
+        if parent_id is not None:
+            by_parent.setdefault(parent_id, []).append(str(child_id))
+    return by_parent
+
+
+def _run_json(run: Run, ending: Mapping[str, Json], *, escalations: list[str], children: list[str]) -> dict[str, Json]:
     """Return one run. ending: the payload of its last event, empty before the end or when it may not be shown."""
     error = None
     if run.status == "failed":
@@ -104,5 +120,5 @@ def run_json(run: Run, ending: Mapping[str, Json], escalations: list[str]) -> di
         "cost_usd": to_usd(run.cost_nano),
         "metadata": run.metadata,
         "escalations": escalations,
-        "children": [],
+        "children": children,
     }

@@ -1,9 +1,10 @@
 """Who may reach agents, tools and runs. Dispatch claims runs across tenants by these columns and no others."""
 
 from db.tables import ALL, APPEND, EDIT, Table
+from tenants.tables import MEMBER, TEAM_GROUP
 
 CLAIM_READS = (
-    *("agent_id", "version_id", "principal_id"),
+    *("agent_id", "version_id", "principal_id", "parent_id"),
     *("id", "tenant_id", "status", "seq", "epoch", "priority", "ready_at", "due_at", "ended_at", "worker"),
 )
 CLAIM_WRITES = ("epoch", "ready_at", "due_at", "status", "worker")
@@ -14,9 +15,9 @@ TABLES = (
     Table("agents_tool", ALL),
     Table("agents_toolversion", APPEND),
     Table("agents_datasource", ALL),
-    Table("agents_toolusergrant", ALL),
-    Table("agents_toolteamgrant", ALL),
-    Table("agents_agentusergrant", ALL),
-    Table("agents_agentteamgrant", ALL),
+    Table("agents_toolusergrant", ALL, references={"user_id": MEMBER}),
+    Table("agents_toolteamgrant", ALL, references={"group_id": TEAM_GROUP}),
+    Table("agents_agentusergrant", ALL, references={"user_id": MEMBER}),
+    Table("agents_agentteamgrant", ALL, references={"group_id": TEAM_GROUP}),
     Table("agents_run", EDIT, dispatch={"SELECT": CLAIM_READS, "UPDATE": CLAIM_WRITES}),
 )

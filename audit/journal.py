@@ -70,7 +70,7 @@ entry AS MATERIALIZED (
            v, action, actor, subject, outcome, facts, decode(commitment, 'hex') AS commitment,
            decode(salt, 'hex') AS salt, payload
     FROM source, ROWS FROM (json_to_recordset(%(entries)s::json) AS (
-        v smallint, action text, actor text, subject text, outcome text, facts jsonb, commitment text, salt text,
+        v smallint, action text, actor text, subject text, outcome text, facts json, commitment text, salt text,
         payload text)) WITH ORDINALITY AS e(v, action, actor, subject, outcome, facts, commitment, salt, payload, place)
 ), record AS (
     INSERT INTO audit_record (id, at, tenant_id, stream, seq, v, action, actor, subject, outcome, facts, commitment)
@@ -119,7 +119,7 @@ def entries_parameter(entries: Iterable[Entry]) -> str:
 
     Raises `UnfitLeaf` for facts that the log could not take.
     """
-    return json.dumps([_row(entry) for entry in entries])
+    return json.dumps([_row(entry) for entry in entries], separators=(",", ":"))
 
 
 def _row(entry: Entry) -> dict[str, Json]:

@@ -90,8 +90,8 @@ def timestamp(at: datetime) -> str:
 def check_fits(*, v: int, action: str, actor: str, subject: str | None, outcome: str, facts: dict[str, Json]) -> None:
     """Raise `UnfitLeaf` unless a record of these parts is sure to have a leaf, whatever its id, time and place.
 
-    To be asked before a record is written: one without a leaf would hold up its log for ever. Facts must be plain: the
-    database keeps 1e21 as an integer beyond 2^53 - 1, which has no canonical form any more.
+    To be asked before a record is written: one without a leaf would hold up its log for ever. Facts must be plain, so
+    that whoever reads them, with whatever JSON reader, reads the same.
     """
     if type(facts) is not dict or not is_plain(facts):
         raise UnfitLeaf(f"The facts of {action} may hold text, integers up to 2^53 - 1, true, false and null only.")

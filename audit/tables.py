@@ -1,9 +1,13 @@
-"""Who may reach the journal: app appends and reads; nobody changes."""
+"""Who may reach the journal: app appends and reads; nobody changes, and nobody writes what was before or will be."""
 
 from db.tables import APPEND, Table
 
+#: A record is of the moment its statement began, and its id says so too; a payload is added with its record or never.
+_NOW = "(at = statement_timestamp()) AND audit_is_now(id)"
+_WITH_ITS_RECORD = "audit_is_now(record_id)"
+
 TABLES = (
-    Table("audit_record", APPEND, seal={"SELECT": ("*",)}),
-    Table("audit_payload", APPEND),
+    Table("audit_record", APPEND, seal={"SELECT": ("*",)}, check=_NOW),
+    Table("audit_payload", APPEND, check=_WITH_ITS_RECORD),
     Table("audit_outbox", "INSERT", seal={"SELECT, DELETE": ("*",)}),
 )

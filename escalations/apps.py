@@ -9,8 +9,11 @@ class EscalationsConfig(AppConfig):
 
     def ready(self) -> None:
         from agents.engine import signals
-        from escalations import receivers
+        from escalations import leaving, receivers
+        from tenants.leaving import DISSOLVING, LEAVING
 
         signals.decision_requested.connect(receivers.open_escalation)
         signals.decision_expired.connect(receivers.close_expired)
         signals.questions_moot.connect(receivers.withdraw_open)
+        LEAVING.append(leaving.take_from_member)
+        DISSOLVING.append(leaving.check_team)

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from access import grants, permissions
+from agents.actions.runs import requesters
 from agents.models import AgentTeamGrant, AgentUserGrant, Run
 from escalations.errors import MayNotDecide, OwnRequest, SecondVote
 from escalations.models import Escalation, Queue
@@ -48,7 +49,7 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
     permissions.check(principal, "escalations:decide")
     if principal.is_service:
         raise MayNotDecide("A service account may not decide; use the key of a member (`apikey create --as`).")
-    if principal.user_id in {run.principal_id, run.requested_by_id}:
+    if principal.user_id in requesters(run):
         raise OwnRequest
     if escalation.status == "open" and escalation.votes.filter(user_id=principal.user_id).exists():
         raise SecondVote

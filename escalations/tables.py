@@ -1,11 +1,12 @@
 """Who may reach escalations."""
 
 from db.tables import ALL, APPEND, EDIT, Table
+from tenants.tables import MEMBER
 
 TABLES = (
     Table("escalations_escalation", EDIT),
     Table("escalations_vote", APPEND),
     Table("escalations_queue", ALL),
-    Table("escalations_queuemember", ALL),
+    Table("escalations_queuemember", ALL, references={"user_id": MEMBER}),
     Table("escalations_queueteam", ALL),
 )

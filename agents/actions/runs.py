@@ -1,6 +1,6 @@
 """Start runs, end them, and hand them a person's answer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -68,21 +68,23 @@ class Request:
     digest: str | None = None
 
 
-def submit(request: Request, *, acting_as: Principal) -> Submitted:
+def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None) -> Submitted:
     """Queue a run and wake the engine, in one commit.
 
-    Raises `AccessDenied`, `UnknownAgent`, `UnknownVersion`, `NotPublished`, `InvalidInput`, `UnknownMember`,
-    `IdempotencyMismatch`; then nothing was made.
+    parent: the run that it is part of: whoever that one acts for, and all up the line, must be allowed what this one
+    does, from its start on. Raises `AccessDenied`, `UnknownAgent`, `UnknownVersion`, `NotPublished`, `InvalidInput`,
+    `UnknownMember`, `IdempotencyMismatch`, `UnknownRun`, `RunEnded`; then nothing was made.
     """
     permissions.check(acting_as, "runs:write")
     with tenant_scope(acting_as.tenant_id):
         before = _submitted_before(request, acting_as)
         if before:
             return before
-        agent, version = _runnable(request, acting_as)
+        line = _open_line(parent) if parent is not None else []
+        agent, version = _runnable(request, [acting_as.user_id, *(run.principal_id for run in line)])
         principal_id = _principal_id(request, acting_as)
         _check_bounds(request)
-        event = _event(request, agent, version, principal_id, acting_as)
+        event = _event(request, agent, version, principal_id, acting_as, parent)
         try:
             with transaction.atomic():
                 return Submitted(_queue(request, version, event, acting_as), created=True)
@@ -117,11 +119,33 @@ def _check_bounds(request: Request) -> None:
         raise InvalidInput("The deadline has passed.", errors=[error])
 
 
-def _runnable(request: Request, acting_as: Principal) -> tuple[Agent, AgentVersion]:
+def _open_line(run_id: UUID) -> list[Run]:
+    """Return the run and those it is part of, nearest first; raises `UnknownRun`, `RunEnded`."""
+    run = Run.objects.filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun
+    if run.status in TERMINAL:
+        raise RunEnded
+    return [run, *above(run)]
+
+
+def above(run: Run) -> Iterator[Run]:
+    """Yield the runs that this one is part of, nearest first."""
+    while run.parent_id is not None:
+        run = Run.objects.get(id=run.parent_id)
+        yield run
+
+
+def requesters(run: Run) -> set[UUID]:
+    """Return everybody that the run, or one it is part of, acts for or was asked for by. None of them decides on it."""
+    return {user for each in (run, *above(run)) for user in (each.principal_id, each.requested_by_id)}
+
+
+def _runnable(request: Request, user_ids: Sequence[UUID]) -> tuple[Agent, AgentVersion]:
     agent = Agent.objects.select_related("live").filter(slug=request.agent).first()
     if agent is None:
         raise UnknownAgent(f"There is no agent {request.agent!r}.")
-    if not grants.held(acting_as, "run", agent):
+    if not grants.held_by_all(user_ids, "run", agent):
         raise MissingGrant(f"You may not start runs of {request.agent}.")
     if request.version is None:
         if agent.live is None:
@@ -134,7 +158,12 @@ def _runnable(request: Request, acting_as: Principal) -> tuple[Agent, AgentVersi
 
 
 def _event(
-    request: Request, agent: Agent, version: AgentVersion, principal_id: UUID, acting_as: Principal
+    request: Request,
+    agent: Agent,
+    version: AgentVersion,
+    principal_id: UUID,
+    acting_as: Principal,
+    parent: UUID | None,
 ) -> RunSubmitted:
     spec = spec_of(version.id, lambda: version.compiled)
     wrong = problems(spec.input, request.input) if spec.input is not None else []
@@ -150,6 +179,7 @@ def _event(
         usd_nano=None if request.budget_usd is None else from_usd(request.budget_usd),
         tokens=request.budget_tokens,
         deadline=request.deadline.isoformat() if request.deadline else None,
+        parent=None if parent is None else str(parent),
     )
 
 
@@ -168,6 +198,7 @@ def _queue(request: Request, version: AgentVersion, event: RunSubmitted, acting_
         version=version,
         principal_id=event.principal.removeprefix("user:"),
         requested_by_id=acting_as.user_id,
+        parent_id=event.parent,
         seq=1,
         priority=request.priority,
         ready_at=now,

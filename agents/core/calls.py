@@ -1,21 +1,22 @@
 """Plan the tool calls of a turn: which are made, which are refused, which ask a person. Pure.
 
-Order of the checks on each call: known tool, grant, arguments, cap, loop, approval. What is refused goes back to the
-model as an error it can act on; nothing is executed that did not pass all of them at this moment.
+Order of the checks on each call: known tool, grant, arguments, the grant's condition, cap, loop, approval. What is
+refused goes back to the model as an error it can act on; nothing is executed that did not pass all of them at this
+moment.
 """
 
 import hashlib
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from agents.core import rules
 from agents.core.asking import ask
 from agents.core.builtin import ESCALATE
-from agents.core.events import Event, ToolDenied, ToolFailed, ToolFinished, ToolRequested, ToolUnknown
-from agents.core.exact import enclose, is_interoperable
+from agents.core.events import PRINCIPAL_GONE, Event, ToolDenied, ToolFailed, ToolFinished, ToolRequested, ToolUnknown
+from agents.core.exact import disclose, enclose, is_interoperable
 from agents.core.fold import call_key, fold
+from agents.core.holdings import Holdings, Proof
 from agents.core.schema import problems
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
@@ -27,32 +28,33 @@ Json = Any
 #: What the record calls a tool that there is not.
 UNKNOWN = "unknown"
 
+_GONE = "The person this run acts for is no longer an active member here."
+
 #: How often the same call may have had the same result before a person is asked.
 SAME_RESULTS = 3
 
 
-def plan(state: RunState, spec: AgentSpec, granted: Set[UUID], *, now: datetime) -> list[Event]:
-    """Return what becomes of the turn's proposed and approved calls.
-
-    granted: ids of the tools whose `use` the principal holds at this moment.
-    """
+def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> list[Event]:
+    """Return what becomes of the turn's proposed and approved calls. held: of their tools, at this moment."""
     happened: list[Event] = []
     for call in state.calls:
         if call.phase in {"proposed", "approved"}:
-            event = _plan_one(state, spec, call, granted, now)
+            event = _plan_one(state, spec, call, held, now)
             happened.append(event)
             state = fold(state, event)
     return happened
 
 
-def _plan_one(state: RunState, spec: AgentSpec, call: Call, granted: Set[UUID], now: datetime) -> Event:
+def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now: datetime) -> Event:
+    if held.gone:
+        return _denied(state, call, PRINCIPAL_GONE, _GONE, known=call.tool in spec.tools)
     if call.tool == ESCALATE and spec.escalates:
         return _escalate(state, spec, call)
     tool = spec.tools.get(call.tool)
-    refused = _refusal(spec, tool, call, granted)
+    refused = _refusal(spec, tool, call, held)
     if refused or tool is None:
         code, error = refused or ("unknown_tool", "")
-        return _denied(state, call, code, error)
+        return _denied(state, call, code, error, known=code != "unknown_tool")
     if state.tool_calls >= spec.limits.tool_calls + state.extra.tool_calls:
         detail = f"The run has made {state.tool_calls} tool calls, its limit."
         more = {"tool_calls": spec.limits.tool_calls}
@@ -76,11 +78,11 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, granted: Set[UUID], 
     )
 
 
-def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, granted: Set[UUID]) -> tuple[str, str] | None:
+def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, held: Holdings) -> tuple[str, str] | None:
     if tool is None or not (tool.offered or call.fallback):
         names = [each["name"] for each in spec.offered]
         return "unknown_tool", f"There is no tool {call.tool!r}. The tools are: {', '.join(names) or 'none'}."
-    if tool.id not in granted:
+    if not held.ever(tool.id):
         return "not_granted", f"The person this run acts for may not use {call.tool}. Do not try it again."
     wrong = problems(tool.arguments, call.arguments)
     if not wrong and not is_interoperable(call.arguments):
@@ -88,12 +90,50 @@ def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, granted: Set[UU
     if wrong:
         lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
         return "invalid_arguments", f"The arguments of {call.tool} are not valid. {lines}. Mend them and call again."
+    if held.proofs(tool.id, call.arguments) is None:
+        return "not_granted", f"The person this run acts for may not use {call.tool} with these arguments."
     return None
 
 
-def _denied(state: RunState, call: Call, code: str, error: str) -> ToolDenied:
+def proofs(spec: AgentSpec, held: Holdings, planned: Iterable[Event]) -> list[Proof]:
+    """Return why those of the `planned` calls that are to be made may be."""
+    made = [event for event in planned if isinstance(event, ToolRequested)]
+    return [
+        proof for event in made for proof in held.proofs(spec.tools[event.tool].id, disclose(event.arguments)) or ()
+    ]
+
+
+def taken_back(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> Event | None:
+    """Return what becomes of a call that would be made again after a crash but no longer may be; None when it may.
+
+    A read is denied like one that was never made. A write may have had its effect: a person finds out.
+    """
+    tool = spec.tools[call.tool]
+    if not held.gone and held.proofs(tool.id, call.arguments) is not None:
+        return None
+    if tool.effect == "read":
+        code = PRINCIPAL_GONE if held.gone else "not_granted"
+        return _denied(state, call, code, f"The person this run acts for may no longer use {call.tool}.")
+    return unknown(
+        state, spec, call, "The worker stopped within the call, and the person it was for may no longer make it."
+    )
+
+
+def unknown(state: RunState, spec: AgentSpec, call: Call, error: str) -> ToolUnknown:
+    """Return the fact that nobody knows what a call did."""
+    return ToolUnknown(
+        turn=state.turn,
+        call=call.index,
+        call_id=call.call_id,
+        tool=call.tool,
+        version=spec.tools[call.tool].version,
+        error=error,
+    )
+
+
+def _denied(state: RunState, call: Call, code: str, error: str, *, known: bool = True) -> ToolDenied:
     # A name the model made up may say anything; it stays in the payload's message and out of the record's facts.
-    tool = UNKNOWN if code == "unknown_tool" else call.tool
+    tool = call.tool if known else UNKNOWN
     return ToolDenied(turn=state.turn, call=call.index, call_id=call.call_id, tool=tool, code=code, error=error)
 
 
@@ -173,7 +213,7 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
         tried_elsewhere = outcome.retryable and (tool.effect == "read" or not outcome.maybe_done)
         fallback = tool.fallback if tried_elsewhere and tool.fallback in spec.tools else None
         return ToolFailed(**common, code=outcome.code, error=outcome.message, fallback=fallback)
-    return ToolUnknown(**common, error=outcome.message)
+    return unknown(state, spec, call, outcome.message)
 
 
 def requested(state: RunState) -> Iterable[Call]:

@@ -15,15 +15,16 @@ from agents.core.asking import ask
 from agents.core.conversation import tool_uses
 from agents.core.endings import completed, ended, failed
 from agents.core.events import (
+    PRINCIPAL_GONE,
     DecisionExpired,
     Event,
     ModelFailed,
     OutputAccepted,
     OutputRejected,
     RunCancelled,
-    ToolUnknown,
 )
 from agents.core.exact import disclose, enclose
+from agents.core.holdings import Holdings
 from agents.core.output import Judgement, judge, must_be_confirmed
 from agents.core.spec import AgentSpec
 from agents.core.state import Call, RunState
@@ -63,7 +64,7 @@ class CallModel:
 
 @dataclass(frozen=True, slots=True)
 class CheckGrants:
-    """Ask which of these tools the principal may use now, then `calls.plan`."""
+    """Ask what is held of these tools now, then `calls.plan`."""
 
     tools: frozenset[UUID]
 
@@ -120,37 +121,43 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     return Record([reached]) if reached else CallModel(state.answers + 1)
 
 
-def recover(state: RunState, spec: AgentSpec, *, lost_cost_nano: int, lost_tokens: int) -> list[Event]:
-    """Return what a new worker must record of what the former one left in mid-air.
+def lost_model_call(state: RunState, spec: AgentSpec, *, cost_nano: int, tokens: int) -> ModelFailed:
+    """Return what a new worker records of the model call in which the former one stopped; it is made again.
 
-    A lost model call is charged at its upper bound and made again; a tool call is made again with the same key if it
-    can be, else its outcome is unknown.
+    cost_nano, tokens: what it may have cost at most, which it is charged at.
     """
-    if state.calling_model:
-        return [
-            ModelFailed(
-                turn=state.turn,
-                model=spec.model,
-                code="lost",
-                retryable=True,
-                error="The worker stopped before the answer was recorded.",
-                cost_nano=lost_cost_nano,
-                tokens=lost_tokens,
-                estimated=True,
-            )
-        ]
-    return [
-        ToolUnknown(
-            turn=state.turn,
-            call=call.index,
-            call_id=call.call_id,
-            tool=call.tool,
-            version=spec.tools[call.tool].version,
-            error="The worker stopped after the call was begun and before its result was recorded.",
-        )
-        for call in calls.requested(state)
-        if not spec.tools[call.tool].repeatable
-    ]
+    return ModelFailed(
+        turn=state.turn,
+        model=spec.model,
+        code="lost",
+        retryable=True,
+        error="The worker stopped before the answer was recorded.",
+        cost_nano=cost_nano,
+        tokens=tokens,
+        estimated=True,
+    )
+
+
+def recover(state: RunState, spec: AgentSpec, held: Holdings) -> list[Event]:
+    """Return what a new worker records of the tool calls in which the former one stopped.
+
+    A call is made again, with the same key, if it can be repeated and still may be made; else its outcome is unknown.
+    held: of the tools of `repeated`.
+    """
+    happened: list[Event] = []
+    for call in calls.requested(state):
+        if not spec.tools[call.tool].repeatable:
+            error = "The worker stopped after the call was begun and before its result was recorded."
+            happened.append(calls.unknown(state, spec, call, error))
+        elif (refused := calls.taken_back(state, spec, call, held)) is not None:
+            happened.append(refused)
+    return happened
+
+
+def repeated(state: RunState, spec: AgentSpec) -> frozenset[UUID]:
+    """Return the tools of the calls that a new worker would make again."""
+    pinned = [spec.tools[call.tool] for call in calls.requested(state)]
+    return frozenset(tool.id for tool in pinned if tool.repeatable)
 
 
 def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
@@ -160,6 +167,9 @@ def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
         return []
     if state.cancel_requested:
         return ended(state, RunCancelled())
+    if state.principal_gone:
+        detail = "The member this run acts for is no longer active in this tenant."
+        return failed(state, PRINCIPAL_GONE, detail, "Start it anew for an active member.")
     if state.verdict is not None and state.verdict_on is not None:
         question, made = state.verdict_on, state.verdict
         if question.kind == "output" and made.decision == "approve":

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
-from agents.core import rules
+from agents.core import conditions, rules
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
@@ -58,6 +58,7 @@ def tool_problems(name: str, spec: Json, *, kinds: Mapping[str, Kind], tools: Ma
         *_kind_problems(name, spec, kinds),
         *_effect_problems(spec),
         *_tool_rule_problems(spec),
+        *_condition_problems(name, spec),
         *_fallback_problems(name, spec, tools),
         *_standing_in_problems(name, spec, tools),
         *_secret_problems(spec),
@@ -166,6 +167,16 @@ def _tool_rule_problems(spec: Spec) -> Iterator[Problem]:
     approval = spec.get("approval")
     if approval and "when" in approval:
         yield from _rule("/approval/when", approval["when"], rules.APPROVAL)
+
+
+def _condition_problems(name: str, spec: Spec) -> Iterator[Problem]:
+    schema = tool_document(name, spec)["input_schema"]
+    for index, grant in enumerate(spec.get("grants", ())):
+        try:
+            if "condition" in grant:
+                conditions.check(grant["condition"], schema)
+        except rules.BadRule as error:
+            yield _problem(f"/grants/{index}/condition", " ".join(str(error).split()))
 
 
 def _fallback_problems(name: str, spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Problem]:

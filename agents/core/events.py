@@ -11,6 +11,9 @@ from typing import Any, ClassVar
 
 Json = Any
 
+#: The code of calls denied, and of runs failed, because who they act for is no active member any more.
+PRINCIPAL_GONE = "principal_gone"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -24,7 +27,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSubmitted(Event):
-    """A client asked for a run. principal: whom it acts for; requested_by: who asked."""
+    """A client asked for a run. principal: whom it acts for; requested_by: who asked; parent: the run it is part of."""
 
     action = "run.submitted"
     erasable = frozenset({"input"})
@@ -36,6 +39,7 @@ class RunSubmitted(Event):
     usd_nano: int | None = None
     tokens: int | None = None
     deadline: str | None = None
+    parent: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +173,7 @@ class ToolRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolDenied(Event):
-    """The call was not made. code: `unknown_tool`, `invalid_arguments`, `not_granted`, `rejected`, …"""
+    """The call was not made. code: `unknown_tool`, `invalid_arguments`, `not_granted`, `principal_gone`."""
 
     action = "tool.denied"
     outcome = "denied"

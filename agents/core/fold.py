@@ -130,6 +130,8 @@ def _tool_requested(state: RunState, e: events.ToolRequested) -> RunState:
 
 
 def _tool_denied(state: RunState, e: events.ToolDenied) -> RunState:
+    if e.code == events.PRINCIPAL_GONE:
+        state = evolve(state, principal_gone=True)
     return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)
 
 

@@ -15,6 +15,7 @@ Json = Any
 #: What each kind of expression may speak of.
 OUTPUT_RULE = ("input", "output", "tools")
 APPROVAL = ("args", "tool")
+GRANT = ("args", "principal")
 
 MAX_LENGTH = 4_000
 
@@ -26,6 +27,11 @@ class BadRule(ValueError):
 def check(expression: str, names: tuple[str, ...]) -> None:
     """Raise `BadRule`, with the place and the reason, unless the expression compiles over `names` to a boolean."""
     _compiled(expression, names)
+
+
+def check_typed(expression: str, variables: Mapping[str, Any]) -> None:
+    """Raise `BadRule` unless the expression compiles to a boolean with variables of these types."""
+    _compile(expression, variables)
 
 
 def holds(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool:
@@ -49,10 +55,14 @@ def _evaluate(expression: str, names: tuple[str, ...], values: Mapping[str, Json
 
 @lru_cache(maxsize=4096)
 def _compiled(expression: str, names: tuple[str, ...]) -> Any:
+    return _compile(expression, dict.fromkeys(names, cel.Type.DYN))
+
+
+def _compile(expression: str, variables: Mapping[str, Any]) -> Any:
     if len(expression) > MAX_LENGTH:
         raise BadRule(f"An expression has at most {MAX_LENGTH} characters.")
     try:
-        compiled = cel.NewEnv(variables=dict.fromkeys(names, cel.Type.DYN)).compile(expression)
+        compiled = cel.NewEnv(variables=dict(variables)).compile(expression)
     except RuntimeError as error:
         raise BadRule(str(error)) from error
     if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):

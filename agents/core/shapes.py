@@ -36,10 +36,11 @@ def _lines() -> dict[str, Json]:
     return {"type": "array", "items": _text(2000), "maxItems": 100}
 
 
-def _grants(*permissions: str) -> dict[str, Json]:
+def _grants(*permissions: str, **more: Json) -> dict[str, Json]:
     holders: dict[str, Json] = {"team": {"type": "string", "pattern": SLUG}, "user": _text(254)}
-    one = _object({**holders, "permission": {"enum": list(permissions)}}, "permission")
-    return {"type": "array", "maxItems": 500, "items": {**one, "minProperties": 2, "maxProperties": 2}}
+    one = _object({**holders, "permission": {"enum": list(permissions)}, **more}, "permission")
+    one_holder = [{"required": [holder]} for holder in holders]
+    return {"type": "array", "maxItems": 500, "items": {**one, "oneOf": one_holder}}
 
 
 TOOL: Final = {
@@ -93,7 +94,7 @@ TOOL: Final = {
                 {"untrusted": {"type": "boolean"}, "private": {"type": "boolean"}, "egress": {"type": "boolean"}}
             ),
             "taint": {"enum": ["ask", "allow"]},
-            "grants": _grants("use"),
+            "grants": _grants("use", condition=_text()),
         },
         "description",
         "type",

@@ -114,6 +114,7 @@ class RunState:
     waited_s: float = 0.0
     deadline: str | None = None
     cancel_requested: bool = False
+    principal_gone: bool = False
     recent: tuple[tuple[str, str], ...] = ()
     results: Mapping[str, Json] = field(default_factory=dict)
 

@@ -85,7 +85,7 @@ def _words(keyword: Json, wanted: Json, value: Json, schema: Json, error: Valida
             return f"{_shown(value)} does not have the right form ({wanted})."
         case "maxLength" | "maxItems":
             return f"This is too long: at most {wanted}."
-        case "minProperties" | "maxProperties":
+        case "oneOf":
             return "Name a permission and who holds it: either a team or a user."
     return error.message[:300]
 

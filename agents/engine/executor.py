@@ -30,7 +30,9 @@ from agents.core.decide import (
     Record,
     Reserve,
     decide,
+    lost_model_call,
     recover,
+    repeated,
 )
 from agents.core.events import (
     BudgetReserved,
@@ -47,6 +49,7 @@ from agents.core.events import (
 )
 from agents.core.exact import verbatim
 from agents.core.fold import fold, fold_all
+from agents.core.holdings import Holdings, Proof
 from agents.core.model import ModelAnswer, ModelError, ModelRequest, Usage
 from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
 from agents.core.spec import AgentSpec
@@ -104,6 +107,10 @@ class Draft:
             self.state = fold(self.state, event)
             self.events.append(event)
 
+    def copy(self) -> "Draft":
+        """Return another one to go on with."""
+        return Draft(self.state, self.spec, [*self.events])
+
     def think(self, now: datetime) -> Command:
         """Decide, folding in consequences, until something outside is needed."""
         while True:
@@ -121,6 +128,7 @@ class RunExecutor:
         self.means = means
         self.state = RunState(run.id)
         self.until: datetime | None = None
+        self._not_always: set[UUID] = set()  # tools once found not to be held whatever the arguments: no use hoping
 
     # --- the claim ------------------------------------------------------------------------------------------------
 
@@ -133,7 +141,7 @@ class RunExecutor:
         if self.state.ended:
             step.forget()
             return Finished()
-        draft.add(*self._taken_up())
+        draft.add(*self._taken_up(step))
         command = draft.think(run.now())
         if isinstance(command, Reserve):
             done = self._advance_if_reserved(step, draft, command)
@@ -141,21 +149,22 @@ class RunExecutor:
                 return done
         return self._commit_in(step, draft, command)
 
-    def _taken_up(self) -> Sequence[Event]:
+    def _taken_up(self, step: Step) -> Sequence[Event]:
         state, run = self.state, self.run
         at = run.now().isoformat()
         if state.status == "queued":
             return [RunStarted(epoch=run.epoch, at=at)]
         reason = "woken" if state.status == "waiting" else "lease_expired"
-        return [RunResumed(epoch=run.epoch, reason=reason, at=at), *self._recovered()]
+        return [RunResumed(epoch=run.epoch, reason=reason, at=at), *self._recovered(step)]
 
-    def _recovered(self) -> list[Event]:
+    def _recovered(self, step: Step) -> list[Event]:
         if not self.state.calling_model:
-            return recover(self.state, self.run.spec, lost_cost_nano=0, lost_tokens=0)
+            again = repeated(self.state, self.run.spec)
+            return recover(self.state, self.run.spec, step.holdings(again) if again else Holdings.assumed(again))
         request = model_request(self.state, self.run.spec)
         tokens = tokens_at_most(request)
         lost = upper_bound(tokens, request.max_tokens, request.model, self.run.now().date())
-        return recover(self.state, self.run.spec, lost_cost_nano=lost, lost_tokens=tokens + request.max_tokens)
+        return [lost_model_call(self.state, self.run.spec, cost_nano=lost, tokens=tokens + request.max_tokens)]
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -279,12 +288,14 @@ class RunExecutor:
             return self._commit_in(step, draft, command)
 
     def _advance_if_granted(self, draft: Draft, wanted: CheckGrants) -> Command | None:
-        """Plan as if every grant were held, and let the step's own statement check that they are.
+        """Plan as if everything were held without condition, and let the step's own statement check that it is.
 
-        Returns None, with nothing written, when one is not held or more than a plain step comes of it.
+        Returns None, with nothing written, when it is not or more than a plain step comes of it.
         """
-        hoped = Draft(draft.state, draft.spec, [*draft.events])
-        hoped.add(*calls.plan(hoped.state, hoped.spec, wanted.tools, now=self.run.now()))
+        if self._not_always & wanted.tools:
+            return None
+        hoped = draft.copy()
+        hoped.add(*calls.plan(hoped.state, hoped.spec, Holdings.assumed(wanted.tools), now=self.run.now()))
         command = hoped.think(self.run.now())
         if not self._is_plain(hoped, command):
             return None
@@ -301,7 +312,7 @@ class RunExecutor:
 
     def _append(self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset()) -> Command:
         self._intend(draft, command)
-        store.append(self.run, draft.state, draft.events, tools=tools, settles=self._settlement(draft))
+        store.append(self.run, draft.state, draft.events, tools=tools, budget=self._settlement(draft))
         self.state = draft.state
         return command
 
@@ -312,7 +323,7 @@ class RunExecutor:
         None, with nothing written, when there is no room or more than a plain step comes of it.
         """
         change = reservations.reservation(wanted.usd_nano, wanted.tokens, on=self.run.now().date())
-        hoped = Draft(draft.state, draft.spec, [*draft.events])
+        hoped = draft.copy()
         hoped.add(_reserved(change))
         command = hoped.think(self.run.now())
         if not isinstance(command, CallModel | Perform) or not self._is_plain(hoped, command):
@@ -327,18 +338,33 @@ class RunExecutor:
 
     def _commit_in(self, step: Step, draft: Draft, command: Command) -> Command:
         """The same inside an open transaction, for what needs one: grants, budgets, questions, parking, the end."""
+        before, proofs = (draft, command), list[Proof]()
         while isinstance(command, Reserve | CheckGrants):
             if isinstance(command, Reserve):
                 draft.add(self._reserve(step, draft.state, command))
             else:
-                draft.add(*calls.plan(draft.state, self.run.spec, step.granted(command.tools), now=self.run.now()))
+                before = draft.copy(), command
+                proofs = self._plan(step, draft, command)
             command = draft.think(self.run.now())
         self._intend(draft, command)
         self.until = until = command.until if isinstance(command, Park) else None
-        done = isinstance(command, Park | Finished)
-        step.append(draft.state, draft.events, until=until, release=done, budget=self._settlement(draft))
+        release = isinstance(command, Park | Finished)
+        try:
+            step.append(
+                draft.state, draft.events, until=until, release=release, proofs=proofs, budget=self._settlement(draft)
+            )
+        except Withheld:  # taken back since it was looked up: look again
+            return self._commit_in(step, *before)
         self.state = draft.state
         return command
+
+    def _plan(self, step: Step, draft: Draft, wanted: CheckGrants) -> list[Proof]:
+        """Plan with what is held now; returns why what is planned may be done."""
+        held = step.holdings(wanted.tools)
+        self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
+        planned = calls.plan(draft.state, self.run.spec, held, now=self.run.now())
+        draft.add(*planned)
+        return calls.proofs(self.run.spec, held, planned)
 
     def _intend(self, draft: Draft, command: Command) -> None:
         if isinstance(command, CallModel):

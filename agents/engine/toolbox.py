@@ -13,8 +13,7 @@ from agents.tools.perform import Registry, perform
 from agents.tools.registry import build_registry
 from agents.tools.seam import DataSource, Outcome, ToolCall
 from db.scope import tenant_scope
-from egress.allow import parse_allow
-from egress.client import Client
+from egress import installed
 from vault.actions import secrets
 
 
@@ -52,9 +51,7 @@ class Context:
 @lru_cache(maxsize=1)
 def registry() -> Registry:
     """Return the kinds of this process, behind its one guarded client."""
-    return build_registry(
-        client=Client(allow=parse_allow(settings.EGRESS_ALLOW)), sources_dir=settings.DATA_DIR / "sources"
-    )
+    return build_registry(client=installed.client(), sources_dir=settings.DATA_DIR / "sources")
 
 
 def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:

@@ -1,4 +1,8 @@
-"""Object grants: django-guardian's direct-foreign-key tables, carrying the tenant. Reached by `access.grants` only."""
+"""Object grants: django-guardian's direct-foreign-key tables, carrying the tenant. Reached by `access.grants` only.
+
+The unique index begins with the object and its holder: the check finds the one row it asks for, however many there are,
+and an object's grants are found by the same index.
+"""
 
 from typing import ClassVar
 
@@ -29,7 +33,7 @@ class UserGrant(UserObjectPermissionBase, TenantModel):
     class Meta:
         abstract = True
         base_manager_name = "objects"
-        unique_together = (("user", "permission", "content_object"),)
+        unique_together = (("content_object", "user", "permission"),)
 
 
 class TeamGrant(GroupObjectPermissionBase, TenantModel):
@@ -42,28 +46,30 @@ class TeamGrant(GroupObjectPermissionBase, TenantModel):
     class Meta:
         abstract = True
         base_manager_name = "objects"
-        unique_together = (("group", "permission", "content_object"),)
+        unique_together = (("content_object", "group", "permission"),)
 
 
 class ToolUserGrant(UserGrant):
-    """A member may have runs call a tool."""
+    """A member may have runs call a tool. condition: CEL over `args` and `principal`; null for whatever arguments."""
 
-    content_object = models.ForeignKey(Tool, on_delete=models.CASCADE)
+    content_object = models.ForeignKey(Tool, on_delete=models.CASCADE, db_index=False)
+    condition = models.TextField(null=True)  # noqa: DJ001 - absent is not empty
 
 
 class ToolTeamGrant(TeamGrant):
-    """A team's members may have runs call a tool."""
+    """A team's members may have runs call a tool. condition: as of `ToolUserGrant`."""
 
-    content_object = models.ForeignKey(Tool, on_delete=models.CASCADE)
+    content_object = models.ForeignKey(Tool, on_delete=models.CASCADE, db_index=False)
+    condition = models.TextField(null=True)  # noqa: DJ001
 
 
 class AgentUserGrant(UserGrant):
     """A member may run, edit or review an agent."""
 
-    content_object = models.ForeignKey(Agent, on_delete=models.CASCADE)
+    content_object = models.ForeignKey(Agent, on_delete=models.CASCADE, db_index=False)
 
 
 class AgentTeamGrant(TeamGrant):
     """A team's members may run, edit or review an agent."""
 
-    content_object = models.ForeignKey(Agent, on_delete=models.CASCADE)
+    content_object = models.ForeignKey(Agent, on_delete=models.CASCADE, db_index=False)

@@ -12,7 +12,8 @@ class Run(TenantModel):
     seq: number of its last event; epoch: number of its current lease. Every write of a worker is conditional on both.
     ready_at: since when it can be claimed; null when it cannot. due_at: when its timer or its lease runs out.
     worker: who holds the lease, for operators to see.
-    principal: whom it acts for; requested_by: who asked.
+    principal: whom it acts for; requested_by: who asked. parent: the run it is part of, for life; null for most. What a
+    child calls, everybody up the line must hold.
     output_seq: the event whose payload holds the output or the error; null before the end.
     cost and reserved amounts: nano-USD and tokens; reserved_window: the first day of the month they were reserved in.
     idempotency_key, request_digest: the client's key and the SHA-256 (hex) of what it asked with it.
@@ -24,6 +25,7 @@ class Run(TenantModel):
     version = models.ForeignKey("agents.AgentVersion", on_delete=models.PROTECT, db_index=False)
     principal = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+", db_index=False)
     requested_by = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+", db_index=False)
+    parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children", db_index=False)
     status = models.CharField(max_length=10, default="queued")
     waiting_for = models.CharField(max_length=10, null=True)  # noqa: DJ001 - absent is not empty
     doing = models.CharField(max_length=80, null=True)  # noqa: DJ001
@@ -72,6 +74,7 @@ class Run(TenantModel):
             models.Index(fields=["tenant_id", "-id"], name="run_newest"),
             models.Index(fields=["tenant_id", "status", "-id"], name="run_by_status"),
             models.Index(fields=["tenant_id", "agent", "-id"], name="run_by_agent"),
+            models.Index(fields=["parent"], name="run_by_parent", condition=models.Q(parent__isnull=False)),
         )
 
     def __str__(self) -> str:

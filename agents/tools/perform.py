@@ -12,14 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any, TypeVar
-from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from jsonschema.protocols import Validator
 
 from agents.core.schema import problems, validator
-from agents.tools import redact
-from agents.tools.results import BadResultError, cut, mapped, written
+from agents.tools.results import BadResultError, cut, written
 from agents.tools.seam import (
     DataSource,
     Failed,
@@ -32,6 +30,7 @@ from agents.tools.seam import (
     ToolKind,
     may_repeat,
 )
+from config.redaction import Redactor, passwords
 from egress.threads import OutOfTimeError, Threads, TooManyAbandonedError
 
 logger = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ class _Watching:
     def source(self, name: str) -> DataSource:
         """Return the data source."""
         source = self._ask(self._context.source, name)
-        self.secrets.update(_secrets_of(source))
+        self.secrets.update(passwords(source.url))
         return source
 
     @staticmethod
@@ -151,33 +150,34 @@ def _log(definition: ToolDefinition, error: BaseException) -> None:
 
 
 def _clean(outcome: Outcome, definition: ToolDefinition, context: _Watching, bounds: Bounds) -> Outcome:
-    found = redact.pattern(context.secrets) if context.secrets else None
+    redact = Redactor(context.secrets)
     if isinstance(outcome, Finished):
-        return _result(outcome, definition, found, bounds)
-    message = outcome.message if found is None else found.sub(redact.MASK, outcome.message)
-    message = written(message)[0]
+        return _result(outcome, definition, redact, bounds)
+    message = written(redact(outcome.message))[0]
     if len(message) > bounds.message_chars:
         message = message[: bounds.message_chars - 1] + "…"
     return outcome if message == outcome.message else replace(outcome, message=message)
 
 
-def _result(outcome: Finished, definition: ToolDefinition, found: Any, bounds: Bounds) -> Outcome:
+def _result(outcome: Finished, definition: ToolDefinition, redact: Redactor, bounds: Bounds) -> Outcome:
     try:
         value, text = written(outcome.result)
+        clean = redact.json(value, text)
+        if clean is not value:
+            value, text = written(clean)
+    except RecursionError:
+        return _bad("The tool's result is not JSON: it is nested too deeply.", definition)
     except BadResultError as error:
-        return _bad(f"The tool's result is not JSON: {error}.", definition, found)
-    if found is not None:
-        value, text = written(mapped(value, lambda part: found.sub(redact.MASK, part)))
+        return _bad(redact(f"The tool's result is not JSON: {error}."), definition)
     wrong = _against_schema(value, definition)
     if wrong:
-        return _bad(wrong, definition, found)
+        return _bad(redact(wrong), definition)
     if len(text) * 3 > bounds.result_bytes and len(text.encode()) > bounds.result_bytes:
         return Finished(cut(value, text, bounds.result_bytes), truncated=True)
     return Finished(value, outcome.truncated)
 
 
-def _bad(message: str, definition: ToolDefinition, found: Any) -> Outcome:
-    message = message if found is None else found.sub(redact.MASK, message)
+def _bad(message: str, definition: ToolDefinition) -> Outcome:
     if definition.effect == "read":
         return Failed("bad_result", message)
     return OutcomeUnknown(f"{message} The call was made, so its effect may well have taken place.")
@@ -199,12 +199,3 @@ def _against_schema(value: Any, definition: ToolDefinition) -> str:
 @lru_cache(maxsize=1024)
 def _validator(schema: str) -> Validator:
     return validator(json.loads(schema))
-
-
-def _secrets_of(source: DataSource) -> set[str]:
-    """The URL, and the password in it both as written and decoded."""
-    try:
-        password = urlsplit(source.url).password or ""
-    except ValueError:
-        password = ""
-    return {source.url, password, unquote(password)} if password else set()

@@ -5,7 +5,7 @@ only performs the effect and says truthfully what came of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -89,7 +89,7 @@ class DataSource:
     """Where an `sql` tool reads. engine: `postgresql` or `sqlite`; url: with its credentials, never shown."""
 
     engine: str
-    url: str
+    url: str = field(repr=False)
 
 
 class ToolContext(Protocol):
@@ -127,7 +127,10 @@ class ToolKind(Protocol):
         """Check a definition when it is saved: no network, no secrets."""
 
     def call(self, call: ToolCall, context: ToolContext) -> Outcome:
-        """Perform one attempt within `timeout_s`. Never raises for what the outside does."""
+        """Perform one attempt within `timeout_s`. Never raises for what the outside does.
+
+        A message is told whole: `perform` takes secrets out of it before it cuts it, and a half would not be found.
+        """
 
 
 def may_repeat(definition: ToolDefinition) -> bool:

@@ -1,10 +1,22 @@
 """Immutable: what happened, for ever, without anything about a person."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from db.models import TenantModel
+
+
+class FactsField(models.JSONField):
+    """JSON kept as it was written: the type `json`, whose values the driver hands over read."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "json"
+
+    def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        return value
 
 
 class Record(TenantModel):
@@ -29,7 +41,7 @@ class Record(TenantModel):
     actor = models.TextField()
     subject = models.TextField(null=True)  # noqa: DJ001 - absent is not empty: the leaf says null
     outcome = models.TextField()
-    facts = models.JSONField()
+    facts = FactsField()
     commitment = models.BinaryField(null=True)
 
     class Meta(TenantModel.Meta):

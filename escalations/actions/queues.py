@@ -75,7 +75,9 @@ def _people(spec: Mapping[str, Json]) -> set[User]:
     found, wrong = set(), []
     for index, email in enumerate(spec.get("members", ())):
         try:
-            found.add(members.by_email(email))
+            user = members.by_email(email)
+            members.hold(user)
+            found.add(user)
         except UnknownMember as error:
             wrong.append(Problem(f"/members/{index}", str(error), "document"))
     refuse(wrong, "The queue is not valid.")
@@ -86,7 +88,9 @@ def _teams(spec: Mapping[str, Json]) -> set[Team]:
     found, wrong = set(), []
     for index, slug in enumerate(spec.get("teams", ())):
         try:
-            found.add(teams.by_slug(slug))
+            team = teams.by_slug(slug)
+            teams.hold(team)
+            found.add(team)
         except UnknownTeam as error:
             wrong.append(Problem(f"/teams/{index}", str(error), "document"))
     refuse(wrong, "The queue is not valid.")

@@ -10,8 +10,9 @@ class AccessDenied(Exception):
     status: ClassVar[int] = 403
     retryable: ClassVar[bool] = False
 
-    def __init__(self, detail: str | None = None) -> None:
+    def __init__(self, detail: str | None = None, *, permission: str | None = None) -> None:
         super().__init__(detail or type(self).__doc__)
+        self.permission = permission
 
 
 class MissingScope(AccessDenied):
@@ -30,6 +31,13 @@ class UnknownPermission(AccessDenied):
     """There is no such permission on this kind of object."""
 
     code = "unknown_permission"
+    status = 422
+
+
+class NoConditions(AccessDenied):
+    """A grant on this kind of object has no condition."""
+
+    code = "no_conditions"
     status = 422
 
 

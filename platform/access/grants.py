@@ -1,12 +1,13 @@
 """Object grants: who may do what with one object. django-guardian's direct-foreign-key tables behind four verbs.
 
 Any model takes part that guardian finds a user and a team table for (`agents.models.grants`) and that names its
-permissions in `Meta.permissions`. A grant to a team is kept for the group the team owns. Nothing passes by being a
-superuser; only the roles in `HOLD_ALL_GRANTS` hold every grant of their tenant.
+permissions in `Meta.permissions`. A grant to a team is kept for the group the team owns. Where the tables have a column
+for it, a grant can have a condition: a text, checked by whoever gives it. Nothing passes by being a superuser; only the
+roles in `HOLD_ALL_GRANTS` hold every grant of their tenant.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,13 +17,14 @@ from django.db import connection
 from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 
 from access.acting import acting
-from access.check import granted_sql
-from access.errors import UnknownGrant, UnknownObject, UnknownPermission
+from access.check import GrantTables, granted_sql
+from access.errors import NoConditions, UnknownGrant, UnknownObject, UnknownPermission
 from audit import journal
 from db.models import TenantModel
 from db.scope import current_tenant_id
-from tenants.errors import UnknownMember, UnknownTeam
-from tenants.models import Membership, Team, User
+from tenants.actions import members, teams
+from tenants.errors import UnknownTeam
+from tenants.models import Team, User
 from tenants.principal import Principal
 
 Holder = User | Team
@@ -30,29 +32,40 @@ Holder = User | Team
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One permission that a member or a team holds on an object."""
+    """One permission that a member or a team holds on an object. condition: when it holds; None for always."""
 
     id: UUID
     permission: str
     holder: Holder
+    condition: str | None = None
 
 
-def add(obj: TenantModel, permission: str, holder: Holder, *, acting_as: Principal | str) -> Grant:
-    """Let `holder` have `permission` on `obj`; one that is held already is returned as it is, without a record.
+def add(
+    obj: TenantModel, permission: str, holder: Holder, *, condition: str | None = None, acting_as: Principal | str
+) -> Grant:
+    """Let `holder` have `permission` on `obj`; one that is held just so already is returned, without a record.
 
-    Raises `UnknownObject`, `UnknownPermission`, `UnknownMember`, `UnknownTeam`, and what `acting` raises for
-    `grants:write`.
+    condition: when it holds; None for always. Another condition than before makes another grant, with another id.
+    Raises `UnknownObject`, `UnknownPermission`, `UnknownMember`, `UnknownTeam`, `NoConditions`, and what `acting`
+    raises for `grants:write`.
     """
     with acting(acting_as, "grants:write") as actor:
         _check_own(obj)
         model, column = _table(obj, type(holder))
-        target = _target(holder)
-        row, created = model.objects.get_or_create(
-            permission=_permission(obj, permission), content_object=obj, **{column: target}
-        )
+        conditional = _tables(obj).conditional
+        if condition is not None and not conditional:
+            raise NoConditions
+        place = {"permission": _permission(obj, permission), "content_object": obj, column: _target(holder)}
+        said = {"condition": condition} if conditional else {}
+        row, created = model.objects.select_for_update().get_or_create(**place, defaults=said)
+        grant = Grant(row.pk, permission, holder, condition)
         if created:
-            _record("grant.added", obj, permission, holder, actor)
-        return Grant(row.pk, permission, holder)
+            _record("grant.added", obj, grant, actor)
+        elif conditional and row.condition != condition:
+            row.delete()
+            grant = replace(grant, id=model.objects.create(**place, **said).pk)
+            _record("grant.changed", obj, grant, actor)
+        return grant
 
 
 def remove(obj: TenantModel, grant_id: UUID, *, acting_as: Principal | str) -> None:
@@ -64,64 +77,73 @@ def remove(obj: TenantModel, grant_id: UUID, *, acting_as: Principal | str) -> N
             raise UnknownGrant
         model, _ = _table(obj, type(found.holder))
         model.objects.filter(pk=grant_id).delete()
-        _record("grant.removed", obj, found.permission, found.holder, actor)
+        _record("grant.removed", obj, found, actor)
 
 
-def replace(obj: TenantModel, wanted: Collection[tuple[str, Holder]], *, acting_as: Principal | str) -> bool:
-    """Make (permission, holder) in `wanted` the only grants on `obj`; says whether anything changed.
+def replace_all(
+    obj: TenantModel, wanted: Mapping[tuple[str, Holder], str | None], *, acting_as: Principal | str
+) -> bool:
+    """Make `wanted`, (permission, holder) → condition, the only grants on `obj`; says whether anything changed.
 
-    One record for each grant added or removed. Raises what `add` raises.
+    One record for each grant added, changed or removed. Raises what `add` raises.
     """
     with acting(acting_as):
         present = {(grant.permission, grant.holder): grant for grant in of(obj)}
         superfluous = [grant for key, grant in present.items() if key not in wanted]
-        missing = [key for key in wanted if key not in present]
+        missing = [key for key in wanted if key not in present or present[key].condition != wanted[key]]
         for grant in superfluous:
             remove(obj, grant.id, acting_as=acting_as)
         for permission, holder in missing:
-            add(obj, permission, holder, acting_as=acting_as)
+            add(obj, permission, holder, condition=wanted[permission, holder], acting_as=acting_as)
         return bool(superfluous or missing)
 
 
 def of(obj: TenantModel) -> list[Grant]:
     """Return the grants on `obj`, oldest first. Works inside the tenant's scope."""
-    users, _ = _table(obj, User)
-    teams, _ = _table(obj, Team)
+    by_user, by_team = _table(obj, User)[0], _table(obj, Team)[0]
     found = [
-        Grant(row.pk, row.permission.codename, row.user)
-        for row in users.objects.filter(content_object=obj).select_related("permission", "user")
+        Grant(row.pk, row.permission.codename, row.user, _condition(row))
+        for row in by_user.objects.filter(content_object=obj).select_related("permission", "user")
     ]
     found += [
-        Grant(row.pk, row.permission.codename, row.group.team)
-        for row in teams.objects.filter(content_object=obj).select_related("permission", "group__team")
+        Grant(row.pk, row.permission.codename, row.group.team, _condition(row))
+        for row in by_team.objects.filter(content_object=obj).select_related("permission", "group__team")
     ]
     return sorted(found, key=lambda grant: grant.id)
 
 
 def held(principal: Principal, permission: str, obj: TenantModel) -> bool:
-    """Say whether the principal holds `permission` on `obj` now, by role or by grant. Works inside the tenant's scope.
+    """Say whether the principal holds `permission` on `obj` now, by role or by a grant without condition.
 
-    A key's scopes are another matter: `access.permissions.check`.
+    Works inside the tenant's scope. A key's scopes are another matter: `access.permissions.check`.
     """
-    users, _ = _table(obj, User)
-    teams, _ = _table(obj, Team)
-    query = granted_sql(user_grants=users._meta.db_table, team_grants=teams._meta.db_table)
+    return principal.tenant_id == current_tenant_id() and held_by_all([principal.user_id], permission, obj)
+
+
+def held_by_all(user_ids: Collection[UUID], permission: str, obj: TenantModel) -> bool:
+    """Say whether each of these members of the tenant in scope holds it so."""
+    if obj.tenant_id != current_tenant_id():
+        return False
+    users = list(set(user_ids))
     parameters: dict[str, Any] = {
         "objects": [obj.pk],
-        "tenant": principal.tenant_id,
-        "user": principal.user_id,
+        "users": users,
+        "tenant": obj.tenant_id,
         "permission": permission,
     }
-    if obj.tenant_id != principal.tenant_id:
-        return False
     with connection.cursor() as cursor:
-        cursor.execute(query, parameters)
-        return cursor.fetchone() is not None
+        cursor.execute(granted_sql(_tables(obj)), parameters)
+        return len(cursor.fetchall()) == len(users)
 
 
 def permissions(model: type[TenantModel]) -> tuple[str, ...]:
     """Return the permissions that can be granted on objects of `model`."""
     return tuple(codename for codename, _ in model._meta.permissions)
+
+
+def _tables(obj: TenantModel) -> GrantTables:
+    user, team = get_user_obj_perms_model(obj)._meta, get_group_obj_perms_model(obj)._meta
+    return GrantTables(user.db_table, team.db_table, any(field.name == "condition" for field in user.fields))
 
 
 def _table(obj: TenantModel, holder: type[Holder]) -> tuple[Any, str]:
@@ -141,9 +163,9 @@ def _target(holder: Holder) -> Any:
         team = Team.objects.select_related("group").filter(pk=holder.pk).first()
         if team is None:
             raise UnknownTeam
+        teams.hold(team)
         return team.group
-    if not Membership.objects.filter(user=holder).exists():
-        raise UnknownMember
+    members.hold(holder)
     return holder
 
 
@@ -154,12 +176,18 @@ def _permission(obj: TenantModel, codename: str) -> Permission:
     return Permission.objects.get(content_type=ContentType.objects.get_for_model(type(obj)), codename=codename)
 
 
-def _record(action: str, obj: TenantModel, permission: str, holder: Holder, actor: str) -> None:
-    kind = "team" if isinstance(holder, Team) else "user"
+def _condition(row: Any) -> str | None:
+    condition: str | None = getattr(row, "condition", None)
+    return condition
+
+
+def _record(action: str, obj: TenantModel, grant: Grant, actor: str) -> None:
+    kind = "team" if isinstance(grant.holder, Team) else "user"
     journal.record(
         action,
         stream=obj.pk,
         actor=actor,
-        subject=f"{kind}:{holder.pk}",
-        facts={"permission": permission, "on": type(obj)._meta.model_name},
+        subject=f"{kind}:{grant.holder.pk}",
+        facts={"permission": grant.permission, "on": type(obj)._meta.model_name, "grant": str(grant.id)},
+        payload=None if grant.condition is None else {"condition": grant.condition},  # it may name people
     )

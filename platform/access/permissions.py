@@ -18,10 +18,11 @@ ALLOWED: Final[dict[Role, frozenset[str]]] = {
     Role.REVIEWER: _READ | _DECIDE,
     Role.OPERATOR: _READ
     | _DECIDE
-    | {"runs:write", "runs:on_behalf_of", "agents:write", "tools:write", "grants:write", "usage:read"},
+    | {"runs:write", "runs:on_behalf_of", "agents:write", "tools:write", "grants:write", "usage:read", "people:read"},
     # Not on behalf of others: a run holds its principal's grants, which may be more than the developer's own.
-    Role.DEVELOPER: _READ | {"runs:write", "escalations:read", "usage:read", "webhooks:write"},
-    Role.COMPLIANCE: _READ | {"escalations:read", "usage:read", "audit:read", "audit:export"},
+    Role.DEVELOPER: _READ
+    | {"runs:write", "escalations:read", "usage:read", "webhooks:write", "people:read", "keys:write"},
+    Role.COMPLIANCE: _READ | {"escalations:read", "usage:read", "audit:read", "audit:export", "people:read"},
     Role.OWNER: frozenset(SCOPES),
 }
 
@@ -36,10 +37,12 @@ def can(principal: Principal, permission: str) -> bool:
 
 def check(principal: Principal, permission: str) -> None:
     """Raise `MissingScope` or `AccessDenied`, saying what is missing, unless `can`."""
+    if principal.staff_access_id is not None and not can(principal, permission):
+        raise AccessDenied("Platform staff look, and do nothing else.", permission=permission)
     if principal.scopes is not None and permission not in principal.scopes:
-        raise MissingScope(f"This key lacks the scope {permission}.")
+        raise MissingScope(f"This key lacks the scope {permission}.", permission=permission)
     if permission not in ALLOWED[principal.role]:
-        raise AccessDenied(f"The role {principal.role} does not allow {permission}.")
+        raise AccessDenied(f"The role {principal.role} does not allow {permission}.", permission=permission)
 
 
 def sees_payloads(principal: Principal) -> bool:

@@ -5,6 +5,8 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from api.errors import NoKey
+from quotas import guesses, rates
+from quotas.addresses import client_address, network
 from tenants.actions import api_keys
 from tenants.errors import BadKey
 from tenants.principal import Principal
@@ -14,9 +16,18 @@ class BearerKey(BaseAuthentication):
     """Signs a request in by its API key; nothing else does, so a browser's cookie never acts here."""
 
     def authenticate(self, request: Request) -> tuple[Principal, str]:
-        """Return the principal and the key's text; raises `NoKey`, `BadKey`."""
-        text = key_of(request._request)
-        return api_keys.authenticate(text), text
+        """Return the principal and the key's text; raises `NoKey`, `BadKey`, `RateLimited`."""
+        plain = request._request
+        text = key_of(plain)
+        with guesses.limited(network(client_address(plain)), text):
+            principal = api_keys.authenticate(text)
+        rates.count(
+            plain,
+            ("key", str(principal.key_id)),
+            ("user", str(principal.user_id)),
+            ("tenant", str(principal.tenant_id)),
+        )
+        return principal, text
 
 
 def key_of(request: HttpRequest) -> str:

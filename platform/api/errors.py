@@ -52,6 +52,14 @@ class BodyTooLarge(ApiError):
     status = 413
 
 
+class BodyTooSlow(ApiError):
+    """The body took too long to arrive."""
+
+    code = "body_too_slow"
+    status = 408
+    retryable = True
+
+
 class WrongMediaType(ApiError):
     """Send the body as `Content-Type: application/json`."""
 

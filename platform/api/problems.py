@@ -7,18 +7,21 @@ from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
-from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable, Throttled
+from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable
 
+from access import refusals
 from access.errors import AccessDenied
 from agents.errors import AgentError
 from api.errors import ApiError, NotFound
 from audit.canonical import NotCanonical
 from escalations.errors import EscalationError
+from quotas.errors import QuotaError, RateLimited
 from tenants.errors import TenantError
+from tenants.principal import Principal
 from vault.errors import VaultError
 
 MEDIA_TYPE = "application/problem+json"
@@ -27,7 +30,9 @@ CHALLENGE = 'Bearer realm="countersign"'
 _logger = logging.getLogger(__name__)
 
 #: The apps' error roots: each error carries `code`, `status`, `retryable`, its message, and perhaps `errors`.
-ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, VaultError)
+ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, QuotaError, VaultError)
+
+_FORBIDDEN = "forbidden"
 
 #: What the framework raises, as our code, in the order of the tests.
 _FRAMEWORK: tuple[tuple[type[Exception], int, str, str], ...] = (
@@ -39,9 +44,8 @@ _FRAMEWORK: tuple[tuple[type[Exception], int, str, str], ...] = (
         "This address does not take that method.",
     ),
     (NotAcceptable, 406, "not_acceptable", "This address answers in application/json."),
-    (Throttled, 429, "too_many_requests", "Too many requests; wait as `Retry-After` says."),
     (NotCanonical, 422, "unkeepable_number", "The body holds an integer beyond 2^53 - 1; write it as a string."),
-    (PermissionDenied, 403, "forbidden", "You may not do this."),
+    (PermissionDenied, 403, _FORBIDDEN, "You may not do this."),
     (SuspiciousOperation, 400, "bad_request", "The request cannot be read."),
     (OperationalError, 503, "unavailable", "The database does not answer; try again."),
     (InterfaceError, 503, "unavailable", "The database does not answer; try again."),
@@ -76,13 +80,15 @@ def of(exception: Exception) -> HttpResponse:
     """Return the problem that an exception stands for; one nobody foresaw is logged and shown without its insides."""
     if isinstance(exception, ROOTS):
         headers = {"WWW-Authenticate": CHALLENGE} if exception.status == 401 else {}
+        if isinstance(exception, RateLimited):
+            wait = exception.retry_after_s
+            headers = {"Retry-After": str(wait), "RateLimit": f'"{exception.policy}";r=0;t={wait}'}
         return problem(exception.status, exception.code, str(exception), _errors(exception), headers)
     for kind, status, code, detail in _FRAMEWORK:
         if isinstance(exception, kind):
             if status >= 500:
                 _logger.warning("A request could not be served.", exc_info=exception)
-            retry = getattr(exception, "wait", None) or (1 if status == 503 else None)
-            return problem(status, code, detail, headers={"Retry-After": str(int(retry))} if retry else None)
+            return problem(status, code, detail, headers={"Retry-After": "1"} if status == 503 else None)
     if isinstance(exception, APIException):
         return problem(exception.status_code, exception.default_code, str(exception.detail))
     _logger.error("A request ended in an unforeseen error.", exc_info=exception)
@@ -95,8 +101,19 @@ def _errors(exception: Exception) -> list[dict[str, str]]:
 
 
 def handle(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """Django REST framework's exception handler."""
-    return of(exception)
+    """Django REST framework's exception handler. A refusal that cannot be recorded is not told either."""
+    answer = of(exception)
+    request = context["request"]
+    if answer.status_code != 403 or not isinstance(request.user, Principal):
+        return answer
+    code = getattr(exception, "code", _FORBIDDEN)
+    try:
+        refusals.record(
+            request.user, exception, route=request.resolver_match.view_name, method=request.method, code=code
+        )
+    except (DatabaseError, InterfaceError, PoolTimeout) as error:
+        return of(error)
+    return answer
 
 
 @csrf_exempt  # no session signs in here, and the answer is the same to everybody

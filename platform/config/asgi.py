@@ -14,8 +14,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _django = get_asgi_application()  # sets Django up, which what follows needs
 
-from api.body_limit import Application, Message, Receive, Send, limited  # noqa: E402
 from ops import serving  # noqa: E402
+from web.body_limit import Application, Message, Receive, Send, limited  # noqa: E402
 
 # A request looks at its pooled connection first, which may not have outlived the server's restart. The workers do not:
 # their steps are repeated where they failed, and a look before each would double their transactions.

@@ -1,6 +1,6 @@
 """EMAIL_URL as Django's mail settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qs, unquote
 
 from django.core.exceptions import ImproperlyConfigured
@@ -17,7 +17,7 @@ class Email:
     host: str = ""
     port: int = 0
     user: str = ""
-    password: str = ""
+    password: str = field(default="", repr=False)
     starttls: bool = False
     """TLS begun on a plain connection (usually port 587)."""
     tls: bool = False

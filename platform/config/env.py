@@ -7,18 +7,24 @@ An unset variable and an empty one mean the same: the default.
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from egress.allow import parse_allow
+from egress.errors import EgressAllowError
+
 FIELD_KEY_BYTES = 32
+MAX_RATE = 100_000_000
+SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 KNOWN = (
     "ALLOWED_HOSTS",
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
+    "API_KEY_MAX_DAYS",
     "AUDIT_SIGNING_KEYS",
     "BASE_URL",
     "DATABASE_OWNER_URL",
@@ -35,8 +41,15 @@ KNOWN = (
     "LOG_LEVEL",
     "MAX_BODY_BYTES",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "RATE_LIMITS_ADDRESS",
+    "RATE_LIMITS_FAILURES",
+    "RATE_LIMITS_KEY",
+    "RATE_LIMITS_TENANT",
+    "RATE_LIMITS_USER",
     "REDIS_URL",
     "SECRET_KEY",
+    "SESSION_HOURS",
+    "SESSION_IDLE_MINUTES",
     "TEMPORAL_ADDRESS",
     "TEMPORAL_NAMESPACE",
     "TRUST_PROXY",
@@ -49,7 +62,7 @@ KNOWN = (
 class Env:
     """The variables of one process."""
 
-    values: Mapping[str, str]
+    values: Mapping[str, str] = field(repr=False)
     """Usually os.environ."""
 
     def text(self, name: str, default: str = "") -> str:
@@ -105,6 +118,16 @@ class Env:
             )
         return number
 
+    def rate(self, name: str, default: str) -> tuple[int, int] | None:
+        """A rate such as 600/minute, as requests and seconds; None when it is off."""
+        value = self.text(name, default)
+        number, _, unit = value.partition("/")
+        if value == "off":
+            return None
+        if not (number.isascii() and number.isdigit() and 0 < int(number) <= MAX_RATE and unit in SECONDS):
+            raise ImproperlyConfigured(f"{name} is {value!r}: write a rate such as 600/minute, or off.")
+        return int(number), SECONDS[unit]
+
     def items(self, name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
         """A comma-separated list, empty items left out."""
         return tuple(item for part in self.text(name).split(",") if (item := part.strip())) or default
@@ -117,14 +140,11 @@ class Env:
         return value
 
     def host_ports(self, name: str) -> tuple[str, ...]:
-        """A list of `host:port`; the port may be `*` for every port of that host."""
-        for item in self.items(name):
-            host, colon, port = item.rpartition(":")
-            numeric = port.isascii() and port.isdigit() and 0 < int(port) < 65536
-            if not host or not colon or not (port == "*" or numeric):
-                raise ImproperlyConfigured(
-                    f"{name} holds {item!r}: write each place as host:port, for example crm:8443."
-                )
+        """A list of `host:port`, each an exact place (`egress.allow`)."""
+        try:
+            parse_allow(self.items(name))
+        except EgressAllowError as error:
+            raise ImproperlyConfigured(str(error)) from None
         return self.items(name)
 
 
@@ -133,9 +153,11 @@ def split_url(name: str, value: str, schemes: tuple[str, ...]) -> SplitResult:
     try:
         parts = urlsplit(value)
         parts.port  # noqa: B018 - the property raises ValueError for a port that is none
-    except ValueError as error:
-        raise ImproperlyConfigured(f"{name} is no URL: {error}.") from error
-    if parts.scheme not in schemes or not (parts.netloc or parts.query):
+    except ValueError:  # whose text repeats parts of the URL
+        raise ImproperlyConfigured(
+            f"{name} is no URL: the port is no number, or user name or password hold a character to percent-encode."
+        ) from None
+    if parts.scheme not in schemes or not (parts.netloc or parts.query or parts.scheme == "unix"):
         raise ImproperlyConfigured(f"{name} is no URL of the form {schemes[0]}://host[:port]: mend or remove it.")
     return parts
 

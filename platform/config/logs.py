@@ -1,15 +1,26 @@
-"""Log lines: one JSON object a line, so that a collector needs no pattern."""
+"""Log lines: one JSON object a line, so that a collector needs no pattern, and none of the secrets the process knows."""
 
 import json
 import logging
+import logging.config
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
+
+from config.redaction import hide, hide_in_json
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request", "color_message"}
 
 
 class JsonFormatter(logging.Formatter):
-    """Time, level, logger and message, whatever a call passed as `extra`, and the traceback of an exception."""
+    """Time, level, logger and message, whatever a call passed as `extra`, and the traceback of an exception.
+
+    Secrets are taken out by their value, wherever in the line they stand.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line without line breaks; a value JSON doesn't know is shown as text."""
@@ -22,4 +33,16 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return hide_in_json(json.dumps(line, default=str, ensure_ascii=False))
+
+
+def configure(settings: Mapping[str, Any]) -> None:
+    """Set logging up (Django's LOGGING_CONFIG), and have what ends a process or thread told without secrets too."""
+    logging.config.dictConfig(dict(settings))
+    sys.excepthook = _tell
+    threading.excepthook = lambda ended: _tell(ended.exc_type, ended.exc_value, ended.exc_traceback)
+
+
+def _tell(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+    if not issubclass(kind, SystemExit):
+        sys.stderr.write(hide("".join(traceback.format_exception(kind, error, trace))))

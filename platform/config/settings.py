@@ -16,6 +16,7 @@ from config.database import embedded_databases, external_databases
 from config.email import email_settings
 from config.env import Env, decode_keys
 from config.production import choose_environment, refuse_unsafe
+from config.redaction import keep
 from config.secrets_store import generated_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -60,7 +61,24 @@ WORKERS: int = _env.integer("WORKERS", 2, minimum=0, maximum=64)
 """Worker processes of one `qcluster` or `up`."""
 
 MAX_BODY_BYTES: int = _env.integer("MAX_BODY_BYTES", 256 * 1024, minimum=1024, maximum=64 * 1024 * 1024)
-"""Largest request body the API accepts."""
+"""Largest request body that any address accepts."""
+
+TRUST_PROXY: int = _env.integer("TRUST_PROXY", 0, minimum=0, maximum=8)
+"""How many proxies in front append to X-Forwarded-For (and set X-Forwarded-Proto); 0 believes neither."""
+
+RATE_LIMITS: dict[str, tuple[int, int] | None] = {
+    "address": _env.rate("RATE_LIMITS_ADDRESS", "60000/minute"),
+    "failures": _env.rate("RATE_LIMITS_FAILURES", "1200/minute"),
+    "key": _env.rate("RATE_LIMITS_KEY", "30000/minute"),
+    "user": _env.rate("RATE_LIMITS_USER", "30000/minute"),
+    "tenant": _env.rate("RATE_LIMITS_TENANT", "60000/minute"),
+    "reports": (60, 60),
+}
+"""Requests within seconds, by what they are counted for; None counts nothing. failures: refused keys of an address.
+reports: what browsers of an address report about the content security policy."""
+
+API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3650)
+"""How many days an API key lives at most; 0 lets it live until it is revoked."""
 
 EGRESS_ALLOW: tuple[str, ...] = _env.host_ports("EGRESS_ALLOW")
 """host:port of private places that outgoing calls may reach; the installation's to set, never a tenant's."""
@@ -114,6 +132,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Production refuses unsafe values ---------------------------------------------------------------------------
 
 EMAIL = email_settings(_env.secret("EMAIL_URL"))
+keep(SECRET_KEY, ANTHROPIC_API_KEY, EMAIL.password, REDIS_URL, _database_url, _owner_url)
+keep(*Env({"k": f"{_field_keys},{_signing_keys}"}).items("k"))
 refuse_unsafe(
     _env,
     production=PRODUCTION,
@@ -145,7 +165,7 @@ INSTALLED_APPS = [
     "signin",
     "console",
     "ops",
-    "django.contrib.admin",
+    "web.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -170,9 +190,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "web.headers.Headers",  # in front of all, so that no answer lacks them
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "web.rate_limits.RateLimits",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -180,7 +202,8 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "signin.oidc.confinement.Confinement",
+    "signin.sessions.SessionLimits",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 
@@ -236,6 +259,7 @@ STORAGES = {
     },
 }
 WHITENOISE_USE_FINDERS = not PRODUCTION
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 
 # --- Signing in -------------------------------------------------------------------------------------------------
@@ -257,6 +281,36 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"  # People are added by a tenant's owner, who vouches for the address.
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+ACCOUNT_RATE_LIMITS = {
+    "login": None,  # wrong passwords and codes are bounded by `signin.guesses`, which leaves known browsers alone
+    "login_failed": None,
+    "reset_password": "20/m/ip,5/h/key",
+    "reset_password_from_key": "20/m/ip",
+    "change_password": "10/m/user",
+    "reauthenticate": "20/m/user",
+}
+ACCOUNT_FORMS = {
+    "change_password": "signin.forms.BoundedPasswordChange",
+    "reset_password": "signin.forms.AskForReset",
+}
+PASSWORD_RESET_TIMEOUT = 2 * 3600
+MFA_ADAPTER = "signin.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_TOTP_ISSUER = "Countersign"
+MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
+MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # nothing can be guessed there
+MFA_FORMS = {
+    "authenticate": "signin.forms.BoundedCode",
+    "reauthenticate": "signin.forms.BoundedCodeAgain",
+}
+USERSESSIONS_ADAPTER = "signin.sessions.SessionsAdapter"
+SOCIALACCOUNT_ADAPTER = "signin.oidc.adapter.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"  # the provider vouches for the address, or nobody comes in
 ANONYMOUS_USER_NAME = None  # guardian: nobody acts anonymously.
 # guardian's own backend would let a superuser pass every tenant; `access` asks its grant tables instead.
 SILENCED_SYSTEM_CHECKS = ["guardian.W001"]
@@ -266,6 +320,8 @@ GUARDIAN_MONKEY_PATCH_GROUP = False
 
 # --- What a browser is told -------------------------------------------------------------------------------------
 
+REPORTING_PATH = "/csp-reports"
+REPORTING_GROUP = "csp"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -279,27 +335,43 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "object-src": [NONE],
+        "worker-src": [NONE],
+        "frame-src": [NONE],
+        "report-uri": [REPORTING_PATH],  # Firefox and Safari; the others take the next one
+        "report-to": [REPORTING_GROUP],
     },
 }
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _env.flag("TRUST_PROXY") else None
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUST_PROXY else None
 SECURE_SSL_REDIRECT = PRODUCTION
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # probes come to the process itself
 SECURE_HSTS_SECONDS = 31_536_000 if PRODUCTION else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = PRODUCTION
 SECURE_HSTS_PRELOAD = PRODUCTION
+# The prefix binds a cookie to this very host over TLS: no other host of the domain can set or read it.
+_HOST_ONLY = "__Host-" if PRODUCTION else ""
+SESSION_COOKIE_NAME = f"{_HOST_ONLY}sessionid"
 SESSION_COOKIE_SECURE = PRODUCTION
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_MAX_AGE_S: int = _env.integer("SESSION_HOURS", 12, minimum=1, maximum=24 * 30) * 3600
+"""How long a sign-in lasts at most, however busy its person is."""
+
+SESSION_IDLE_S: int = _env.integer("SESSION_IDLE_MINUTES", 60, minimum=5, maximum=24 * 60 * 30) * 60
+"""How long a session may lie idle."""
+
+SESSION_COOKIE_AGE = SESSION_MAX_AGE_S
+CSRF_COOKIE_NAME = f"{_HOST_ONLY}csrftoken"
 CSRF_COOKIE_SECURE = PRODUCTION
 CSRF_COOKIE_HTTPONLY = True
 CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL.startswith("https://") else []
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
+DATA_UPLOAD_MAX_NUMBER_FILES = 0  # no page takes files yet
 
 
 # --- REST -------------------------------------------------------------------------------------------------------
@@ -358,6 +430,7 @@ Q_CLUSTER: dict[str, Any] = {
 
 # --- Logs: one line of JSON each, to stderr ---------------------------------------------------------------------
 
+LOGGING_CONFIG = "config.logs.configure"
 LOG_LEVEL: str = _env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO")
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -373,3 +446,5 @@ LOGGING: dict[str, Any] = {
         "httpx2": {"level": "WARNING"},
     },
 }
+DEFAULT_EXCEPTION_REPORTER = "config.debug_page.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "config.debug_page.Filter"

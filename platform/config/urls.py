@@ -5,8 +5,10 @@ from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("ops.urls")),
+    path("", include("web.urls")),
     path("admin/", admin.site.urls),
     path("", include("api.urls")),
+    path("accounts/sso/", include("signin.oidc.urls")),
     path("accounts/", include("signin.urls")),
     path("", include("console.urls")),
 ]

@@ -1,28 +1,36 @@
 """From an address and a session to a member: who looks at which tenant, and the scope its views run in.
 
-Whoever is not signed in is asked to sign in, whatever the address. A tenant one does not belong to is the same 404 as
-one that does not exist.
+Whoever is not signed in is asked to sign in, whatever the address. A tenant one does not belong to, or that the session
+is not good for (`signin.reach`), is the same 404 as one that does not exist.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from access import permissions
+from access import permissions, refusals
 from access.errors import AccessDenied
 from db.scope import tenant_scope
-from tenants.actions import members
+from quotas import rates
+from signin import second_factor
+from signin.reach import Admission, Reach, reach_of
+from tenants.actions import members, staff
 from tenants.models import Tenant, User
 from tenants.principal import Principal
 
 P = ParamSpec("P")
+
+_READING: Final = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +58,26 @@ class MemberRequest(HttpRequest):
     htmx: Any
 
 
-def member_of(user: User, slug: str) -> Member:
-    """Return the user as a member of that tenant now; raises `Http404`."""
+class AskProvider(Http404):
+    """The tenant wants its member to sign in through its own identity provider."""
+
+
+class AskSecondFactor(Http404):
+    """The tenant wants its members to have a second factor."""
+
+
+def member_of(reach: Reach, slug: str) -> Member:
+    """Return who is signed in as a member of that tenant now; raises `Http404`, `AskProvider`, `AskSecondFactor`."""
     tenant = Tenant.objects.filter(slug=slug).first()
-    principal = members.principal(tenant_id=tenant.id, user_id=user.id) if tenant else None
+    principal = members.principal(tenant_id=tenant.id, user_id=reach.user.id) if tenant else None
     if tenant is None or principal is None:
         raise Http404
-    return Member(tenant, user, principal)
+    admission = reach.admits(tenant.id)
+    if admission is not Admission.OPEN:
+        raise AskProvider if admission is Admission.ASK else Http404
+    if second_factor.is_missing(reach, tenant):
+        raise AskSecondFactor
+    return Member(tenant, reach.user, principal)
 
 
 def user_of(request: HttpRequest) -> User:
@@ -74,6 +95,43 @@ def check(member: Member, permission: str) -> None:
         raise PermissionDenied(str(error)) from error
 
 
+def count(request: HttpRequest, member: Member) -> None:
+    """Count the request against the person and the tenant; raises `RateLimited`."""
+    rates.count(request, ("user", str(member.user.id)), ("tenant", str(member.tenant.id)))
+
+
+def note_staff(request: HttpRequest, member: Member) -> None:
+    """Record the request of one of the platform's staff; raise `PermissionDenied` for one that could change something.
+
+    Nothing of this concerns the tenant's own members.
+    """
+    if member.principal.staff_access_id is None:
+        return
+    match, method = request.resolver_match, request.method or ""
+    staff.looked(member.principal, route=match.view_name if match else "", method=method, path=request.get_full_path())
+    if method not in _READING:
+        raise PermissionDenied("Platform staff look, and do nothing else.")
+
+
+@contextmanager
+def refusals_recorded(request: HttpRequest, member: Member) -> Iterator[None]:
+    """Record that the block refused the member, after its transaction was rolled back; the error goes on its way."""
+    try:
+        yield
+    except PermissionDenied as error:
+        reason = error.__cause__
+        refusal = reason if isinstance(reason, AccessDenied) else error
+        match = request.resolver_match
+        refusals.record(
+            member.principal,
+            refusal,
+            route=match.view_name if match else "",
+            method=request.method or "",
+            code=getattr(refusal, "code", AccessDenied.code),
+        )
+        raise
+
+
 View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
@@ -86,11 +144,19 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
         def page(request: MemberRequest, /, tenant: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
             if not request.user.is_authenticated:
                 return sign_in_first(request)
-            request.member = member_of(request.user, tenant)
-            if permission is not None:
-                check(request.member, permission)
-            with tenant_scope(request.member.tenant.id):
-                return view(request, *args, **kwargs)
+            try:
+                request.member = member_of(reach_of(request, request.user), tenant)
+            except AskProvider:
+                return _elsewhere(request, reverse("sso_tenant", kwargs={"tenant": tenant}))
+            except AskSecondFactor:
+                return _elsewhere(request, reverse("account_enrol"))
+            count(request, request.member)
+            with refusals_recorded(request, request.member):
+                note_staff(request, request.member)
+                if permission is not None:
+                    check(request.member, permission)
+                with tenant_scope(request.member.tenant.id):
+                    return view(request, *args, **kwargs)
 
         return page
 
@@ -98,8 +164,13 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
 
 
 def sign_in_first(request: MemberRequest) -> HttpResponseBase:
-    """Send the browser to the sign-in page and back here afterwards; a swap inside a page takes the page along."""
+    """Send the browser to the sign-in page and back here afterwards."""
+    return _elsewhere(request, resolve_url(settings.LOGIN_URL))
+
+
+def _elsewhere(request: MemberRequest, url: str) -> HttpResponseBase:
+    """Send the browser to sign in at `url` and back here afterwards; a swap inside a page takes the page along."""
     if not request.htmx:
-        return redirect_to_login(request.get_full_path())
+        return redirect_to_login(request.get_full_path(), url)
     came_from = request.htmx.current_url_abs_path or resolve_url("console:home")
-    return HttpResponse(status=204, headers={"HX-Redirect": redirect_to_login(came_from).url})
+    return HttpResponse(status=204, headers={"HX-Redirect": redirect_to_login(came_from, url).url})

@@ -9,7 +9,8 @@ class DbConfig(AppConfig):
     verbose_name = "Database ground"
 
     def ready(self) -> None:
-        from db import pool, tables
+        from db import pool, references, tables
 
         pool.forget_inherited_pools_after_fork()
+        post_migrate.connect(references.reconcile_after_migrate, sender=self)
         post_migrate.connect(tables.reconcile_after_migrate, sender=self)

@@ -24,3 +24,9 @@ class UnlistedTable(DbError):
     """A table has no entry in any app's `tables.py`, so nobody decided who may reach it."""
 
     code = "unlisted_table"
+
+
+class ForeignReference(DbError):
+    """A row names another tenant's row, or one that is gone."""
+
+    code = "foreign_reference"

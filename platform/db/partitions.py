@@ -40,7 +40,7 @@ def statements(today: date, existing: set[str]) -> Iterator[str]:
     """Yield the SQL that makes this month's partitions and a year's ahead, where they are not there yet.
 
     Nobody gets a privilege on a partition: rows are reached through the parent, where the policies are. Each partition
-    of the journal has its own guard against TRUNCATE, which row triggers do not see.
+    has its own guard against TRUNCATE, which row triggers do not see; each of records, one number once in a stream.
     """
     for month in months(today, MONTHS_AHEAD + 1):
         for table in PARTITIONED:
@@ -49,14 +49,14 @@ def statements(today: date, existing: set[str]) -> Iterator[str]:
                 continue
             make = (
                 f"CREATE TABLE {name} PARTITION OF {table} "
-                f"FOR VALUES FROM ('{first_id(month)}') TO ('{first_id(next_month(month))}')"
-            )
-            guard = (
-                f"; CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
+                f"FOR VALUES FROM ('{first_id(month)}') TO ('{first_id(next_month(month))}'); "
+                f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} "
                 "FOR EACH STATEMENT EXECUTE FUNCTION audit_forbid_change()"
             )
-            # One string is one transaction, so that an interruption leaves no partition without its guard.
-            yield make + guard if table == "audit_record" else make
+            # An index of the parent could not be unique without the id. One string is one transaction, so that an
+            # interruption leaves no partition without its guards.
+            once = f"; CREATE UNIQUE INDEX {name}_stream ON {name} (stream, seq)"
+            yield make + once if table == "audit_record" else make
 
 
 def months_ahead(existing: set[str], today: date) -> int:

@@ -13,12 +13,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
-from db.roles import APP, DISPATCH, OWNER, SEAL
+from db.roles import APP, DISPATCH, JOURNAL, OWNER, SEAL
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 _ROLES = {
-    OWNER: "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE",
+    OWNER: "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOINHERIT",
+    JOURNAL: "NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE",
     APP: "LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOINHERIT",
     DISPATCH: "NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE",
     SEAL: "NOLOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE",
@@ -33,25 +34,30 @@ _LET_ENTER = """\
 DO $$ BEGIN IF current_setting('server_version_num')::int >= 160000
 THEN EXECUTE 'GRANT {role} TO {member} WITH INHERIT FALSE, SET TRUE'; ELSE GRANT {role} TO {member}; END IF; END $$"""
 
+# The schema is the journal's: who owns a schema may drop whatever lies in it.
 _AROUND_TABLES = f"""\
+ALTER SCHEMA public OWNER TO {JOURNAL};
 ALTER DATABASE {{database}} OWNER TO {OWNER};
 REVOKE ALL ON DATABASE {{database}} FROM PUBLIC;
 GRANT CONNECT ON DATABASE {{database}} TO {APP};
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
-GRANT USAGE, CREATE ON SCHEMA public TO {OWNER};
+GRANT USAGE, CREATE ON SCHEMA public TO {OWNER}, {JOURNAL};
 GRANT USAGE ON SCHEMA public TO {APP}, {DISPATCH}, {SEAL}"""
 
-_ROLES_ARE_THERE = "SELECT count(*) = 4 FROM pg_roles WHERE rolname = ANY(%s) AND NOT rolsuper AND NOT rolbypassrls"
+_ROLES_ARE_THERE = "SELECT count(*) = 5 FROM pg_roles WHERE rolname = ANY(%s) AND NOT rolsuper AND NOT rolbypassrls"
 
 _RIGHTS_ARE_THERE = f"""\
 SELECT pg_has_role('{APP}', '{DISPATCH}', 'MEMBER')
    AND pg_has_role('{APP}', '{SEAL}', 'MEMBER')
    AND pg_has_role(%(app_login)s, '{APP}', 'MEMBER')
    AND pg_has_role(session_user, '{OWNER}', 'MEMBER')
+   AND pg_has_role('{OWNER}', '{JOURNAL}', 'MEMBER')
+   AND NOT pg_has_role('{OWNER}', '{JOURNAL}', 'USAGE')
+   AND (SELECT nspowner = '{JOURNAL}'::regrole FROM pg_namespace WHERE nspname = 'public')
    AND has_schema_privilege('{OWNER}', 'public', 'CREATE')
    AND has_schema_privilege('{APP}', 'public', 'USAGE')
    AND has_schema_privilege('{DISPATCH}', 'public', 'USAGE')
-   AND has_schema_privilege('{SEAL}', 'public', 'USAGE')"""
+   AND has_schema_privilege('{SEAL}', 'public', 'USAGE')"""  # noqa: S608 - constants only
 
 
 def statements(database: str, *, app_login: str = APP, owner_login: str = OWNER) -> list[str]:
@@ -63,6 +69,7 @@ def statements(database: str, *, app_login: str = APP, owner_login: str = OWNER)
     return [
         *(_CREATE_ROLE.format(role=role, attributes=attributes) for role, attributes in _ROLES.items()),
         *(_LET_ENTER.format(role=role, member=APP) for role in (DISPATCH, SEAL)),
+        _LET_ENTER.format(role=JOURNAL, member=OWNER),
         *(f"GRANT {role} TO {_quoted(login)}" for login, role in logins.items()),
         *_AROUND_TABLES.format(database=_quoted(database)).split(";\n"),
     ]
@@ -153,8 +160,8 @@ _PRIVILEGES = """\
 SELECT current_user, session_user,
        EXISTS (SELECT FROM pg_roles WHERE rolname IN (current_user, session_user) AND rolsuper),
        EXISTS (SELECT FROM pg_roles WHERE rolname IN (current_user, session_user) AND rolbypassrls),
-       EXISTS (SELECT FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
-               WHERE r.rolname IN (current_user, session_user) AND c.relnamespace = 'public'::regnamespace),
+       EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace
+               AND (relowner = current_user::regrole OR pg_has_role(session_user, relowner, 'MEMBER'))),
        pg_has_role(session_user, c.datdba, 'MEMBER')
 FROM pg_database c WHERE c.datname = current_database()"""
 

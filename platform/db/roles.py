@@ -2,7 +2,8 @@
 
 | role | for |
 |---|---|
-| owner | migrations, partitions, retention; never serves |
+| owner | migrations; never serves, and cannot reach the journal by mistake |
+| journal | owns the journal's tables; entered by name only, for their migrations, partitions and retention |
 | app | everything a tenant sees; subject to row-level security; cannot change the journal |
 | dispatch | claiming runs and looking up keys and sign-ins across tenants, by column grants only |
 | seal | moving journal records into the transparency log |
@@ -13,9 +14,10 @@ The process logs in as app (or as a login that assumes it). `dispatch()` enters 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 
 OWNER = "countersign_owner"
+JOURNAL = "countersign_journal"
 APP = "countersign_app"
 DISPATCH = "countersign_dispatch"
 SEAL = "countersign_seal"
@@ -32,3 +34,17 @@ def dispatch() -> Iterator[None]:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL ROLE {DISPATCH}")
         yield
+
+
+@contextmanager
+def journal(using: str) -> Iterator[None]:
+    """Run the block as one transaction of the journal's owner, over the owner's connection `using`.
+
+    Nothing else may drop, detach or alter what the journal is made of; its triggers bind this role too.
+    """
+    with transaction.atomic(using=using):
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"SET LOCAL ROLE {JOURNAL}")
+        yield
+        with connections[using].cursor() as cursor:
+            cursor.execute(f"SET LOCAL ROLE {OWNER}")

@@ -1,7 +1,7 @@
 """Who may reach which table: one literal list per app, and the code that makes the database agree.
 
-Each app's `tables.py` holds `TABLES`. After every migration the owner reconciles privileges, row-level security and
-policies to these lists; a table nobody listed stops the migration. Nothing else grants anything.
+Each app's `tables.py` holds `TABLES`. After every migration the owner of each table reconciles privileges, row-level
+security and policies to these lists; a table nobody listed stops the migration. Nothing else grants anything.
 
 Ways past row-level security that this guards against: the owner (FORCE), a forgotten filter (policies without a
 default, so that no scope raises), direct access to partitions (no privileges on them), TRUNCATE (granted to nobody).
@@ -17,12 +17,24 @@ from django.apps import apps
 from django.db import connections, transaction
 
 from db.errors import UnlistedTable
-from db.roles import APP, DISPATCH, OWNER, SEAL
+from db.roles import APP, DISPATCH, JOURNAL, OWNER, SEAL
 
 READ = "SELECT"
 APPEND = "SELECT, INSERT"
 EDIT = "SELECT, INSERT, UPDATE"
 ALL = "SELECT, INSERT, UPDATE, DELETE"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a column names in its own tenant: `column` of `table` (see `db.references`).
+
+    cascade: whether the row goes with what it names; otherwise what is named cannot go before the row.
+    """
+
+    table: str
+    column: str
+    cascade: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +44,8 @@ class Table:
     app: privileges of the app role on all columns, e.g. `APPEND`; empty for none.
     tenant: the column that holds the tenant's id, or None for a table of the platform as a whole.
     dispatch, seal: privilege → columns, for the roles that work across tenants; `("*",)` means the whole table.
+    references: column → what it must name of its own tenant, where the model's foreign key says less.
+    check: what else a row that the app role adds must meet, as PostgreSQL shows it; empty for nothing.
     """
 
     name: str
@@ -39,6 +53,8 @@ class Table:
     tenant: str | None = "tenant_id"
     dispatch: Mapping[str, Sequence[str]] = field(default_factory=dict)
     seal: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    references: Mapping[str, Reference] = field(default_factory=dict)
+    check: str = ""
 
 
 def listed() -> dict[str, Table]:
@@ -77,16 +93,20 @@ def statements(cursor: Any) -> Iterator[str]:
         raise UnlistedTable(f"No entry in any tables.py for: {', '.join(missing)}. Say there who may reach them.")
     cursor.execute(_POLICIES)
     policies = {(table, policy): (set(roles), *rest) for table, policy, roles, *rest in cursor.fetchall()}
-    cursor.execute(_PARTITIONS)
-    names = [f'"{name}"' for name in sorted(present)] + [f'"{name}"' for (name,) in cursor.fetchall()]
-    yield f"REVOKE ALL ON {', '.join(names)} FROM PUBLIC, {APP}, {DISPATCH}, {SEAL}"
-    for name in sorted(present):
-        table = tables[name]
-        yield from _grants(table)
-        if table.tenant and not present[name]:
-            yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
-        yield from _policies(table, {policy: stands for (of, policy), stands in policies.items() if of == name})
-    yield f"GRANT USAGE ON SCHEMA public TO {APP}, {DISPATCH}, {SEAL}"
+    cursor.execute(_OWNED)
+    owned = cursor.fetchall()
+    for owner in (JOURNAL, OWNER):
+        yield f"SET LOCAL ROLE {owner}"
+        names = [f'"{name}"' for name, by in owned if by == owner]
+        if names:
+            yield f"REVOKE ALL ON {', '.join(names)} FROM PUBLIC, {APP}, {DISPATCH}, {SEAL}"
+        for name in sorted(present.keys() & {name for name, by in owned if by == owner}):
+            table = tables[name]
+            yield from _grants(table)
+            if table.tenant and not present[name]:
+                yield f'ALTER TABLE "{name}" ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY'
+            stands = {policy: shown for (of, policy), shown in policies.items() if of == name}
+            yield from _policies(table, stands, owner)
     yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {APP}"
 
 
@@ -106,9 +126,11 @@ SELECT tablename, policyname, roles::text[], permissive, cmd, qual, with_check
 FROM pg_policies WHERE schemaname = 'public'
 """
 
-_PARTITIONS = """
-SELECT relname FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND relispartition ORDER BY relname
+_OWNED = """
+SELECT relname, pg_get_userbyid(relowner) FROM pg_class c
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                  AND d.deptype = 'e') ORDER BY relname
 """
 
 #: `migrate` sees every tenant's rows, as checking a new constraint needs; the owner by any other door sees one
@@ -123,13 +145,13 @@ END"""
 Policy = tuple[set[str], str, str, str, str]
 
 
-def _policies(table: Table, present: Mapping[str, tuple[Any, ...]]) -> Iterator[str]:
+def _policies(table: Table, present: Mapping[str, tuple[Any, ...]], owner: str = OWNER) -> Iterator[str]:
     wanted: dict[str, Policy] = {}
     if table.tenant:
         own = f"({table.tenant} = (current_setting('app.tenant'::text))::uuid)"
-        wanted["tenant"] = ({APP}, "PERMISSIVE", "ALL", own, own)
+        wanted["tenant"] = ({APP}, "PERMISSIVE", "ALL", own, f"({own} AND {table.check})" if table.check else own)
         all_while_migrating = _WHILE_MIGRATING.format(own=own)
-        wanted[OWNER] = ({OWNER}, "PERMISSIVE", "ALL", all_while_migrating, all_while_migrating)
+        wanted[owner] = ({owner}, "PERMISSIVE", "ALL", all_while_migrating, all_while_migrating)
         for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal)):
             if privileges:
                 wanted[role] = ({role}, "PERMISSIVE", "ALL", "true", "true")

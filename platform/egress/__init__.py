@@ -1,1 +1,1 @@
-"""The one guarded way to the outside. Needs no Django; `client.Client` is what others use."""
+"""The one guarded way to the outside: `installed.client()`. Nothing but `installed` needs Django."""

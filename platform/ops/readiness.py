@@ -6,6 +6,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from db import partitions, provision
+from vault.actions import keys
+from vault.errors import FieldKeysLost
 
 MIN_MONTHS_AHEAD = 2
 """Fewer journal partitions than these many months ahead call for a `migrate` before appends fail."""
@@ -22,6 +24,7 @@ def problems() -> dict[str, str]:
         "role": " ".join(provision.privileged_runtime(connection)),
         "migrations": unapplied_migrations(),
         "partitions": partition_shortage(),
+        "keys": lost_keys(),
     }
     return {check: problem for check, problem in found.items() if problem}
 
@@ -48,3 +51,12 @@ def partition_shortage() -> str:
     if ahead >= MIN_MONTHS_AHEAD:
         return ""
     return f"The journal has partitions for {ahead} months ahead: run `manage.py migrate`, which makes a year's."
+
+
+def lost_keys() -> str:
+    """A sentence when secrets are sealed with a key that this process doesn't have."""
+    try:
+        keys.refuse_lost()
+    except FieldKeysLost as error:
+        return str(error)
+    return ""

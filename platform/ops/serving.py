@@ -10,9 +10,17 @@ from django.db import connection
 
 from db import provision
 from ops.errors import PortInUse, UnsafeRuntime
+from vault.actions import keys
+from web.protocol import BoundedProtocol
 
 GRACE_SECONDS = 5
 """How long open requests and live pages may go on after SIGTERM."""
+
+CONNECTIONS = 4096
+"""How many one process holds, watchers of live pages among them; beyond it answers 503."""
+
+KEEP_ALIVE_SECONDS = 15
+"""How long a connection may lie idle between requests."""
 
 _BACKLOG = 2048
 
@@ -56,11 +64,17 @@ def answers(url: str, path: str = "/readyz") -> bool:
 
 
 def refuse_unsafe_runtime() -> None:
-    """Raise UnsafeRuntime when the database login has more rights than a process that serves may have."""
-    sentences = provision.privileged_runtime(connection)
-    connection.close()
-    if sentences:
-        raise UnsafeRuntime("\n".join(sentences))
+    """Raise UnsafeRuntime when the database login has more rights than a process that serves may have.
+
+    Raises FieldKeysLost when secrets in the database could not be read, rather than seal further ones with other keys.
+    """
+    try:
+        sentences = provision.privileged_runtime(connection)
+        if sentences:
+            raise UnsafeRuntime("\n".join(sentences))
+        keys.refuse_lost()
+    finally:
+        connection.close()
 
 
 def serve(listener: socket.socket) -> None:
@@ -72,7 +86,10 @@ def serve(listener: socket.socket) -> None:
         server_header=False,
         lifespan="on",
         ws="none",
-        proxy_headers=settings.SECURE_PROXY_SSL_HEADER is not None,
+        http=BoundedProtocol,
+        proxy_headers=False,  # `quotas.addresses` and Django's SECURE_PROXY_SSL_HEADER say what is believed
+        limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     uvicorn.Server(config).run(sockets=[listener])

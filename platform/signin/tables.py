@@ -1,16 +1,25 @@
-"""Who may reach the tables of sign-in, allauth's own included. They are of people, not of a tenant."""
+"""Who may reach the tables of sign-in. Allauth's own are of people; providers and domains are a tenant's."""
 
 from db.tables import ALL, Table
 
-TABLES = tuple(
-    Table(name, ALL, tenant=None)
-    for name in (
-        "account_emailaddress",
-        "account_emailconfirmation",
-        "mfa_authenticator",
-        "usersessions_usersession",
-        "socialaccount_socialaccount",
-        "socialaccount_socialapp",
-        "socialaccount_socialtoken",
-    )
+TABLES = (
+    *(
+        Table(name, ALL, tenant=None)
+        for name in (
+            "account_emailaddress",
+            "account_emailconfirmation",
+            "mfa_authenticator",
+            "usersessions_usersession",
+            "socialaccount_socialaccount",
+            "socialaccount_socialapp",
+            "socialaccount_socialtoken",
+        )
+    ),
+    # Whoever signs in is of no tenant yet: the look-up by a domain goes across tenants.
+    Table(
+        "signin_identityprovider",
+        ALL,
+        dispatch={"SELECT": ("id", "tenant_id", "slug", "name", "enforced", "enabled")},
+    ),
+    Table("signin_emaildomain", ALL, dispatch={"SELECT": ("tenant_id", "domain", "provider_id")}),
 )

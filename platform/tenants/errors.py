@@ -58,10 +58,73 @@ class UnknownMember(TenantError):
     code = "unknown_member"
 
 
+class MemberInactive(TenantError):
+    """That member is deactivated; reactivate them first."""
+
+    code = "member_inactive"
+    status = 409
+
+
+class AlreadyMember(TenantError):
+    """That person is a member already."""
+
+    code = "already_member"
+    status = 409
+
+
+class LastOwner(TenantError):
+    """This is the tenant's last active owner; make somebody else an owner first."""
+
+    code = "last_owner"
+    status = 409
+
+
+class NotAnOwner(TenantError):
+    """Only an active owner manages people and teams."""
+
+    code = "forbidden"
+    status = 403
+
+
+class UnknownInvitation(TenantError):
+    """There is no such invitation, or it was used or withdrawn."""
+
+    code = "unknown_invitation"
+    status = 404
+
+
+class ExpiredInvitation(TenantError):
+    """The invitation has expired; ask for a new one."""
+
+    code = "expired_invitation"
+    status = 410
+
+
+class AnothersInvitation(TenantError):
+    """The invitation is for another e-mail address than that of the account signed in."""
+
+    code = "anothers_invitation"
+    status = 403
+
+
+class InvitationEnded(TenantError):
+    """The invitation was accepted or withdrawn already."""
+
+    code = "invitation_ended"
+    status = 409
+
+
 class UnknownTeam(TenantError):
     """There is no such team."""
 
     code = "unknown_team"
+
+
+class TeamInUse(TenantError):
+    """Something still names the team."""
+
+    code = "team_in_use"
+    status = 409
 
 
 class UnknownScope(TenantError):
@@ -75,3 +138,55 @@ class BadKey(TenantError):
 
     code = "bad_key"
     status = 401
+
+
+class UnknownKey(TenantError):
+    """There is no such API key."""
+
+    code = "unknown_key"
+    status = 404
+
+
+class KeyEnded(TenantError):
+    """The API key was revoked, has expired or has a successor already."""
+
+    code = "key_ended"
+    status = 409
+
+
+class BadExpiry(TenantError):
+    """A key's end lies in the future, and no further than this installation allows."""
+
+    code = "bad_expiry"
+
+
+class BadOverlap(TenantError):
+    """The time that both keys work is between nothing and 30 days."""
+
+    code = "bad_overlap"
+
+
+class UnknownStaff(TenantError):
+    """Nobody of the platform's staff has that e-mail address."""
+
+    code = "unknown_staff"
+
+
+class BadAccess(TenantError):
+    """Staff look into a tenant for a stated reason, for at most four hours."""
+
+    code = "bad_access"
+
+
+class AccessOpen(TenantError):
+    """That access is open already; close it first."""
+
+    code = "access_open"
+    status = 409
+
+
+class AccessNotOpen(TenantError):
+    """No such access is open."""
+
+    code = "access_not_open"
+    status = 409

@@ -11,7 +11,8 @@ class Principal:
     """A member of one tenant, as who signs in or whose key it is.
 
     role: the member's role now. scopes: what the API key is limited to, or None for a person signed in.
-    key_id: the API key, when one was used.
+    key_id: the API key, when one was used. staff_access_id: the opened access, for one of the platform's staff who only
+    looks.
     """
 
     tenant_id: UUID
@@ -20,6 +21,7 @@ class Principal:
     is_service: bool = False
     scopes: frozenset[str] | None = None
     key_id: UUID | None = None
+    staff_access_id: UUID | None = None
 
     @property
     def actor(self) -> str:

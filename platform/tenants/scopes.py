@@ -17,5 +17,12 @@ SCOPES: Final = (
     "audit:read",
     "audit:export",
     "webhooks:write",
+    "people:read",
+    "keys:write",
     "admin",
+)
+
+#: What platform staff may do in a tenant that was opened for them: look, and take nothing away.
+LOOKING: Final = frozenset(
+    {"runs:read", "agents:read", "tools:read", "escalations:read", "usage:read", "audit:read", "people:read"}
 )

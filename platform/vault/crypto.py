@@ -56,6 +56,11 @@ class Keyring:
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._newest = key_id(keys[0])
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The public names of the keys, newest first."""
+        return tuple(self._ciphers)
+
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self._ciphers)})"
 
@@ -78,14 +83,18 @@ class Keyring:
             raise SealBroken from None
         return plain.decode("utf-8", "surrogatepass")
 
-    def needs_rotation(self, sealed: str) -> bool:
-        """Whether `sealed` was made with another key than the newest. Raises SealBroken if it is not a sealed value."""
-        return _parts(sealed)[0] != self._newest
-
 
 def key_id(key: bytes) -> str:
     """The public name of a key: eight hexadecimal digits that say nothing about it."""
     return hashlib.sha256(b"countersign/field-key/v1\0" + key).hexdigest()[:8]
+
+
+def sealed_with(sealed: str) -> str | None:
+    """The public name of the key that sealed a value; None if it is not a sealed value."""
+    try:
+        return _parts(sealed)[0]
+    except SealBroken:
+        return None
 
 
 def _parts(sealed: str) -> tuple[str, bytes]:

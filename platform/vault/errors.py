@@ -38,6 +38,34 @@ class SecretTooLong(VaultError):
     code = "secret_too_long"
 
 
+class SecretInUse(VaultError):
+    """Something still uses the secret; let it use another, or none, first."""
+
+    code = "secret_in_use"
+    status = 409
+
+
+class FieldKeysLost(VaultError):
+    """FIELD_KEYS lacks a key that something in this database is sealed with."""
+
+    code = "field_keys_lost"
+    status = 500
+
+
+class FieldKeyPresent(VaultError):
+    """The key is in FIELD_KEYS, so nothing is lost with it; `secret rotate` makes it superfluous."""
+
+    code = "field_key_present"
+    status = 409
+
+
+class UnknownFieldKey(VaultError, LookupError):
+    """Nothing here was ever sealed with such a key."""
+
+    code = "unknown_field_key"
+    status = 404
+
+
 class UnknownSecret(VaultError, LookupError):
     """There is no such secret."""
 

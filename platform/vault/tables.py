@@ -2,4 +2,5 @@
 
 from db.tables import ALL, Table
 
-TABLES = (Table("vault_secret", ALL),)
+# Locking a key's row while something is sealed with it takes the right to UPDATE; nothing ever does.
+TABLES = (Table("vault_secret", ALL), Table("vault_fieldkey", ALL, tenant=None))

@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from access import grants
-from access.check import granted_sql
+from access.check import GrantTables, granted_sql
 from agents.actions import tools
 from agents.models import Tool
 from db.models import new_id
@@ -22,7 +22,8 @@ from tests.worlds import LOOKUP, World, world
 
 pytestmark = pytest.mark.usefixtures("database")
 
-QUERY = granted_sql(user_grants="agents_toolusergrant", team_grants="agents_toolteamgrant")
+TABLES = GrantTables("agents_toolusergrant", "agents_toolteamgrant", conditional=True)
+QUERY = granted_sql(TABLES)
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def parameters(principal: Principal, *objects: UUID, permission: str = "use") ->
     return {
         "objects": list(objects),
         "tenant": principal.tenant_id,
-        "user": principal.user_id,
+        "users": [principal.user_id],
         "permission": permission,
     }
 
@@ -48,7 +49,7 @@ def held(principal: Principal, *objects: UUID, permission: str = "use") -> set[U
     """Ask, in the principal's tenant."""
     with tenant_scope(principal.tenant_id), connection.cursor() as cursor:
         cursor.execute(QUERY, parameters(principal, *objects, permission=permission))
-        return {found for (found,) in cursor.fetchall()}
+        return {found for _, found in cursor.fetchall()}
 
 
 def grant(here: World, tool: Tool, to: Principal) -> UUID:
@@ -122,7 +123,7 @@ def test_a_revocation_that_commits_is_seen_by_a_transaction_that_began_before(he
     given = grant(here, tool, here.bob)
     with tenant_scope(here.tenant_id), connection.cursor() as cursor:
         cursor.execute(QUERY, parameters(here.bob, tool.id))
-        assert cursor.fetchone() == (tool.id,)
+        assert cursor.fetchone() == (here.bob.user_id, tool.id)
         in_another_transaction(here, tool, given)
         cursor.execute(QUERY, parameters(here.bob, tool.id))
         assert cursor.fetchone() is None

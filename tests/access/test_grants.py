@@ -60,8 +60,9 @@ def test_a_member_holds_what_was_granted_until_it_is_taken_back(here: World, too
     assert not held(here, here.bob, tool)
     with tenant_scope(here.tenant_id):
         stored = Record.objects.filter(stream=tool.id, action__startswith="grant.").order_by("id")
+        facts = {"permission": "use", "on": "tool", "grant": str(grant.id)}
         assert [(record.action, record.actor, record.subject, record.facts) for record in stored] == [
-            (action, here.alice.actor, f"user:{here.bob.user_id}", {"permission": "use", "on": "tool"})
+            (action, here.alice.actor, f"user:{here.bob.user_id}", facts)
             for action in ("grant.added", "grant.removed")
         ]
         assert all(record.commitment is None for record in stored)
@@ -93,14 +94,14 @@ def test_replacing_adds_and_removes_the_difference(here: World, tool: Tool) -> N
     kept = grants.add(tool, "use", user(here.rita), acting_as=here.alice)
     group = team(here, "bob")
 
-    changed = grants.replace(tool, [("use", user(here.rita)), ("use", group)], acting_as=here.alice)
+    changed = grants.replace_all(tool, {("use", user(here.rita)): None, ("use", group): None}, acting_as=here.alice)
 
     assert changed
     with tenant_scope(here.tenant_id):
         found = grants.of(tool)
     assert {grant.holder for grant in found} == {user(here.rita), group}
     assert kept in found
-    assert not grants.replace(tool, [("use", user(here.rita)), ("use", group)], acting_as=here.alice)
+    assert not grants.replace_all(tool, {("use", user(here.rita)): None, ("use", group): None}, acting_as=here.alice)
 
 
 def test_a_superuser_passes_nowhere(here: World, tool: Tool) -> None:

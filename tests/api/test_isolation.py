@@ -73,6 +73,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("tool-grants", "get"): Route(200, reads=True),
     ("tool-grants", "post"): Route(201, body={"user": "BOB", "permission": "use"}),
     ("tool-grant", "delete"): Route(204),
+    ("secrets", "get"): Route(200, "empty", reads=True),
+    ("secret", "delete"): Route(204),
     ("secret", "put"): Route(204, "own", body={"value": "long enough"}),
 }
 
@@ -113,6 +115,7 @@ def scene(acme: World, alice: Caller, echo: str, driver: Driver, settles: Settle
     [escalation] = alice.get(f"runs/{run}").json["escalations"]
     bob = f"bob@{acme.slug}.example"
     on_agent = alice.post("agents/echo/grants", {"user": bob, "permission": "review"}).json["id"]
+    assert alice.put("secrets/token", {"value": "long enough"}).status == 204
     on_tool = alice.post("tools/pay/grants", {"user": bob, "permission": "use"}).json["id"]
     ids = {
         "run_id": str(run),
@@ -165,7 +168,7 @@ def test_bob_is_kept_out_by_his_key(scene: Scene) -> None:
     for name, method in ROUTES:
         answer = scene.call(narrow, name, method)
         assert (answer.status, answer.code) == (403, "missing_scope"), (name, method, answer.content)
-    assert scene.records() == before
+    assert scene.records() == before + len(ROUTES)  # one `access.refused` each
 
 
 def test_bob_is_kept_out_by_his_role(scene: Scene, bob: Caller) -> None:
@@ -176,7 +179,7 @@ def test_bob_is_kept_out_by_his_role(scene: Scene, bob: Caller) -> None:
             answer = scene.call(bob, name, method)
             assert answer.status == 403, (name, method, answer.content)
             assert answer.code in {"forbidden", "missing_grant"}
-    assert scene.records() == before
+    assert scene.records() == before + sum(not route.reads for route in ROUTES.values())
 
 
 def test_carol_cannot_tell_what_is_not_hers_from_what_is_not(scene: Scene, carol: Caller) -> None:

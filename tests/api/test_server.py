@@ -16,9 +16,9 @@ from django.db import connection
 from agents.actions.runs import cancel
 from agents.engine.driver import Driver
 from api import streams
-from api.body_limit import DISCARDED
 from tests.api.conftest import Caller, start
 from tests.worlds import LOOKUP, World
+from web.body_limit import DISCARDED
 
 Server = tuple[str, int]
 
@@ -178,7 +178,6 @@ def test_a_stream_ends_when_its_key_is_revoked(
     from tenants.models import ApiKey
 
     monkeypatch.setattr(streams, "HEARTBEAT_S", 0.05)
-    monkeypatch.setattr(streams, "RECHECK_S", 0.1)
     run = start(alice, echo)
     with streaming(server, alice, run) as told:
         assert next(told)["id"] == "1"

@@ -4,6 +4,7 @@ from uuid import uuid4
 
 import pytest
 
+from agents.actions import sources
 from db.scope import tenant_scope
 from tests.api.conftest import Caller, caller
 from tests.worlds import LOOKUP, World
@@ -78,6 +79,39 @@ def test_a_secret_is_written_and_never_read(acme: World, alice: Caller) -> None:
     assert alice.get("secrets/crm_token").status == 405
     with tenant_scope(acme.tenant_id):
         assert secrets.reveal("crm_token") == "Bearer hunter2"
+
+
+def test_secrets_are_listed_by_name_and_nothing_else(alice: Caller, carol: Caller) -> None:
+    for name in ("one", "two"):
+        alice.put(f"secrets/{name}", {"value": "Bearer hunter2"})
+
+    page = alice.get("secrets?limit=1").json
+    rest = alice.get(f"secrets?limit=1&cursor={page['next']}").json
+
+    assert [each["name"] for each in page["results"] + rest["results"]] == ["two", "one"]
+    assert page["results"][0].keys() == {"name", "updated_at"}
+    assert carol.get(f"secrets?cursor={page['next']}").code == "bad_cursor"
+
+
+def test_a_secret_is_deleted_once_nothing_names_it(acme: World, alice: Caller, bob: Caller) -> None:
+    http = {"method": "GET", "url": "https://crm.example/", "headers": {"Authorization": "Bearer secret:crm_token"}}
+    alice.put("secrets/crm_token", {"value": "Bearer hunter2"})
+    tool = {"description": "Fetch.", "type": "http", "effect": "read", "http": http}
+    assert alice.put("tools/crm", {"spec": tool}, If_None_Match="*").status == 201
+    with tenant_scope(acme.tenant_id):
+        sources.put("sales", {"engine": "postgresql", "url": "secret:crm_token"}, acting_as=acme.alice)
+
+    refused = alice("DELETE", "secrets/crm_token")
+
+    assert (refused.status, refused.code) == (409, "secret_in_use")
+    assert "the tool crm, the data source sales" in refused.json["detail"]
+    assert bob("DELETE", "secrets/crm_token").code == "forbidden"
+    alice.put("tools/crm", {"spec": {**tool, "http": {**http, "headers": {}}}}, If_Match="*")
+    with tenant_scope(acme.tenant_id):
+        sources.put("sales", {"engine": "sqlite", "url": "sales.db"}, acting_as=acme.alice)
+    assert alice("DELETE", "secrets/crm_token").status == 204
+    assert alice("DELETE", "secrets/crm_token").code == "not_found"
+    assert alice.get("secrets").json["results"] == []
 
 
 def test_a_secret_that_cannot_be_kept_is_not_told_again(acme: World, alice: Caller) -> None:

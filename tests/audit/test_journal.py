@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.db import DatabaseError, DataError, connection, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connection, transaction
 
 from audit import journal
 from audit.canonical import NotCanonical, canonical
@@ -298,6 +298,7 @@ def test_another_tenants_stream_is_empty_and_stays_untouched(acme: World) -> Non
     with tenant_scope(other.tenant_id):
         assert journal.read(stream) == []
         assert journal.payloads_at([(stream, 1)]) == {}
+    with pytest.raises(IntegrityError), tenant_scope(other.tenant_id):
         journal.append_at(stream, 0, [Entry("z.z", "engine")])
     with tenant_scope(acme.tenant_id):
         assert [each.action for each in journal.read(stream)] == ["a.b"]

@@ -51,14 +51,14 @@ def test_a_list_is_separated_by_commas() -> None:
     assert Env({"HOSTS": "a.example, ,b.example,"}).items("HOSTS") == ("a.example", "b.example")
 
 
-@pytest.mark.parametrize("value", ["crm", "crm:", ":80", "crm:0", "crm:70000", "crm:http"])
+@pytest.mark.parametrize("value", ["crm", "crm:", ":80", "crm:0", "crm:70000", "crm:http", "crm:*", "127.1:80"])
 def test_a_place_for_egress_needs_host_and_port(value: str) -> None:
-    with pytest.raises(ImproperlyConfigured, match="host:port"):
+    with pytest.raises(ImproperlyConfigured, match="EGRESS_ALLOW: "):
         Env({"EGRESS_ALLOW": value}).host_ports("EGRESS_ALLOW")
 
 
 def test_places_for_egress() -> None:
-    assert Env({"EGRESS_ALLOW": "127.0.0.1:9100,[::1]:*"}).host_ports("EGRESS_ALLOW") == ("127.0.0.1:9100", "[::1]:*")
+    assert Env({"EGRESS_ALLOW": "127.0.0.1:9100,[::1]:80"}).host_ports("EGRESS_ALLOW") == ("127.0.0.1:9100", "[::1]:80")
 
 
 @pytest.mark.parametrize("value", ["example.com", "ftp://example.com", "http://", "http://example.com:port"])
@@ -74,6 +74,27 @@ def test_a_url_that_is_refused_is_not_repeated() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:hunt/er2@host",
+        "redis://user:hunter2@host:hunter3",
+        "redis://user:hunter2\u2100@host",
+        "redis://[hunter2",
+    ],
+)
+def test_nor_is_any_part_of_one_that_cannot_be_read(url: str) -> None:
+    with pytest.raises(ImproperlyConfigured) as refused:
+        Env({"REDIS_URL": url}).url("REDIS_URL", schemes=("redis",))
+
+    assert "hunt" not in str(refused.value)
+    assert refused.value.__cause__ is None
+
+
+def test_an_environment_does_not_show_its_values() -> None:
+    assert "hunter2" not in repr(Env({"SECRET_KEY": "hunter2"}))
+
+
 def test_keys_are_decoded_with_and_without_padding() -> None:
     key = bytes(range(32))
     padded = base64.urlsafe_b64encode(key).decode()
@@ -85,3 +106,22 @@ def test_keys_are_decoded_with_and_without_padding() -> None:
 def test_a_key_of_another_length_is_refused(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="Key 1 of FIELD_KEYS is not base64url of 32 bytes"):
         decode_keys("FIELD_KEYS", (value,))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("", (600, 60)), ("5/second", (5, 1)), ("100/hour", (100, 3600)), ("off", None)]
+)
+def test_a_rate(value: str, expected: tuple[int, int] | None) -> None:
+    assert Env({"RATE_LIMITS_KEY": value}).rate("RATE_LIMITS_KEY", "600/minute") == expected
+
+
+@pytest.mark.parametrize("value", ["0/minute", "-1/minute", "5", "5/", "5/day", "/minute", "many/minute", "1e3/minute"])
+def test_a_rate_that_is_none_is_refused(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="write a rate such as 600/minute, or off"):
+        Env({"RATE_LIMITS_KEY": value}).rate("RATE_LIMITS_KEY", "600/minute")
+
+
+def test_a_cache_may_listen_on_a_unix_socket() -> None:
+    url = "unix:///run/redis.sock"
+
+    assert Env({"REDIS_URL": url}).url("REDIS_URL", schemes=("redis", "rediss", "unix")) == url

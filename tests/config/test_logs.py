@@ -1,11 +1,19 @@
 """Log lines as JSON."""
 
+import base64
 import json
 import logging
+import os
+import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import pytest
+from django.conf import settings
+
+from config import redaction
 from config.logs import JsonFormatter
 
 
@@ -36,3 +44,60 @@ def test_a_traceback_stays_on_the_line() -> None:
         parsed = line("failed", exc_info=sys.exc_info())
 
     assert "ValueError: broken" in parsed["exception"]
+
+
+def test_a_line_holds_no_secret_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_recent", {})
+    redaction.remember('correct "horse" battery')
+    try:
+        raise ValueError('correct "horse" battery')
+    except ValueError:
+        parsed = line(
+            'as %s or {"in": "%s"}',
+            'correct "horse" battery',
+            base64.b64encode(b'correct "horse" battery').decode(),
+            headers={"Authorization": ['correct "horse" battery']},
+            exc_info=sys.exc_info(),
+        )
+
+    assert parsed["message"] == 'as [redacted] or {"in": "[redacted]"}'
+    assert parsed["headers"] == {"Authorization": ["[redacted]"]}
+    assert "ValueError: [redacted]" in parsed["exception"]
+
+
+CRASH = """
+import os, sys, threading
+sys.path.insert(1, "platform")
+import django
+django.setup()
+from django.conf import settings
+def crash():
+    raise RuntimeError(f"no answer to {os.environ['ANTHROPIC_API_KEY']} {settings.SECRET_KEY} hunter2-hunter2")
+thread = threading.Thread(target=crash)
+thread.start()
+thread.join()
+crash()
+"""
+
+
+def test_a_crash_tells_no_secret_of_the_installation(tmp_path: Path) -> None:
+    own = {
+        "ANTHROPIC_API_KEY": "sk-ant-correct-horse",
+        "SECRET_KEY": "battery-staple-battery-staple-battery-staple",
+        "DATABASE_URL": "postgresql://countersign_app:hunter2-hunter2@localhost/countersign",
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DATA_DIR": str(tmp_path),
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", CRASH],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr.count("RuntimeError: no answer to [redacted] [redacted] [redacted]") == 2
+    assert not any(secret in done.stderr for secret in ("sk-ant", "battery", "hunter2"))

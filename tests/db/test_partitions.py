@@ -114,7 +114,7 @@ def test_migrating_makes_a_year_ahead(owner_connection: BaseDatabaseWrapper) -> 
 
 
 def catalogue(owner: BaseDatabaseWrapper) -> list[tuple[str, ...]]:
-    """Return everything `migrate` shapes: relations, privileges, policies, triggers."""
+    """Return everything `migrate` shapes: relations, privileges, policies, triggers, keys."""
     with owner.cursor() as cursor:
         cursor.execute(
             "SELECT relname, relkind::text, coalesce(relacl, acldefault('r', relowner))::text, relrowsecurity::text, "
@@ -122,6 +122,10 @@ def catalogue(owner: BaseDatabaseWrapper) -> list[tuple[str, ...]]:
             "UNION ALL SELECT tablename, policyname, roles::text, qual, with_check FROM pg_policies "
             "UNION ALL SELECT tgrelid::regclass::text, tgname, tgenabled::text, pg_get_triggerdef(oid), '' "
             "FROM pg_trigger WHERE NOT tgisinternal "
+            "UNION ALL SELECT conrelid::regclass::text, oid::text, pg_get_constraintdef(oid), convalidated::text, '' "
+            "FROM pg_constraint WHERE connamespace = 'public'::regnamespace "
+            "UNION ALL SELECT indrelid::regclass::text, indexrelid::text, indisvalid::text, '', '' FROM pg_index "
+            "WHERE indrelid::regclass::text !~ '^pg_' "
             "UNION ALL SELECT attrelid::regclass::text, attname, attacl::text, '', '' FROM pg_attribute "
             "WHERE attacl IS NOT NULL AND attrelid::regclass::text !~ '^pg_'"
         )

@@ -11,16 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from db import provision
-from db.embedded import Server
 
 ATTRIBUTES = "SELECT rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolname = %s"
-
-
-@pytest.fixture
-def superuser(database: None, embedded_server: Server) -> Iterator[psycopg.Connection]:
-    """A superuser's connection to the run's database."""
-    with psycopg.connect(embedded_server.dsn(database=connection.settings_dict["NAME"]), autocommit=True) as raw:
-        yield raw
 
 
 @pytest.fixture

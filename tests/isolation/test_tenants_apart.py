@@ -16,25 +16,13 @@ from db.models import TenantModel, new_id
 from db.scope import PLATFORM, tenant_scope
 from db.tables import listed
 from quotas import reservations
-from tenants.actions import api_keys, teams, tenants
 from tenants.models import ApiKey, Membership, Team, TeamMember
-from tenants.principal import COMMAND
-from tests.worlds import LOOKUP, World, world
+from tests.isolation.peopling import peopled
+from tests.worlds import LOOKUP, World
 
 pytestmark = pytest.mark.usefixtures("database")
 
 TENANT_MODELS = [model for model in apps.get_models() if issubclass(model, TenantModel)]
-
-
-def peopled() -> World:
-    """Make a tenant with something in most of its tables."""
-    made = world()
-    made.define("agent", role="Does nothing.", tool_specs={"lookup": LOOKUP})
-    made.submit("agent", {"a": 1})
-    emails = [f"{name}@{made.slug}.example" for name in ("bob", "rita")]
-    teams.put(tenant_id=made.tenant_id, slug="desk", emails=emails, acting_as=COMMAND)
-    api_keys.create(tenant=tenants.by_id(made.tenant_id), name="key", scopes=["admin"], acting_as=COMMAND)
-    return made
 
 
 @pytest.fixture
@@ -216,28 +204,35 @@ def test_names_are_unique_in_a_tenant_only(acme: World, other: World) -> None:
             assert model._default_manager.get(**name).pk != mine.pk
 
 
-def reference(here: World, team_id: UUID, user_id: UUID) -> None:
-    with tenant_scope(here.tenant_id):
-        TeamMember.objects.create(team_id=team_id, user_id=user_id)
+def reference(here: World, team_id: UUID, user_id: UUID) -> str:
+    """Try to place a user in a team; return what the database says."""
+    try:
+        with tenant_scope(here.tenant_id):
+            TeamMember.objects.create(team_id=team_id, user_id=user_id)
+    except IntegrityError as error:
+        return str(error)
+    return "made"
 
 
-def test_a_reference_to_another_tenants_row_shows_nothing_of_it(acme: World, other: World) -> None:
-    """PostgreSQL checks foreign keys past row-level security (its documentation says so), so that whoever has the
-    random id of another's row learns that it exists. Nothing of the row comes through."""
+def test_a_reference_to_another_tenants_row_is_refused_like_one_to_nothing(acme: World, other: World) -> None:
+    """PostgreSQL checks foreign keys past row-level security; ours are over the tenant as well (`db.references`)."""
     with tenant_scope(other.tenant_id):
         theirs = Team.objects.get(slug="desk")
-    reference(acme, theirs.id, acme.alice.user_id)
 
+    refused = reference(acme, theirs.id, acme.alice.user_id)
+
+    assert "tenants_teammember_team_id_of_tenant" in refused
+    assert refused == reference(acme, new_id(), acme.alice.user_id)
+
+
+def test_who_is_no_member_has_no_place_in_a_team(acme: World, other: World) -> None:
     with tenant_scope(acme.tenant_id):
-        place = TeamMember.objects.get(user_id=acme.alice.user_id)
-        with pytest.raises(Team.DoesNotExist):
-            _ = place.team
-        assert not TeamMember.objects.filter(team__slug="desk", user_id=acme.alice.user_id).exists()
-        assert list(TeamMember.objects.select_related("team").filter(user_id=acme.alice.user_id)) == []
-    with tenant_scope(other.tenant_id):
-        assert theirs.members.count() == 2
-    with pytest.raises(IntegrityError):
-        reference(acme, new_id(), acme.alice.user_id)
+        team = Team.objects.get(slug="desk")
+
+    refused = reference(acme, team.id, other.alice.user_id)
+
+    assert "tenants_teammember_user_id_of_tenant" in refused
+    assert refused == reference(acme, team.id, new_id())
 
 
 READS: dict[str, Callable[[], int]] = {

@@ -1,5 +1,6 @@
 """People who sign in: those of the console's tests."""
 
 from tests.console.conftest import _no_attempts_counted, acme, globex
+from tests.signin.sso import idp
 
-__all__ = ["_no_attempts_counted", "acme", "globex"]
+__all__ = ["_no_attempts_counted", "acme", "globex", "idp"]

@@ -116,7 +116,7 @@ def test_closed_account_loses_its_open_session(acme: World) -> None:
     assert alice.get(f"/{acme.slug}/runs/").status_code == 302
 
 
-@pytest.mark.parametrize("page", ["signup", "email", "password/change"])
+@pytest.mark.parametrize("page", ["signup", "email", "password/set", "2fa/trust"])
 def test_there_is_no_sign_up(database: None, page: str) -> None:
     assert Client().get(f"/accounts/{page}/").status_code == 404
 

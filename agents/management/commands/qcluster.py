@@ -18,6 +18,8 @@ from django_q.conf import Conf
 
 from agents.engine import django_q
 from db import pool, provision
+from vault.actions import keys
+from vault.errors import VaultError
 
 _PR_SET_PDEATHSIG = 1
 
@@ -30,7 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, help="worker processes (default: the setting WORKERS)")
 
     def handle(self, *args: Any, workers: int | None, **options: Any) -> None:
-        _refuse_unsafe_login()
+        _refuse_unsafe_start()
         if workers is not None:
             settings.WORKERS = Conf.WORKERS = workers
         os.environ[django_q.INSTANCE] = f"{socket.gethostname()}/{os.getpid()}"
@@ -45,12 +47,17 @@ class Command(BaseCommand):
         cluster.stop()
 
 
-def _refuse_unsafe_login() -> None:
-    unsafe = provision.privileged_runtime(connection)
-    connections.close_all()
-    pool.close()
-    if unsafe:
-        raise CommandError(" ".join(unsafe))
+def _refuse_unsafe_start() -> None:
+    try:
+        unsafe = provision.privileged_runtime(connection)
+        if unsafe:
+            raise CommandError(" ".join(unsafe))
+        keys.refuse_lost()
+    except VaultError as error:
+        raise CommandError(str(error)) from error
+    finally:
+        connections.close_all()
+        pool.close()
 
 
 def _listen_for_the_end() -> list[int]:

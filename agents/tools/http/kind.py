@@ -25,7 +25,6 @@ from egress.errors import EgressDenied, EgressError, EgressFailed
 from egress.messages import Request, Response
 
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
-MAX_ERROR_CHARS = 4000
 # Statuses after which the same request may succeed (RFC 9110, RFC 6585, RFC 8470).
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
 _JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORECASE)
@@ -127,7 +126,7 @@ def _broken(error: EgressError, definition: ToolDefinition) -> Outcome:
 
 def _told(response: Response) -> Outcome:
     if response.status >= 400:
-        text = _text(response)[:MAX_ERROR_CHARS].strip() or _phrase(response.status)
+        text = _text(response).strip() or _phrase(response.status)
         return Failed("http_status", f"HTTP {response.status}: {text}", retryable=response.status in _RETRYABLE)
     if not response.body:
         return Finished(None)

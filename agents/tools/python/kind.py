@@ -17,7 +17,6 @@ from agents.tools.seam import (
 )
 
 logger = logging.getLogger(__name__)
-MAX_MESSAGE_CHARS = 1000
 
 
 class PythonKind:
@@ -70,7 +69,7 @@ def _raised(function: Function, error: BaseException) -> Failed:
     where = "".join(traceback.format_tb(error.__traceback__))
     logger.warning("The tool function %s raised %s.\n%s", function.name, type(error).__name__, where)
     text = _message(error)
-    return Failed("raised", f"{type(error).__name__}: {text}"[:MAX_MESSAGE_CHARS] if text else type(error).__name__)
+    return Failed("raised", f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def _message(error: BaseException) -> str:

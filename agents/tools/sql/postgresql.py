@@ -156,6 +156,6 @@ def _bounded(name: sql.Identifier, oid: int) -> sql.Composable:
 
 def _told(error: Exception) -> str:
     if not isinstance(error, psycopg.Error) or not error.diag.message_primary:
-        return f"{str(error)[:1000]}."
+        return f"{error}."
     hint = f" {error.diag.message_hint}" if error.diag.message_hint else ""
-    return f"{error.diag.message_primary}.{hint}"[:1000]
+    return f"{error.diag.message_primary}.{hint}"

@@ -108,4 +108,4 @@ def _failure(error: Exception, deadline: float, timeout_s: float) -> Failed:
     if "one statement" in text:
         return Failed("not_read_only", "Write one statement, without a second after a semicolon.")
     retryable = isinstance(error, sqlite3.OperationalError) and "locked" in text
-    return Failed("sql_error", f"{text[:1000]}.", retryable)
+    return Failed("sql_error", f"{text}.", retryable)

@@ -2,18 +2,21 @@
 
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from access import grants
 from access.grants import Grant, Holder
+from agents.actions.grants import give
+from agents.core.rules import MAX_LENGTH
+from agents.errors import BadCondition
 from agents.models import Agent, Tool
 from api.bodies import Body
 from api.errors import Fault, InvalidBody, NotFound
-from api.schema import call, component
+from api.schema import call, component, nullable
 from api.views import View, found, identifier, name
-from db.models import TenantModel
 from tenants.actions import members, teams
 from tenants.errors import UnknownMember, UnknownTeam
 from tenants.models import Team
@@ -21,7 +24,7 @@ from tenants.models import Team
 Json = Any
 
 
-def _body(*permissions: str) -> Body:
+def _body(*permissions: str, **more: Json) -> Body:
     return Body(
         {
             "type": "object",
@@ -29,6 +32,7 @@ def _body(*permissions: str) -> Body:
                 "user": {"type": "string", "maxLength": 254, "description": "A member's e-mail address."},
                 "team": {"type": "string", "maxLength": 63, "description": "A team's slug."},
                 "permission": {"type": "string", "enum": list(permissions)},
+                **more,
             },
             "required": ["permission"],
             "oneOf": [{"required": ["user"]}, {"required": ["team"]}],
@@ -46,13 +50,22 @@ _GRANT = component(
         "user": {"type": "string", "description": "A member's e-mail address."},
         "team": {"type": "string", "description": "A team's slug."},
         "permission": {"type": "string", "enum": ["use", "run", "edit", "review"]},
+        "condition": nullable({"type": "string", "description": "Of tools: when it holds. Null: always."}),
     },
-    optional=("user", "team"),
+    optional=("user", "team", "condition"),
     example={"id": "0198c2a0-0000-7000-8000-000000000000", "team": "credit", "permission": "use"},
 )
 _GRANTS = component("GrantList", {"results": {"type": "array", "items": _GRANT}, "next": {"type": "null"}})
 _ON_AGENT = _body("run", "edit", "review")
-_ON_TOOL = _body("use")
+_ON_TOOL = _body(
+    "use",
+    condition={
+        "type": ["string", "null"],
+        "minLength": 1,
+        "maxLength": MAX_LENGTH,
+        "description": "CEL over `args` and `principal` (`{id, email, role, teams}`). Without one it holds always.",
+    },
+)
 
 
 class _Grants(View):
@@ -62,8 +75,10 @@ class _Grants(View):
     by: ClassVar[str]
     reads: ClassVar[str]
 
-    def _object(self, text: str) -> TenantModel:
-        return found(self.kind.objects.all(), **{self.by: name(text)})
+    def _object(self, text: str) -> Agent | Tool:
+        rows: QuerySet[Any] = self.kind.objects.select_related("live")
+        obj: Agent | Tool = found(rows, **{self.by: name(text)})
+        return obj
 
     def _list(self, text: str) -> Response:
         with self.scope():
@@ -76,7 +91,11 @@ class _Grants(View):
             obj = self._object(text)
             self.require("grants:write")
             wanted = self.body(body)
-            grant = grants.add(obj, wanted["permission"], _holder(wanted), acting_as=self.principal)
+            holder, condition = _holder(wanted), wanted.get("condition")
+            try:
+                grant = give(obj, wanted["permission"], holder, condition=condition, acting_as=self.principal)
+            except BadCondition as error:
+                raise InvalidBody(faults=[Fault("/condition", str(error))]) from error
             return Response(_json(grant), status=201)
 
     def _remove(self, text: str, grant_id: str) -> HttpResponse:
@@ -136,7 +155,11 @@ class ToolGrants(_OnTool):
 
     @call("addToolGrant", "Grant", status=201, answer=_GRANT, body=_ON_TOOL, path=_TOOL, refusals=(404,))
     def post(self, request: Request, tool_name: str) -> Response:
-        """Let a member or a team have runs use the tool; what is granted already stays as it is."""
+        """Let a member or a team have runs use the tool, with any arguments or where a condition holds.
+
+        What is granted just so already stays as it is; with another condition it becomes another grant, which takes
+        the place of the first.
+        """
         return self._add(tool_name, _ON_TOOL)
 
 
@@ -159,4 +182,5 @@ def _holder(wanted: dict[str, Json]) -> Holder:
 
 def _json(grant: Grant) -> Json:
     holder = {"team": grant.holder.slug} if isinstance(grant.holder, Team) else {"user": grant.holder.email}
-    return {"id": str(grant.id), **holder, "permission": grant.permission}
+    condition = {"condition": grant.condition} if grant.permission in grants.permissions(Tool) else {}
+    return {"id": str(grant.id), **holder, "permission": grant.permission, **condition}

@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from api.v1 import agents, escalations, grants, models, runs, secret_values, tools
+from api.v1 import (
+    agents,
+    api_keys,
+    escalations,
+    grants,
+    invitations,
+    members,
+    models,
+    runs,
+    secret_values,
+    service_accounts,
+    staff_access,
+    teams,
+    tools,
+)
 
 urlpatterns = [
     path("runs", runs.Runs.as_view(), name="runs"),
@@ -27,5 +41,18 @@ urlpatterns = [
     path("tools/<str:tool_name>", tools.OneTool.as_view(), name="tool"),
     path("tools/<str:tool_name>/grants", grants.ToolGrants.as_view(), name="tool-grants"),
     path("tools/<str:tool_name>/grants/<str:grant_id>", grants.ToolGrant.as_view(), name="tool-grant"),
+    path("secrets", secret_values.Secrets.as_view(), name="secrets"),
     path("secrets/<str:secret_name>", secret_values.OneSecret.as_view(), name="secret"),
+    path("members", members.Members.as_view(), name="members"),
+    path("members/<str:member_id>", members.OneMember.as_view(), name="member"),
+    path("invitations", invitations.Invitations.as_view(), name="invitations"),
+    path("invitations/<str:invitation_id>", invitations.OneInvitation.as_view(), name="invitation"),
+    path("teams", teams.Teams.as_view(), name="teams"),
+    path("teams/<str:slug>", teams.OneTeam.as_view(), name="team"),
+    path("keys", api_keys.Keys.as_view(), name="keys"),
+    path("keys/<str:key_id>", api_keys.OneKey.as_view(), name="key"),
+    path("keys/<str:key_id>/rotate", api_keys.Rotation.as_view(), name="key-rotate"),
+    path("service-accounts", service_accounts.ServiceAccounts.as_view(), name="service-accounts"),
+    path("service-accounts/<str:account_id>", service_accounts.OneServiceAccount.as_view(), name="service-account"),
+    path("staff-access", staff_access.StaffAccesses.as_view(), name="staff-access"),
 ]

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.members import MemberRequest, member_page, user_of
 from console.pages import THEME_COOKIE, THEMES
-from tenants.actions.members import tenants_of
+from signin.reach import reach_of
 from tenants.models import Tenant
 
 YEAR_S = 365 * 24 * 3600
@@ -20,12 +20,13 @@ YEAR_S = 365 * 24 * 3600
 @never_cache
 @login_required
 def home(request: HttpRequest) -> HttpResponse:
-    """Lead to the person's tenant; whoever has several, or asks by `?choose`, gets the list."""
-    found = tenants_of(user_of(request).id)
+    """Lead to the one tenant that the session opens; among several, or when asked by `?choose`, show the list."""
+    reach = reach_of(request, user_of(request))
+    found = reach.tenants()
     if len(found) == 1 and "choose" not in request.GET:
         return redirect("console:tenant", tenant=found[0][1])
     tenants = Tenant.objects.filter(id__in=[tenant_id for tenant_id, _ in found]).order_by("name")
-    return render(request, "console/home/tenants.html", {"tenants": tenants})
+    return render(request, "console/home/tenants.html", {"tenants": tenants, "reach": reach})
 
 
 @require_GET

@@ -19,9 +19,10 @@ from django.views.decorators.http import require_GET
 from agents.core.lifecycle import TERMINAL
 from agents.engine import watch
 from console import run_page
-from console.members import check, member_of
+from console.members import check, member_of, note_staff, refusals_recorded
 from console.run_view import changes_context
 from db.scope import tenant_scope
+from signin.reach import Reach, reach_of
 from tenants.models import User
 
 #: How long a stream is silent at most; a proxy and a browser tell a quiet one from a dead one by it.
@@ -38,24 +39,24 @@ VIEWS: Final = {"steps": "console/runs/_live_steps.html", "events": "console/run
 @require_GET
 async def live(request: HttpRequest, tenant: str, run: UUID) -> HttpResponseBase:
     """Stream what happens in the run behind `Last-Event-ID`, else `?after=`, until it ends."""
-    user = await sync_to_async(_enter)(request, tenant, run)
-    if user is None:
+    reach = await sync_to_async(_enter)(request, tenant, run)
+    if reach is None:
         return HttpResponse("Sign in first.", status=401, content_type="text/plain")
     told = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else 0
     template = VIEWS.get(request.GET.get("view", ""), VIEWS["steps"])
     return StreamingHttpResponse(
-        _messages(user, tenant, run, after, template),
+        _messages(reach, tenant, run, after, template),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _messages(user: User, tenant: str, run: UUID, after: int, template: str) -> AsyncIterator[str]:
+async def _messages(reach: Reach, tenant: str, run: UUID, after: int, template: str) -> AsyncIterator[str]:
     yield f"retry: {RETRY_MS}\n\n"
     while True:
         try:
-            html, seq, over = await sync_to_async(_changes, thread_sensitive=False)(user, tenant, run, after, template)
+            html, seq, over = await sync_to_async(_changes, thread_sensitive=False)(reach, tenant, run, after, template)
         except Http404:
             return  # no longer a member
         if seq > after:
@@ -68,25 +69,31 @@ async def _messages(user: User, tenant: str, run: UUID, after: int, template: st
             yield ": still here\n\n"
 
 
-def _enter(request: HttpRequest, tenant: str, run: UUID) -> User | None:
-    """Return who watches, or None when nobody is signed in; raises like the page. Holds no connection afterwards."""
+def _enter(request: HttpRequest, tenant: str, run: UUID) -> Reach | None:
+    """Return how far the session of who watches reaches, or None when nobody is signed in; raises like the page.
+
+    Holds no connection afterwards.
+    """
     try:
         user = get_user(request)
         if not isinstance(user, User):
             return None
-        member = member_of(user, tenant)
-        check(member, "runs:read")
+        reach = reach_of(request, user)
+        member = member_of(reach, tenant)
+        with refusals_recorded(request, member):
+            note_staff(request, member)
+            check(member, "runs:read")
         with tenant_scope(member.tenant.id):
             run_page.run_of(run)
-        return user
+        return reach
     finally:
         connection.close()
 
 
-def _changes(user: User, tenant: str, run: UUID, after: int, template: str) -> tuple[str, int, bool]:
+def _changes(reach: Reach, tenant: str, run: UUID, after: int, template: str) -> tuple[str, int, bool]:
     """Return the changed parts, the last event they show, and whether the run is over. Membership is asked anew."""
     try:
-        member = member_of(user, tenant)
+        member = member_of(reach, tenant)
         with tenant_scope(member.tenant.id):
             found = run_page.run_of(run)
             over = found.status in TERMINAL

@@ -1,78 +1,197 @@
-"""Make API keys and recognise them."""
+"""Make API keys, replace and revoke them, and recognise them. Whether one may is for the caller to check."""
 
 import hashlib
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
 
+from django.conf import settings
 from django.db import connection
+from django.db.models import DateTimeField, ExpressionWrapper, Q, Value
+from django.db.models.functions import Least, Now
+from django.utils import timezone
 
 from audit import journal
 from db.roles import dispatch
 from db.scope import tenant_scope
-from tenants.actions import members
+from tenants.actions import members, refused_keys
 from tenants.actions.names import check_name
-from tenants.errors import BadKey, UnknownScope
-from tenants.models import ApiKey, Role, Tenant
+from tenants.errors import BadExpiry, BadKey, BadOverlap, KeyEnded, UnknownKey, UnknownScope
+from tenants.models import ApiKey, Role, Tenant, User
 from tenants.principal import Principal
 from tenants.scopes import SCOPES
 
 MARK = "cs_"
 PREFIX_LENGTH = 11
 
+#: How long a key and its successor may both work.
+MAX_OVERLAP: Final = timedelta(days=30)
+
 
 def create(
-    *, tenant: Tenant, name: str, scopes: Iterable[str], member_email: str | None = None, acting_as: str
+    *,
+    tenant: Tenant,
+    name: str,
+    scopes: Iterable[str],
+    member_email: str | None = None,
+    expires_at: datetime | None = None,
+    acting_as: str,
 ) -> tuple[ApiKey, str]:
     """Make a key; returns it with its text, which is kept nowhere and cannot be shown again.
 
     member_email: the member it acts as; without one the key gets a service account of the operator's role, which its
-    scopes narrow. Raises `BadName`, `UnknownScope`, `UnknownMember`.
+    scopes narrow. expires_at: aware, in the future; None for none but the installation's (`API_KEY_MAX_DAYS`).
+    Raises `BadName`, `UnknownScope`, `UnknownMember`, `BadExpiry`.
     """
     check_name(name)
     wanted = sorted(set(scopes))
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         raise UnknownScope(f"Unknown scope {', '.join(unknown) or '(none given)'}. Known: {', '.join(SCOPES)}.")
-    text = MARK + secrets.token_urlsafe(32)
+    until = _end(expires_at)
     with tenant_scope(tenant.id):
         principal = (
             members.by_email(member_email)
             if member_email is not None
             else members.put_service(name=name, role=Role.OPERATOR, acting_as=acting_as)
         )
-        key = ApiKey.objects.create(
-            name=name, prefix=text[:PREFIX_LENGTH], digest=_digest(text), scopes=wanted, principal=principal
-        )
+        members.hold(principal)
+        key, text = _make(name, wanted, principal, until)
         journal.record(
             "key.created",
             stream=key.id,
             actor=acting_as,
             subject=f"user:{principal.id}",
-            facts={"scopes": wanted},
+            facts={"scopes": wanted} | ({} if until is None else {"expires_at": until.isoformat()}),
             payload={"name": name, "prefix": key.prefix},
         )
     return key, text
 
 
-_AUTHENTICATE = """
-SELECT k.id, k.tenant_id, k.scopes, k.principal_id, m.role, u.is_service
+def _make(name: str, scopes: list[str], principal: User, expires_at: datetime | None) -> tuple[ApiKey, str]:
+    text = MARK + secrets.token_urlsafe(32)
+    key = ApiKey.objects.create(
+        name=name,
+        prefix=text[:PREFIX_LENGTH],
+        digest=_digest(text),
+        scopes=scopes,
+        principal=principal,
+        expires_at=expires_at,
+    )
+    return key, text
+
+
+def _end(wanted: datetime | None) -> datetime | None:
+    now, days = timezone.now(), settings.API_KEY_MAX_DAYS
+    last = now + timedelta(days=days) if days else None
+    if wanted is None:
+        return last
+    if wanted <= now:
+        raise BadExpiry("A key's end lies in the future.")
+    if last is not None and wanted > last:
+        raise BadExpiry(f"On this installation a key ends after {days} days at most.")
+    return wanted
+
+
+def rotate(
+    key: ApiKey, *, overlap: timedelta, expires_at: datetime | None = None, acting_as: str
+) -> tuple[ApiKey, str]:
+    """Make a successor that acts as the same member with the same scopes; returns it with its text, shown once.
+
+    overlap: how long the old key goes on, unless it ends before; nothing ends it now. expires_at: the successor's end;
+    by default it lives as long as the old key was made to. Raises `BadOverlap`, `BadExpiry`, `KeyEnded`, `UnknownKey`.
+    """
+    if not timedelta() <= overlap <= MAX_OVERLAP:
+        raise BadOverlap
+    with tenant_scope(key.tenant_id):
+        old = _locked(key)
+        if old.revoked_at or old.successor_id or (old.expires_at is not None and old.expires_at <= timezone.now()):
+            raise KeyEnded
+        members.hold(old.principal)
+        if expires_at is None and old.expires_at is not None:
+            expires_at = timezone.now() + (old.expires_at - old.created_at)
+        successor, text = _make(old.name, old.scopes, old.principal, _end(expires_at))
+        until = ExpressionWrapper(Now() + Value(overlap), output_field=DateTimeField())
+        ApiKey.objects.filter(id=old.id).update(successor=successor, expires_at=Least("expires_at", until))
+        journal.record(
+            "key.rotated",
+            stream=old.id,
+            actor=acting_as,
+            subject=f"user:{old.principal_id}",
+            facts={"successor": f"key:{successor.id}", "overlap_s": int(overlap.total_seconds()), "scopes": old.scopes},
+            payload={"name": old.name, "prefix": successor.prefix},
+        )
+    return successor, text
+
+
+def revoke(key: ApiKey, *, acting_as: str) -> ApiKey:
+    """End the key for good; one that was revoked before is returned without a record. Raises `UnknownKey`."""
+    with tenant_scope(key.tenant_id):
+        present = _locked(key)
+        if present.revoked_at is None:
+            present.revoked_at = timezone.now()
+            present.save(update_fields=["revoked_at"])
+            journal.record("key.revoked", stream=present.id, actor=acting_as, subject=f"user:{present.principal_id}")
+        return present
+
+
+def _locked(key: ApiKey) -> ApiKey:
+    present = ApiKey.objects.select_for_update(of=("self",)).select_related("principal").filter(id=key.id).first()
+    if present is None:
+        raise UnknownKey
+    return present
+
+
+def named(text: str) -> ApiKey:
+    """Return the key of the tenant in scope with that id or prefix; raises `UnknownKey` for none, and for several."""
+    by = Q(prefix=text)
+    with suppress(ValueError):
+        by = Q(id=UUID(text))
+    found = list(ApiKey.objects.filter(by)[:2])
+    if len(found) != 1:
+        raise UnknownKey(f"There is no key {text!r}, or more than one; name it by its id.")
+    return found[0]
+
+
+#: How old the time of last use may be before it is written again: no key's row is written more than once a minute.
+_STALE = "(k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')"
+
+_AUTHENTICATE = f"""
+SELECT k.id, k.tenant_id, k.scopes, k.principal_id, m.role, u.is_service, {_STALE}
 FROM tenants_apikey k
 JOIN tenants_user u ON u.id = k.principal_id
 JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.principal_id
-WHERE k.digest = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now()) AND u.is_active
-"""
+WHERE k.digest = %s AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+  AND u.is_active AND m.is_active
+"""  # noqa: S608 - constants only
+
+#: Whoever finds the row locked leaves it to the one who holds it. READ COMMITTED: a row just written is not stale.
+_USED = f"""
+UPDATE tenants_apikey SET last_used_at = now()
+WHERE id = (SELECT k.id FROM tenants_apikey k WHERE k.id = %s AND {_STALE} FOR UPDATE SKIP LOCKED)
+"""  # noqa: S608 - constants only
 
 
 def authenticate(text: str) -> Principal:
-    """Return whom the key acts for; raises `BadKey` without saying what is wrong with it."""
+    """Return whom the key acts for; raises `BadKey` without saying what is wrong with it.
+
+    One query in a transaction that writes nothing, but once a minute the time of last use.
+    """
     if not text.startswith(MARK) or not text.isascii():
         raise BadKey
+    digest = _digest(text)
     with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_AUTHENTICATE, [_digest(text)])
+        cursor.execute(_AUTHENTICATE, [digest])
         row = cursor.fetchone()
+        if row is not None and row[-1]:
+            cursor.execute(_USED, [row[0]])
     if row is None:
+        refused_keys.record(digest)
         raise BadKey
-    key_id, tenant_id, scopes, user_id, role, is_service = row
+    key_id, tenant_id, scopes, user_id, role, is_service, _ = row
     return Principal(tenant_id, user_id, Role(role), is_service, frozenset(scopes), key_id)
 
 

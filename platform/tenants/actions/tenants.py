@@ -13,7 +13,20 @@ from tenants.models import Tenant
 
 #: First parts of the installation's own addresses, which a tenant's pages must not hide behind.
 RESERVED: Final = frozenset(
-    {"accounts", "admin", "api", "assets", "favicon", "healthz", "log", "metrics", "readyz", "static", "theme"}
+    {
+        "accounts",
+        "admin",
+        "api",
+        "assets",
+        "csp-reports",
+        "favicon",
+        "healthz",
+        "log",
+        "metrics",
+        "readyz",
+        "static",
+        "theme",
+    }
 )
 
 
@@ -48,3 +61,29 @@ def by_id(tenant_id: UUID) -> Tenant:
         return Tenant.objects.get(id=tenant_id)
     except Tenant.DoesNotExist as error:
         raise UnknownTenant from error
+
+
+def set_second_factor(*, tenant: Tenant, require: bool, trust_provider: bool, acting_as: str) -> Tenant:
+    """Say whether the tenant's pages ask for a second factor, and whether its own provider's sign-in counts as one.
+
+    One record; none when nothing changes.
+    """
+    with tenant_scope(tenant.id):
+        row = Tenant.objects.select_for_update().get(id=tenant.id)
+        before = (row.require_mfa, row.trust_provider_mfa)
+        if before == (require, trust_provider):
+            return row
+        row.require_mfa, row.trust_provider_mfa = require, trust_provider
+        row.save(update_fields=["require_mfa", "trust_provider_mfa"])
+        journal.record(
+            "tenant.changed",
+            stream=tenant.id,
+            actor=acting_as,
+            subject=f"tenant:{tenant.id}",
+            facts={
+                "require_mfa": require,
+                "trust_provider_mfa": trust_provider,
+                "before": {"require_mfa": before[0], "trust_provider_mfa": before[1]},
+            },
+        )
+    return row

@@ -11,6 +11,8 @@ class ApiKey(TenantModel):
 
     prefix: the first characters, shown in lists. digest: SHA-256 of the whole key (256 random bits need no slow hash).
     expires_at, revoked_at: null when not set. The key itself is shown once and kept nowhere.
+    last_used_at: exact to a minute, so that no request waits for another's; null when never.
+    successor: the key that took its place; until `expires_at` both work.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -22,6 +24,8 @@ class ApiKey(TenantModel):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    last_used_at = models.DateTimeField(null=True)
+    successor = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="predecessor")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"

@@ -17,11 +17,15 @@ class Role(models.TextChoices):
 
 
 class Membership(TenantModel):
-    """A user's place in a tenant."""
+    """A user's place in a tenant.
+
+    is_active: False keeps the place but takes everything it allows; `User.is_active` does the same in every tenant.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey("tenants.User", on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=Role.choices)
+    is_active = models.BooleanField(default=True, db_default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(TenantModel.Meta):

@@ -15,12 +15,18 @@ NAME_LENGTH = 200
 
 
 class Tenant(models.Model):
-    """An organisation. Its slug names it in URLs and commands; its id is for ever."""
+    """An organisation. Its slug names it in URLs and commands; its id is for ever.
+
+    require_mfa: its pages open to members with a second factor only. trust_provider_mfa: a sign-in through the tenant's
+    own identity provider counts as one.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=63, unique=True, validators=[SLUG])
     name = models.CharField(max_length=NAME_LENGTH)
     created_at = models.DateTimeField(auto_now_add=True)
+    require_mfa = models.BooleanField(default=False, db_default=False)
+    trust_provider_mfa = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
         return self.slug

@@ -1,23 +1,29 @@
 """Keep a tenant's secrets, and hand them to what runs behind the model."""
 
 import re
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Final
 
-from django.conf import settings
+from django.db.models import QuerySet
 
 from access.acting import acting
 from audit import journal
 from db.scope import current_tenant_id
 from tenants.principal import Principal
-from vault.crypto import Keyring
-from vault.errors import BadSecretName, EmptySecret, SecretTooLong, SecretTooShort, UnknownSecret
+from vault.errors import BadSecretName, EmptySecret, SecretInUse, SecretTooLong, SecretTooShort, UnknownSecret
 from vault.models import Secret
+from vault.ring import keyring as keyring
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 #: Shorter ones could not be told from ordinary text when they are redacted.
 MIN_CHARS: Final = 4
 MAX_CHARS: Final = 64 * 1024
+
+MAX_NAMED: Final = 5
+
+#: Each says, given a secret's name, what of the tenant in scope uses it, in words such as “the tool refund”. Apps add
+#: theirs when they are ready.
+USES: Final[list[Callable[[str], list[str]]]] = []
 
 
 def put(name: str, value: str, *, acting_as: Principal | str) -> Secret:
@@ -43,15 +49,30 @@ def reveal(name: str) -> str:
     return keyring().open(secret.sealed, tenant_id=current_tenant_id(), name=name)
 
 
-def names() -> list[str]:
-    """Return the names of the secrets of the tenant in scope."""
-    return list(Secret.objects.order_by("name").values_list("name", flat=True))
+def remove(name: str, *, acting_as: Principal | str) -> None:
+    """Forget a secret for good.
+
+    Raises `UnknownSecret`, `SecretInUse` while a definition in force names it; `acting`'s errors for `tools:write`.
+    """
+    with acting(acting_as, "tools:write") as actor:
+        secret = Secret.objects.select_for_update().filter(name=name).first()
+        if secret is None:
+            raise UnknownSecret(f"There is no secret {name!r}.")
+        users = [user for uses in USES for user in uses(name)]
+        if users:
+            raise SecretInUse(f"The secret {name} is used by {_listed(users)}; let that use another, or none, first.")
+        journal.record("secret.removed", stream=secret.id, actor=actor, payload={"name": name})
+        secret.delete()
 
 
-@lru_cache(maxsize=1)
-def keyring() -> Keyring:
-    """Return the installation's keys; raises `BadFieldKey`."""
-    return Keyring(settings.FIELD_KEYS)
+def kept() -> "QuerySet[Secret]":
+    """Return the secrets of the tenant in scope, for their names."""
+    return Secret.objects.order_by("name")
+
+
+def _listed(users: list[str]) -> str:
+    few = users[:MAX_NAMED]
+    return ", ".join([*few, f"{len(users) - len(few)} more"] if len(users) > len(few) else few)
 
 
 def _check(name: str, value: str) -> None:

@@ -1,5 +1,6 @@
 """One model a file."""
 
+from vault.models.field_key import FieldKey
 from vault.models.secret import Secret
 
-__all__ = ["Secret"]
+__all__ = ["FieldKey", "Secret"]

@@ -74,6 +74,7 @@ ACTIONS: dict[str, Callable[[World], Any]] = {
     "a grant": add_grant,
     "a grant taken back": remove_grant,
     "a secret": lambda here: secrets.put("token", "correct horse", acting_as=here.alice),
+    "a secret forgotten": lambda here: secrets.remove("kept", acting_as=here.alice),
     "a team": lambda here: teams.put(
         tenant_id=here.tenant_id, slug="t", emails=[f"bob@{here.slug}.example"], acting_as=COMMAND
     ),
@@ -83,6 +84,7 @@ ACTIONS: dict[str, Callable[[World], Any]] = {
 @pytest.fixture
 def here() -> World:
     made = world()
+    secrets.put("kept", "correct horse", acting_as=made.alice)
     tools.put("fetch", FETCH, acting_as=made.alice)
     for role in ("First.", "Second."):
         agent = agents.put_draft("loan", {**LOAN, "role": role}, acting_as=made.alice)

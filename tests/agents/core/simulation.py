@@ -22,6 +22,7 @@ from agents.core.events import (
 )
 from agents.core.exact import enclose
 from agents.core.fold import fold
+from agents.core.holdings import Holding, Holdings
 from agents.core.spec import AgentSpec, Limits, Rule, ToolSpec
 from agents.core.state import RunState
 from agents.tools.seam import Failed, Outcome
@@ -30,6 +31,7 @@ from agents.tools.seam import Finished as Done
 Json = Any
 
 RUN = UUID(int=7)
+DAN = UUID(int=8)
 START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
@@ -100,12 +102,13 @@ class Simulation:
     """Plays a run until it parks or ends.
 
     answers: (stop reason, content) one after the other, or a `ModelFailed` to happen. outcome: what a tool call does.
+    held: what the principal holds; None for everything.
     """
 
     spec: AgentSpec
     answers: list[Any]
     outcome: Callable[[str, Json], Outcome] = lambda name, arguments: Done({"of": name})
-    granted: set[UUID] | None = None
+    held: Holdings | None = None
     cost_nano: int = 1000
     state: RunState = field(default_factory=lambda: RunState(RUN))
     history: list[Event] = field(default_factory=list)
@@ -149,9 +152,7 @@ class Simulation:
         if isinstance(command, Reserve):
             return [BudgetReserved(usd_nano=command.usd_nano, tokens=command.tokens, window="2026-11-01")]
         if isinstance(command, CheckGrants):
-            return calls.plan(
-                self.state, self.spec, command.tools if self.granted is None else self.granted, now=self.now
-            )
+            return calls.plan(self.state, self.spec, self.held or Holdings.assumed(command.tools), now=self.now)
         if isinstance(command, CallModel):
             self.add(ModelRequested(turn=command.turn, model=self.spec.model))
             return [self._answer(command.turn)]
@@ -199,6 +200,15 @@ class Simulation:
             )
         )
         return self.resume()
+
+
+def holds(*tools: ToolSpec, **conditions: str) -> Holdings:
+    """What somebody holds: `tools` always, others by name under a condition, as Dan of credit."""
+    dan = {"id": str(DAN), "email": "dan@acme.example", "role": "developer", "teams": ["credit"]}
+    held = {(DAN, each.id): Holding(always=True) for each in tools}
+    for name, condition in conditions.items():
+        held[DAN, tool(name).id] = Holding(False, {str(RUN): condition}, dan)
+    return Holdings((DAN,), frozenset({DAN}), held)
 
 
 def provider_failed(code: str = "overloaded", *, retryable: bool = True, **more: Any) -> ModelFailed:

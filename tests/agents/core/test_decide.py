@@ -7,7 +7,7 @@ import pytest
 from agents.core.events import facts_and_payload
 from agents.core.spec import Approval, Limits
 from agents.tools.seam import Finished as Done
-from tests.agents.core.simulation import Simulation, agent, failing, provider_failed, rule, text, tool, uses
+from tests.agents.core.simulation import Simulation, agent, failing, holds, provider_failed, rule, text, tool, uses
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 
@@ -47,7 +47,7 @@ def test_it_tells_the_model_of_invalid_arguments() -> None:
 
 
 def test_it_denies_a_tool_that_the_principal_may_not_use() -> None:
-    run = Simulation(agent(tool("one")), [uses(("one", {})), text("done")], granted=set()).begin()
+    run = Simulation(agent(tool("one")), [uses(("one", {})), text("done")], held=holds()).begin()
     assert run.performed == []
     assert "may not use one" in json.dumps(run.state.messages[2])
 
@@ -157,7 +157,7 @@ def test_a_call_that_is_not_approved_is_not_made_and_the_model_is_told(decision:
 def test_an_approval_lapses_when_the_grant_is_gone() -> None:
     pay = tool("pay", effect="irreversible")
     run = Simulation(agent(pay), [uses(("pay", {"amount": 5})), text("done")]).begin()
-    run.granted = set()
+    run.held = holds()
     run.answer_question("approve")
     assert run.performed == []
     assert run.state.status == "completed"

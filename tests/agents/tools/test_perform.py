@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.conf import settings
 
 from agents.tools import perform as module
 from agents.tools.perform import Bounds, perform
@@ -320,6 +321,47 @@ def test_a_secret_that_was_handed_out_is_never_in_what_comes_back(form: str) -> 
         assert not any(digits in told for digits in core_digits())
 
 
+@pytest.mark.parametrize("place", range(7960, 8010, 3))
+def test_a_message_is_not_cut_in_the_middle_of_a_secret(place: int) -> None:
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        return Failed("http_status", "x" * place + context.secret("s") + "x" * 100)
+
+    outcome, _ = run(Kind(act), Context(secrets={"s": SECRET}))
+
+    assert isinstance(outcome, Failed)
+    assert "hunt" not in outcome.message
+
+
+def test_what_a_kind_cut_off_is_no_part_of_a_secret() -> None:
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        context.secret("s")
+        return Finished([f"row {SECRET[:end]}…" for end in range(len(SECRET) + 1)])
+
+    outcome, _ = run(Kind(act), Context(secrets={"s": SECRET}))
+
+    assert isinstance(outcome, Finished)
+    assert not any("hunt" in row for row in outcome.result)
+    assert outcome.result[-1] == "row [redacted]…"
+
+
+@pytest.mark.parametrize("secret", ["12345678", "1234.5678"])
+def test_a_secret_of_digits_is_not_in_a_number(secret: str) -> None:
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        return Finished({"pin": float(context.secret("s")) if "." in secret else int(context.secret("s")), "n": 1})
+
+    assert run(Kind(act), Context(secrets={"s": secret}))[0] == Finished({"pin": "[redacted]", "n": 1})
+
+
+def test_a_secret_deep_inside_is_found_or_the_result_refused() -> None:
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        value: Any = context.secret("s")
+        for _ in range(900):
+            value = [value]
+        return Finished(value)
+
+    assert SECRET not in str(run(Kind(act), Context(secrets={"s": SECRET}))[0])
+
+
 def test_a_secret_is_not_in_the_complaint_about_a_result() -> None:
     def act(call: ToolCall, context: ToolContext) -> Outcome:
         return Finished({"token": context.secret("s")})
@@ -340,6 +382,24 @@ def test_the_password_of_a_data_source_is_a_secret() -> None:
     outcome, _ = run(Kind(act), Context(sources={"s": source}))
 
     assert outcome == Finished(["[redacted]", "[redacted]", "[redacted]", "reader"])
+
+
+def test_a_password_in_the_query_of_a_data_source_is_a_secret_too() -> None:
+    source = DataSource("postgresql", "postgresql://reader@db.example/shop?password=p%40ssw0rd")
+
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        return Finished([context.source("s").url, "p@ssw0rd", repr(context.source("s"))])
+
+    outcome, _ = run(Kind(act), Context(sources={"s": source}))
+
+    assert outcome == Finished(["[redacted]", "[redacted]", "DataSource(engine='postgresql')"])
+
+
+def test_the_installations_own_secrets_are_not_in_a_result() -> None:
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        return Finished({"environment": {"SECRET_KEY": settings.SECRET_KEY}})
+
+    assert run(Kind(act))[0] == Finished({"environment": {"SECRET_KEY": "[redacted]"}})
 
 
 def test_a_secret_that_was_not_handed_out_leaves_results_alone() -> None:

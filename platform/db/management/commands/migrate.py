@@ -7,7 +7,7 @@ from django.core.management.base import CommandError
 from django.core.management.commands.migrate import Command as DjangoMigrate
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 
-from db import partitions, provision
+from db import partitions, provision, roles
 
 
 class Command(DjangoMigrate):
@@ -31,9 +31,11 @@ class Command(DjangoMigrate):
 def make_partitions(using: str) -> None:
     """Make the journal's partitions up to a year ahead, where missing."""
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT to_regclass('audit_record')")
-        if cursor.fetchone()[0] is None:
-            return
+        cursor.execute("SELECT pg_get_userbyid(relowner) FROM pg_class WHERE oid = to_regclass('audit_record')")
+        owner = cursor.fetchone()
+    if owner != (roles.JOURNAL,):
+        return  # migrated to a state before the journal's own
+    with roles.journal(using), connections[using].cursor() as cursor:
         cursor.execute(partitions.EXISTING)
         existing = {name for (name,) in cursor.fetchall()}
         for statement in partitions.statements(date.today(), existing):

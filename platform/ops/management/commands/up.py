@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ops import machine, serving
 from ops.errors import OpsError, StopRequested
+from vault.errors import VaultError
 
 
 class Command(BaseCommand):
@@ -26,7 +27,7 @@ class Command(BaseCommand):
             self.run(options["host"], options["port"], options["workers"])
         except StopRequested:
             return
-        except (OpsError, ImproperlyConfigured) as error:
+        except (OpsError, VaultError, ImproperlyConfigured) as error:
             raise CommandError(str(error)) from error
 
     def run(self, host: str, port: int, workers: int) -> None:

@@ -1,0 +1,18 @@
+"""What uses a secret, so that none is deleted that a definition in force names."""
+
+from agents.actions import tools
+from agents.models import DataSourceRow
+from agents.tools.http.config import secret_in
+
+
+def of_secret(name: str) -> list[str]:
+    """Return what of the tenant in scope names the secret, in words. Versions no longer offered don't count."""
+    found = [f"the tool {tool}" for tool, spec in tools.specs().items() if name in _named(spec.get("http"))]
+    sources = DataSourceRow.objects.filter(url=f"secret:{name}").order_by("name").values_list("name", flat=True)
+    return found + [f"the data source {source}" for source in sources]
+
+
+def _named(http: object) -> set[str]:
+    headers = http.get("headers") if isinstance(http, dict) else None
+    values = headers.values() if isinstance(headers, dict) else ()
+    return {read[1] for value in values if isinstance(value, str) and (read := secret_in(value))}

@@ -1,0 +1,160 @@
+"""The engine's statements. SQL on purpose; everything hot in one place. Fence, locks and isolation: see `store`."""
+
+from typing import Final
+
+from access.check import GrantTables, granted_sql, holdings_sql, unproven_sql
+from audit import journal
+from db import trip
+from db.roles import DISPATCH
+from quotas import reservations
+
+#: The database's time in microseconds since 1970, exactly.
+_NOW: Final = "(extract(epoch FROM now()) * 1000000)::bigint"
+
+SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
+ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
+LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
+
+#: The status is what the first step will say, in the same transaction: set here, that step changes no index. It also
+#: opens the tenant's scope for what follows in its transaction.
+CLAIM: Final = trip.statement(
+    "claim",
+    f"""
+UPDATE agents_run r
+SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s::interval, worker = %(worker)s,
+    status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
+WHERE r.id = coalesce(
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s::uuid
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id <= %(after)s::uuid
+     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
+RETURNING r.id, r.tenant_id, r.agent_id, r.version_id, r.principal_id, r.parent_id, r.epoch, {_NOW},
+    (SELECT count(*) > 1 FROM (SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL LIMIT 2) AS ready),
+    set_config('app.tenant', r.tenant_id::text, true)
+""",  # noqa: S608 - constants only
+    *("lease", "worker", "after"),
+)
+
+HISTORY: Final = trip.statement("history", journal.READ, *journal.READ_PARAMETERS)
+
+#: The principals of a parent, its parent and so on, nearest first. They never change: a run keeps its parent for life.
+LOAD_LINE: Final = """
+WITH RECURSIVE line AS (
+    SELECT parent_id, principal_id, 1 AS place FROM agents_run WHERE tenant_id = %(tenant)s AND id = %(parent)s
+    UNION ALL
+    SELECT r.parent_id, r.principal_id, place + 1 FROM line
+    JOIN agents_run r ON r.tenant_id = %(tenant)s AND r.id = line.parent_id)
+SELECT principal_id FROM line ORDER BY place
+"""
+LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
+
+_GIVEN: Final = """
+given AS MATERIALIZED (
+    SELECT * FROM json_to_record(%(step)s::json) AS g(
+        tenant uuid, run uuid, epoch integer, seq integer, count integer, status text, waiting_for text, doing text,
+        release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
+        tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
+        cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principals json,
+        tools json, proofs json,
+        hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date)
+)
+"""
+
+_UPDATE: Final = """
+    UPDATE agents_run r SET
+        seq = r.seq + g.count, status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
+        due_at = CASE WHEN g.release THEN g.until
+                      WHEN r.due_at > now() + g.lease / 2 THEN r.due_at ELSE now() + g.lease END,
+        worker = CASE WHEN g.release THEN NULL ELSE r.worker END,
+        ended_at = CASE WHEN g.ended THEN now() END,
+        output_seq = CASE WHEN g.ended THEN r.seq + g.count END, error_code = g.error_code,
+        model_calls = g.model_calls, tool_calls = g.tool_calls, input_tokens = g.input_tokens,
+        output_tokens = g.output_tokens, cache_read_input_tokens = g.cache_read,
+        cache_creation_input_tokens = g.cache_creation, cost_nano = g.cost_nano,
+        reserved_usd_nano = g.reserved_usd, reserved_tokens = g.reserved_tokens, reserved_window = g.reserved_window
+    FROM given g
+    WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.epoch = g.epoch AND r.seq = g.seq
+"""
+
+_RETURNING: Final = "RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS seq"
+
+#: The step: fence, summary, records, payloads and outbox. All values but the entries come as one JSON parameter: one
+#: text with one set of parameter types is prepared once on each connection, whatever the values.
+_STEP: Final = f"""
+WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND}
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+_GRANTS: Final = GrantTables("agents_toolusergrant", "agents_toolteamgrant", conditional=True)
+
+#: The same on the condition that every principal may use every one of `tools` at this moment, whatever the arguments.
+_STEP_IF_GRANTED: Final = f"""
+WITH {_GIVEN}, granted AS MATERIALIZED ({
+    granted_sql(
+        _GRANTS,
+        objects="(SELECT array_agg(t::uuid) FROM given, json_array_elements_text(given.tools) AS t)",
+        users="(SELECT array_agg(p::uuid) FROM given, json_array_elements_text(given.principals) AS p)",
+        tenant="(SELECT tenant FROM given)",
+        permission="'use'",
+    )
+}), source AS ({_UPDATE}
+    AND (SELECT count(*) FROM granted) = json_array_length(g.tools) * json_array_length(g.principals) {_RETURNING}
+), {journal.APPEND}
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+#: The same on the condition that what was found by `HOLDINGS` still stands, down to the conditions' words.
+_STEP_IF_PROVEN: Final = f"""
+WITH {_GIVEN}, proof AS MATERIALIZED (
+    SELECT p.* FROM given, json_to_recordset(given.proofs) AS p(
+        holder uuid, object uuid, by_grant uuid, condition text, principal jsonb)
+), source AS ({_UPDATE} AND NOT ({
+    unproven_sql(_GRANTS, proofs="proof", tenant="(SELECT tenant FROM given)", permission="'use'")
+}) {_RETURNING}), {journal.APPEND}
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+#: The same on the condition that the tenant's month has room for what the run reserves. The caller holds the run's row.
+_STEP_IF_RESERVED: Final = f"""
+WITH {_GIVEN}, budget AS ({reservations.change_sql(given="given")}),
+source AS ({_UPDATE} AND EXISTS (SELECT FROM budget) {_RETURNING}), {journal.APPEND}
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+#: The run's last step, which settles.
+_STEP_AND_SETTLE: Final = f"""
+WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND},
+budget AS ({reservations.change_sql(given="given", source="source")})
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+STEP: Final = trip.statement("step", _STEP, "step", "entries")
+STEP_IF_GRANTED: Final = trip.statement("step_if_granted", _STEP_IF_GRANTED, "step", "entries")
+STEP_IF_PROVEN: Final = trip.statement("step_if_proven", _STEP_IF_PROVEN, "step", "entries")
+STEP_IF_RESERVED: Final = trip.statement("step_if_reserved", _STEP_IF_RESERVED, "step", "entries")
+STEP_AND_SETTLE: Final = trip.statement("step_and_settle", _STEP_AND_SETTLE, "step", "entries")
+
+WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"
+
+HOLDINGS: Final = holdings_sql(_GRANTS)
+
+HEARTBEAT: Final = """
+UPDATE agents_run r SET due_at = now() + %(lease)s
+FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
+WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL RETURNING r.id
+"""
+
+RELEASE: Final = """
+UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = %s AND epoch = %s AND worker IS NOT NULL
+"""
+
+FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
+
+PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHERE id = %s AND ready_at IS NOT NULL"
+
+SWEEP: Final = """
+UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
+    SELECT id FROM agents_run WHERE due_at <= now() ORDER BY due_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+"""
+
+NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_run WHERE due_at IS NOT NULL"

@@ -1,0 +1,30 @@
+"""One record for each request of a known principal that was refused, in the journal of the principal's tenant."""
+
+from typing import Any
+
+from audit import journal
+from db.scope import tenant_scope
+from tenants.principal import Principal
+
+Json = Any
+
+
+def record(principal: Principal, refusal: Exception, *, route: str, method: str, code: str) -> None:
+    """Record that `principal` was not let through: a transaction of its own, after the refused one was rolled back.
+
+    refusal: the error that said so. route: the address's name, such as `api:run-cancel`. code: the problem's code.
+    Whoever fails to write it must not answer as if it were written.
+    """
+    facts: dict[str, Json] = {"route": route, "method": method, "code": code}
+    permission = getattr(refusal, "permission", None)
+    if permission is not None:
+        facts["permission"] = permission
+    with tenant_scope(principal.tenant_id):
+        journal.record(
+            "access.refused",
+            stream=principal.user_id,
+            actor=principal.actor,
+            subject=f"key:{principal.key_id}" if principal.key_id is not None else None,
+            facts=facts,
+            outcome="denied",
+        )

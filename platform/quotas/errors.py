@@ -1,0 +1,26 @@
+"""Errors of quotas."""
+
+from typing import ClassVar
+
+
+class QuotaError(Exception):
+    """A quota does not allow this now."""
+
+    code: ClassVar[str] = "quota"
+    status: ClassVar[int] = 429
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail or type(self).__doc__)
+
+
+class RateLimited(QuotaError):
+    """Too many requests; wait as `Retry-After` says."""
+
+    code = "rate_limited"
+
+    def __init__(self, policy: str, retry_after_s: int) -> None:
+        """policy: the limit that refused. retry_after_s: whole seconds until it lets one more through, at least 1."""
+        super().__init__()
+        self.policy = policy
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,64 @@
+"""How allauth's social accounts behave here: providers are tenants', calls are guarded, nobody signs up."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialApp, SocialLogin
+from allauth.socialaccount.providers.base.constants import AuthError
+from django.http import HttpRequest
+from requests import Session
+
+from signin.oidc import installed, linking, refusals, transport
+from signin.oidc.errors import NotAdmitted
+from signin.oidc.provider import Provider
+
+
+class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    """Finds a provider by its id, and decides whom it may bring in."""
+
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Provider:
+        return Provider(request, app=self.get_app(request, provider, client_id))
+
+    def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
+        try:
+            return installed.app(UUID(provider))
+        except ValueError as error:
+            raise SocialApp.DoesNotExist from error
+
+    def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> list[Any]:
+        return []
+
+    def get_requests_session(self) -> Session:
+        return transport.session()
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        return False
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Lead to the account of the person the provider has named; raises `NotAdmitted`."""
+        door = installed.door(UUID(sociallogin.account.provider))
+        if door is None:
+            raise NotAdmitted("not_a_member")
+        sociallogin.account = linking.account_of(door, sociallogin.claims)
+        sociallogin.user = sociallogin.account.user
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Provider,
+        error: str = AuthError.UNKNOWN,
+        exception: Exception | None = None,
+        extra_context: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Answer with our own page, after a record."""
+        begun = bool((extra_context or {}).get("state"))
+        if exception is not None:
+            reason = refusals.reason_of(exception)
+        elif not begun:
+            reason = refusals.UNASKED
+        else:
+            reason = "cancelled" if error == AuthError.CANCELLED else "provider_error"
+        raise ImmediateHttpResponse(refusals.answer(request, UUID(provider.app.provider_id), reason))

@@ -1,0 +1,60 @@
+"""A tenant with a row in every table that refers to another one."""
+
+from datetime import date
+
+from django.db import connection
+from django.utils import timezone
+
+from access import grants
+from agents.models import Agent, Run, Tool
+from db.models import new_id
+from db.scope import tenant_scope
+from escalations.actions import queues
+from escalations.models import Escalation, Vote
+from quotas import reservations
+from signin.models import EmailDomain, IdentityProvider
+from tenants.actions import api_keys, teams, tenants
+from tenants.models import User
+from tenants.principal import COMMAND
+from tests.worlds import LOOKUP, World, world
+
+
+def peopled() -> World:
+    """Make the tenant: people, a team, a key, an identity provider, an agent with a tool, grants on both, a run, a
+    queue, a vote, a budget.
+    """
+    made = world()
+    made.define("agent", role="Does nothing.", tool_specs={"lookup": LOOKUP})
+    run = made.submit("agent", {"a": 1})
+    emails = [f"{name}@{made.slug}.example" for name in ("bob", "rita")]
+    team = teams.put(tenant_id=made.tenant_id, slug="desk", emails=emails, acting_as=COMMAND)
+    api_keys.create(tenant=tenants.by_id(made.tenant_id), name="key", scopes=["admin"], acting_as=COMMAND)
+    with tenant_scope(made.tenant_id):
+        for obj, permission in ((Agent.objects.get(), "review"), (Tool.objects.get(), "use")):
+            for holder in (team, User.objects.get(id=made.bob.user_id)):
+                grants.add(obj, permission, holder, acting_as=made.alice)
+        queues.put("credit", {"members": emails, "teams": ["desk"]}, acting_as=COMMAND)
+        Vote.objects.create(escalation=ask(run), user_id=made.rita.user_id, decision="approve")
+        provider = IdentityProvider.objects.create(slug="idp", name="", issuer="https://idp.example", client_id="c")
+        EmailDomain.objects.create(domain=f"{made.slug}.example", provider=provider)
+        with connection.cursor() as cursor:
+            reservations.reserve(
+                cursor.connection, tenant_id=made.tenant_id, usd_nano=1, tokens=1, today=date(2026, 11, 1)
+            )
+    return made
+
+
+def ask(run: Run) -> Escalation:
+    """Make a question of the run."""
+    return Escalation.objects.create(
+        id=new_id(),
+        run_id=run.id,
+        agent_id=run.agent_id,
+        seq=1,
+        kind="question",
+        reason="model_asked",
+        allowed=["approve", "reject"],
+        digest="0" * 64,
+        requester_id=run.principal_id,
+        requested_at=timezone.now(),
+    )
