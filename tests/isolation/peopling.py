@@ -38,9 +38,8 @@ def peopled() -> World:
         provider = IdentityProvider.objects.create(slug="idp", name="", issuer="https://idp.example", client_id="c")
         EmailDomain.objects.create(domain=f"{made.slug}.example", provider=provider)
         with connection.cursor() as cursor:
-            reservations.reserve(
-                cursor.connection, tenant_id=made.tenant_id, usd_nano=1, tokens=1, today=date(2026, 11, 1)
-            )
+            held = reservations.reservation(1, 1, on=date(2026, 11, 1))
+            reservations.reserve(cursor.connection, held, tenant_id=made.tenant_id)
     return made
 
 
