@@ -87,7 +87,7 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
         event = _event(request, agent, version, principal_id, acting_as, parent)
         try:
             with transaction.atomic():
-                return Submitted(_queue(request, version, event, acting_as), created=True)
+                return Submitted(_queue(request, version, event, acting_as, parent), created=True)
         except IntegrityError:
             raced = _submitted_before(request, acting_as)
             if raced is None:
@@ -190,15 +190,17 @@ def _principal_id(request: Request, acting_as: Principal) -> UUID:
     return members.by_email(request.on_behalf_of).id
 
 
-def _queue(request: Request, version: AgentVersion, event: RunSubmitted, acting_as: Principal) -> Run:
+def _queue(
+    request: Request, version: AgentVersion, event: RunSubmitted, acting_as: Principal, parent: UUID | None
+) -> Run:
     now = transaction_time()
     run = Run.objects.create(
         id=new_id(),
         agent_id=version.agent_id,
         version=version,
-        principal_id=event.principal.removeprefix("user:"),
+        principal_id=UUID(event.principal.removeprefix("user:")),
         requested_by_id=acting_as.user_id,
-        parent_id=event.parent,
+        parent_id=parent,
         seq=1,
         priority=request.priority,
         ready_at=now,

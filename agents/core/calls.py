@@ -47,7 +47,7 @@ def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> 
 
 def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now: datetime) -> Event:
     if held.gone:
-        return _denied(state, call, PRINCIPAL_GONE, _GONE, known=call.tool in spec.tools)
+        return _denied(state, call, PRINCIPAL_GONE, _GONE, known=call.tool in {*spec.tools, ESCALATE})
     if call.tool == ESCALATE and spec.escalates:
         return _escalate(state, spec, call)
     tool = spec.tools.get(call.tool)

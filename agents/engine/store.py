@@ -214,7 +214,7 @@ class Step:
         }
         rows = self.connection.execute(statements.HOLDINGS, parameters).fetchall()
         held = {
-            (user, tool): Holding(always, conditions or {}, principal or {})
+            (user, tool): Holding(always, json.loads(conditions or "{}"), json.loads(principal or "{}"))
             for user, tool, always, conditions, principal in rows
         }
         return Holdings(run.principals, frozenset(row[0] for row in rows), held)

@@ -13,6 +13,9 @@ _ROLES = ", ".join(f"'{role}'" for role in sorted(HOLD_ALL_GRANTS))
 
 _MEMBER = "tenants_membership m JOIN tenants_user u ON u.id = m.user_id AND u.is_active AND m.is_active"
 
+#: Ends an EXISTS that is asked row by row, by the index: without it the planner may read the table whole and hash it.
+_EACH = "OFFSET 0"
+
 #: What conditions may speak of: `{id, email, role, teams}`. `{tenant}` is filled in where it is used.
 _FACTS = """jsonb_build_object('id', m.user_id, 'email', u.email, 'role', m.role, 'teams', (
         SELECT coalesce(jsonb_agg(t.slug ORDER BY t.slug), '[]') FROM tenants_user_groups ug
@@ -53,17 +56,18 @@ def holdings_sql(tables: GrantTables) -> str:
 
     Parameters as of `granted_sql`. Yields (user id, object id, always, conditions, principal) of each active member;
     the object is null when none was asked for. always: as of `granted_sql`. conditions: grant id → expression, and
-    principal: `{id, email, role, teams}`; both null without one.
+    principal: `{id, email, role, teams}`; both JSON texts, null without one.
     """
     always = _always(tables, tenant="%(tenant)s", obj="o.id", permission="%(permission)s")
     grants = _grants(tables, tenant="%(tenant)s", obj="o.id", permission="%(permission)s")
     conditions = " UNION ALL ".join(f"SELECT g.id, g.condition {each} AND g.condition IS NOT NULL" for each in grants)
+    facts = _FACTS.format(tenant="%(tenant)s")
     return f"""
-SELECT w.id, o.id, {always}, c.conditions, CASE WHEN c.conditions IS NOT NULL THEN {_FACTS.format(tenant="%(tenant)s")} END
+SELECT w.id, o.id, {always}, c.conditions::text, CASE WHEN c.conditions IS NOT NULL THEN {facts}::text END
 FROM unnest(%(users)s::uuid[]) AS w(id) JOIN ({_MEMBER}) ON m.tenant_id = %(tenant)s AND m.user_id = w.id
 LEFT JOIN unnest(%(objects)s::uuid[]) AS o(id) ON true
 LEFT JOIN LATERAL (SELECT jsonb_object_agg(g.id, g.condition) AS conditions FROM ({conditions}) AS g) AS c ON true
-"""  # noqa: S608, E501 - constants and table names of our own
+"""  # noqa: S608 - constants and table names of our own
 
 
 def unproven_sql(tables: GrantTables, *, proofs: str, tenant: str, permission: str) -> str:
@@ -74,7 +78,7 @@ def unproven_sql(tables: GrantTables, *, proofs: str, tenant: str, permission: s
     """
     always = _always(tables, tenant=tenant, obj="x.object", permission=permission)
     by_grant = " OR ".join(
-        f"EXISTS (SELECT {each} AND g.id = x.by_grant AND g.condition = x.condition)"
+        f"EXISTS (SELECT {each} AND g.id = x.by_grant AND g.condition = x.condition {_EACH})"
         for each in _grants(tables, tenant=tenant, obj="x.object", permission=permission)
     )
     return f"""
@@ -89,7 +93,7 @@ def _always(tables: GrantTables, *, tenant: str, obj: str, permission: str) -> s
     """Return a condition on a member `m`: by role, or by a grant without condition."""
     free = " AND g.condition IS NULL" if tables.conditional else ""
     grants = _grants(tables, tenant=tenant, obj=obj, permission=permission)
-    return f"(m.role IN ({_ROLES}) OR " + " OR ".join(f"EXISTS (SELECT {each}{free})" for each in grants) + ")"
+    return f"(m.role IN ({_ROLES}) OR " + " OR ".join(f"EXISTS (SELECT {each}{free} {_EACH})" for each in grants) + ")"
 
 
 def _grants(tables: GrantTables, *, tenant: str, obj: str, permission: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ A list is ordered newest first by keys that never change, and its cursor names t
 added meanwhile neither repeat nor push out any other.
 """
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -48,6 +49,18 @@ class Query:
         if value is not None and value not in choices:
             raise _invalid(key, f"Use one of {', '.join(choices)}.")
         return value
+
+    def matching(self, key: str, pattern: re.Pattern[str], detail: str) -> str | None:
+        """Return the parameter, which has the form of `pattern`; raises `InvalidQuery` with `detail`."""
+        value = self._values.get(key)
+        if value is not None and not pattern.fullmatch(value):
+            raise _invalid(key, detail)
+        return value
+
+    def refuse(self, key: str, detail: str) -> None:
+        """Raise `InvalidQuery` with `detail` if the parameter is given."""
+        if key in self._values:
+            raise _invalid(key, detail)
 
     def number(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
         """Return the parameter as an integer within bounds; raises `InvalidQuery`."""

@@ -2,13 +2,13 @@
 
 A watcher holds no thread, connection or transaction while it waits: `agents.engine.watch` polls for all of them in one
 query, and what is new is read in a short transaction of a pooled thread, one reading shared by all who are at the same
-place of the same run. The key is checked again while the stream lasts, so a revoked one stops seeing.
+place of the same run. `api.standing` says whether the key may still see it.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -21,14 +21,13 @@ from agents.core.lifecycle import TERMINAL
 from agents.engine import watch
 from agents.models import Run
 from agents.presenters import event_json
+from api import standing
 from audit import journal
 from audit.journal import Stored
 from db.scope import tenant_scope
-from tenants.actions import api_keys
-from tenants.errors import BadKey
+from tenants.principal import Principal
 
 HEARTBEAT_S = 15.0
-RECHECK_S = 60.0
 BATCH = 200
 
 #: Readings of the journal that may run at once in a process, so that watchers leave connections for everybody else.
@@ -39,9 +38,9 @@ HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What one client watches. key: the text of the API key it signed in with."""
+    """What one client watches. principal: who it was when it began; key: the text of the API key it signed in with."""
 
-    tenant_id: UUID
+    principal: Principal
     run_id: UUID
     payloads: bool
     key: str
@@ -56,29 +55,34 @@ class _News:
 
 
 async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
-    """Yield the run's events behind `after`, then `end` with the final status."""
+    """Yield the run's events behind `after`, then `end` with the final status; stop short when the rights change."""
     _let_go_of_thread()
     readings = _readings.setdefault(asyncio.get_running_loop(), _Readings())
-    checked = time.monotonic()
     yield b"retry: 2000\n\n"
-    while True:
-        news = await readings.read(watched.tenant_id, watched.run_id, after)
-        for stored in news.events:
-            after = stored.seq or after
-            yield _message(event_json(stored, payloads=watched.payloads), seq=after)
-        if news.status in TERMINAL:
-            yield _message({"status": news.status}, event="end")
-            return
-        if news.status is None:
-            continue
-        while not await watch.changed(watched.run_id, after=after, timeout_s=HEARTBEAT_S):
-            yield b": waiting\n\n"
-            if time.monotonic() - checked > RECHECK_S:
-                break
-        if time.monotonic() - checked > RECHECK_S:
-            if not await sync_to_async(_still_valid, thread_sensitive=False)(watched.key):
+    with standing.watching(watched.key, watched.principal) as stands:
+        while stands():
+            news = await readings.read(watched.principal.tenant_id, watched.run_id, after)
+            for stored in news.events:
+                after = stored.seq or after
+                yield _message(event_json(stored, payloads=watched.payloads), seq=after)
+            if news.status in TERMINAL:
+                yield _message({"status": news.status}, event="end")
                 return
-            checked = time.monotonic()
+            if news.status is None:
+                continue
+            async for beat in _quiet(watched.run_id, after, stands):
+                yield beat
+
+
+async def _quiet(run_id: UUID, after: int, stands: Callable[[], bool]) -> AsyncIterator[bytes]:
+    """Yield heartbeats until something happens or the rights change."""
+    told = time.monotonic()
+    while stands():
+        if await watch.changed(run_id, after=after, timeout_s=min(HEARTBEAT_S, standing.INTERVAL_S)):
+            return
+        if time.monotonic() - told >= HEARTBEAT_S:
+            told = time.monotonic()
+            yield b": waiting\n\n"
 
 
 def _let_go_of_thread() -> None:
@@ -130,13 +134,3 @@ def _news(tenant_id: UUID, run_id: UUID, after: int) -> _News:
         connection.close()
     last = events[-1].seq if events else after
     return _News(events, status if (last or 0) >= seq else None)
-
-
-def _still_valid(key: str) -> bool:
-    try:
-        api_keys.authenticate(key)
-    except BadKey:
-        return False
-    finally:
-        connection.close()
-    return True

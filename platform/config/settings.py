@@ -302,6 +302,7 @@ MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_RECOVERY_CODE_DIGITS = 10
 MFA_TOTP_ISSUER = "Countersign"
+MFA_TOTP_PERIOD = 30
 MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
 MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # nothing can be guessed there
 MFA_FORMS = {

@@ -19,12 +19,16 @@ PRODUCTION = {
 }
 
 
+def environment() -> dict[str, str]:
+    """Return the variables of an installation in production, with fresh secrets."""
+    keys = {name: secrets.token_urlsafe(32) for name in ("FIELD_KEYS", "AUDIT_SIGNING_KEYS")}
+    return {**PRODUCTION, **keys, "SECRET_KEY": secrets.token_urlsafe(48)}
+
+
 def main() -> int:
-    """Run `check --deploy` with fresh secrets, warnings counting as errors."""
-    keys = {name: secrets.token_urlsafe(48 if name == "SECRET_KEY" else 32) for name in ("SECRET_KEY", "FIELD_KEYS")}
-    environment = {**os.environ, **PRODUCTION, **keys, "AUDIT_SIGNING_KEYS": secrets.token_urlsafe(32)}
+    """Run `check --deploy`, warnings counting as errors."""
     command = [sys.executable, str(ROOT / "manage.py"), "check", "--deploy", "--fail-level", "WARNING"]
-    return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+    return subprocess.run(command, env={**os.environ, **environment()}, check=False).returncode  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -3,7 +3,11 @@
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import ChangePasswordForm, ResetPasswordForm
 from allauth.core import context
+from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
+from allauth.mfa.models import Authenticator
+from django.conf import settings
+from django.core.cache import cache
 from django.http import HttpRequest
 
 from signin import guesses, letters
@@ -27,24 +31,34 @@ class BoundedPasswordChange(ChangePasswordForm):  # type: ignore[misc]
         return typed
 
 
-class BoundedCode(AuthenticateForm):  # type: ignore[misc]
+class _Bounded:
+    """A code, guesses at which are bounded, and which is good once for as long as it is good at all."""
+
+    user: User
+    authenticator: Authenticator
+
+    def clean_code(self) -> str:
+        guess = _begin("code", self.user)
+        typed: str = super().clean_code()  # type: ignore[misc]
+        guess.was_right()
+        if self.authenticator.type == Authenticator.Type.TOTP:
+            self._use_up(typed)
+        return typed
+
+    def _use_up(self, typed: str) -> None:
+        # Allauth forgets a code after one period; with the tolerance it is good for longer.
+        good_for_s = settings.MFA_TOTP_PERIOD * (2 * settings.MFA_TOTP_TOLERANCE + 1)
+        digits = "".join(letter for letter in typed if letter.isalnum())
+        if not cache.add(f"signin:code:{self.user.id}:{digits}", 1, timeout=good_for_s):
+            raise get_mfa_adapter().validation_error("incorrect_code")
+
+
+class BoundedCode(_Bounded, AuthenticateForm):  # type: ignore[misc]
     """A code at sign-in."""
 
-    def clean_code(self) -> str:
-        guess = _begin("code", self.user)
-        typed: str = super().clean_code()
-        guess.was_right()
-        return typed
 
-
-class BoundedCodeAgain(ReauthenticateForm):  # type: ignore[misc]
+class BoundedCodeAgain(_Bounded, ReauthenticateForm):  # type: ignore[misc]
     """A code before something about the account is changed."""
-
-    def clean_code(self) -> str:
-        guess = _begin("code", self.user)
-        typed: str = super().clean_code()
-        guess.was_right()
-        return typed
 
 
 class AskForReset(ResetPasswordForm):  # type: ignore[misc]

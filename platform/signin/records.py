@@ -2,10 +2,12 @@
 
 It concerns every tenant the person belongs to, so each of these gets the record in its own journal; a session that came
 through a tenant's identity provider, which the facts name, is that tenant's alone. Those of nobody's account, or of
-somebody in no tenant, go to the platform's own. What is recorded here is written in the transaction of
-its change: sign-in's views run in one.
+somebody in no tenant, go to the platform's own. A change is made inside `together`: one transaction with its records.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 from uuid import UUID
 
@@ -112,6 +114,22 @@ def revoked(user: User, *, sessions: list[int]) -> None:
 
 # --- writing --------------------------------------------------------------------------------------------------------
 
+_concerned: ContextVar[dict[UUID, list[UUID]] | None] = ContextVar("signin_concerned", default=None)
+
+
+@contextmanager
+def together(user: User) -> Iterator[None]:
+    """Run the block as one transaction with the records of what it changes about the person's way in.
+
+    Which tenants that concerns is looked up across tenants first, which no open transaction may do.
+    """
+    token = _concerned.set({user.id: [tenant_id for tenant_id, _ in tenants_of(user.id)]})
+    try:
+        with transaction.atomic():
+            yield
+    finally:
+        _concerned.reset(token)
+
 
 def write(
     action: str,
@@ -127,8 +145,7 @@ def write(
 
     actor: the person when None; without a request, the command. reach: that of the session, where it is about one.
     """
-    concerned = reach.tenants() if reach else tenants_of(user.id) if user else []
-    tenants: list[UUID] = [tenant_id for tenant_id, _ in concerned]
+    tenants = _tenants(user, reach)
     if reach and reach.providers:
         facts = {**(facts or {}), "providers": [str(each) for each in reach.providers]}
     payload: Json = {"address": client_address(request)} if request is not None else None
@@ -145,3 +162,12 @@ def write(
                     payload=payload,
                     outcome=outcome,
                 )
+
+
+def _tenants(user: User | None, reach: Reach | None) -> list[UUID]:
+    if reach is not None:
+        return [tenant_id for tenant_id, _ in reach.tenants()]
+    if user is None:
+        return []
+    known = (_concerned.get() or {}).get(user.id)
+    return [tenant_id for tenant_id, _ in tenants_of(user.id)] if known is None else known

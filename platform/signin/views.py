@@ -12,7 +12,6 @@ from allauth.mfa.webauthn import views as webauthn
 from allauth.usersessions.internal.flows import sessions as ending
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.decorators import login_required
-from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse, reverse_lazy
@@ -20,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from signin import second_factor, sessions
+from signin import records, second_factor, sessions
 from signin.device import remember
 from signin.reach import reach_of
 from tenants.models import Tenant, User
@@ -32,14 +31,16 @@ WANTED = "wanted_at"
 
 
 def one_change(view: View) -> View:
-    """Make a view one transaction with the record of what it changes."""
+    """Make a view one transaction with the record of what it changes; for who is signed in only."""
 
+    @never_cache
+    @login_required
     @wraps(view)
     def changing(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        with transaction.atomic():
+        with records.together(user_of(request)):
             return view(request, *args, **kwargs)
 
-    return never_cache(changing)
+    return changing
 
 
 def user_of(request: HttpRequest) -> User:
@@ -88,7 +89,6 @@ def enrol(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@login_required
 @one_change
 def end_session(request: HttpRequest, session: int) -> HttpResponseBase:
     """End one of one's own sessions; ending this one is signing out, which has a page."""
@@ -102,7 +102,6 @@ def end_session(request: HttpRequest, session: int) -> HttpResponseBase:
 
 
 @require_POST
-@login_required
 @one_change
 def end_other_sessions(request: HttpRequest) -> HttpResponseBase:
     """End all of one's own sessions but this one."""
@@ -129,7 +128,8 @@ class ResetPassword(account.PasswordResetFromKeyView):  # type: ignore[misc]
     """Who comes by the link has shown that the account is theirs: the browser is known to it from then on."""
 
     def form_valid(self, form: Any) -> HttpResponse:
-        response: HttpResponse = super().form_valid(form)
+        with records.together(self.reset_user):
+            response: HttpResponse = super().form_valid(form)
         remember(self.request, response, self.reset_user.id)
         return response
 
@@ -168,11 +168,11 @@ class RemovePasskey(webauthn.RemoveWebAuthnView):  # type: ignore[misc]
     success_url = reverse_lazy("account_home")
 
 
-password_change = login_required(one_change(ChangePassword.as_view()))
-password_reset_from_key = one_change(ResetPassword.as_view())
-activate_totp = login_required(one_change(ActivateTotp.as_view()))
-deactivate_totp = login_required(one_change(totp.deactivate_totp))
-add_passkey = login_required(one_change(AddPasskey.as_view()))
-remove_passkey = login_required(one_change(RemovePasskey.as_view()))
-recovery_codes_shown = login_required(one_change(recovery_codes.view_recovery_codes))
-recovery_codes_made = login_required(one_change(recovery_codes.generate_recovery_codes))
+password_change = one_change(ChangePassword.as_view())
+password_reset_from_key = never_cache(ResetPassword.as_view())
+activate_totp = one_change(ActivateTotp.as_view())
+deactivate_totp = one_change(totp.deactivate_totp)
+add_passkey = one_change(AddPasskey.as_view())
+remove_passkey = one_change(RemovePasskey.as_view())
+recovery_codes_shown = one_change(recovery_codes.view_recovery_codes)
+recovery_codes_made = one_change(recovery_codes.generate_recovery_codes)

@@ -1,18 +1,22 @@
 """The check at the call: by role, by name, by team; current at each asking; quick however many grants there are."""
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from access import grants
-from access.check import GrantTables, granted_sql
+from access.check import GrantTables, granted_sql, holdings_sql, unproven_sql
 from agents.actions import tools
 from agents.models import Tool
+from db import embedded
 from db.models import new_id
 from db.scope import tenant_scope
 from tenants.actions import teams
@@ -180,56 +184,182 @@ def test_somebody_of_another_tenant_holds_nothing_in_this_ones_scope(here: World
         assert cursor.fetchall() == []
 
 
+def test_conditions_come_back_with_what_they_speak_of(here: World) -> None:
+    one, two, three = (tool_of(here, name) for name in ("one", "two", "three"))
+    emails = [f"bob@{here.slug}.example"]
+    team = teams.put(tenant_id=here.tenant_id, slug="desk", emails=emails, acting_as=COMMAND)
+    user = User.objects.get(id=here.bob.user_id)
+    with tenant_scope(here.tenant_id):
+        by_name = grants.add(one, "use", user, condition="args.key == 'a'", acting_as=here.alice)
+        by_team = grants.add(one, "use", team, condition="args.key == 'b'", acting_as=here.alice)
+        grants.add(two, "use", user, acting_as=here.alice)
+        grants.add(two, "use", team, condition="false", acting_as=here.alice)
+
+    found = holdings(here.bob, [here.bob.user_id, here.alice.user_id], one.id, two.id, three.id)
+
+    assert found[here.alice.user_id, one.id][0] is True
+    always, conditions, principal = found[here.bob.user_id, one.id]
+    assert (always, conditions) == (False, {str(by_name.id): "args.key == 'a'", str(by_team.id): "args.key == 'b'"})
+    assert principal == {
+        "id": str(here.bob.user_id),
+        "email": f"bob@{here.slug}.example",
+        "role": "viewer",
+        "teams": ["desk"],
+    }
+    assert found[here.bob.user_id, two.id][0] is True
+    assert found[here.bob.user_id, three.id] == (False, None, None)
+    assert held(here.bob, one.id, two.id, three.id) == {two.id}
+
+
+def test_of_a_member_who_is_gone_nothing_comes_back_and_of_others_something(here: World) -> None:
+    with tenant_scope(here.tenant_id):
+        Membership.objects.filter(user_id=here.rita.user_id).update(is_active=False)
+
+    assert holdings(here.bob, [here.bob.user_id, here.rita.user_id]).keys() == {(here.bob.user_id, None)}
+
+
+def holdings(asking: Principal, users: list[UUID], *objects: UUID) -> dict[tuple[UUID, UUID | None], Any]:
+    wanted = {**parameters(asking, *objects), "users": users}
+    with tenant_scope(asking.tenant_id), connection.cursor() as cursor:
+        cursor.execute(holdings_sql(TABLES), wanted)
+        return {
+            (user, obj): (always, conditions and json.loads(conditions), principal and json.loads(principal))
+            for user, obj, always, conditions, principal in cursor.fetchall()
+        }
+
+
+def test_the_check_is_for_its_tenants_grants_even_where_row_level_security_does_not_look(
+    here: World, embedded_server: embedded.Server
+) -> None:
+    """Bob belongs to both tenants and holds the tool in one; asked as of the other, with all rows in sight, nothing."""
+    there, tool = world(), tool_of(here)
+    grant(here, tool, here.bob)
+    with tenant_scope(there.tenant_id):
+        Membership.objects.create(user_id=here.bob.user_id, role=Role.VIEWER)
+    database = str(connection.settings_dict["NAME"])
+    elsewhere = {**parameters(here.bob, tool.id), "tenant": there.tenant_id}
+    with psycopg.connect(embedded_server.dsn(database=database), autocommit=True) as superuser:
+        for query in (QUERY, holdings_sql(TABLES)):
+            assert superuser.execute(query.encode(), parameters(here.bob, tool.id)).fetchall()[0][1] == tool.id
+        assert superuser.execute(QUERY.encode(), elsewhere).fetchall() == []
+        [row] = superuser.execute(holdings_sql(TABLES).encode(), elsewhere).fetchall()
+        assert row[2:] == (False, None, None)
+
+
+# --- many ------------------------------------------------------------------------------------------------------------
+
+
 @pytest.fixture
 def crowded(here: World, owner_connection: BaseDatabaseWrapper) -> Iterator[tuple[World, Tool]]:
-    """A tenant with 20,000 grants on 1,000 tools; afterwards they are gone."""
+    """A tenant with 20,000 grants to members and 20,000 to teams, on 1,000 tools; afterwards they are gone."""
     tool = tool_of(here)
     grant(here, tool, here.bob)
-    with transaction.atomic(using="owner"), owner_connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(here.tenant_id)])
-        cursor.execute(
-            "CREATE TEMPORARY TABLE made_user AS SELECT gen_random_uuid() AS id FROM generate_series(1, 20);"
-            "CREATE TEMPORARY TABLE made_tool AS SELECT gen_random_uuid() AS id, n FROM generate_series(1, 1000) n"
-        )
-        cursor.execute(
-            "INSERT INTO tenants_user "
-            "(id, email, name, password, is_superuser, is_active, is_staff, is_service, created_at) "
-            "SELECT id, id || '@many.example', '', '', false, true, false, false, now() FROM made_user"
-        )
-        cursor.execute(
-            "INSERT INTO agents_tool SELECT (jsonb_populate_record(r, jsonb_build_object('id', made.id, 'name', "
-            "'many_' || made.n))).* FROM agents_tool r, made_tool made WHERE r.id = %s",
-            [tool.id],
-        )
-        cursor.execute(
-            "INSERT INTO agents_toolusergrant (id, tenant_id, permission_id, user_id, content_object_id) "
-            "SELECT gen_random_uuid(), g.tenant_id, g.permission_id, u.id, t.id "
-            "FROM agents_toolusergrant g, made_user u, made_tool t WHERE g.content_object_id = %s",
-            [tool.id],
-        )
+    emails = [f"bob@{here.slug}.example"]
+    team = teams.put(tenant_id=here.tenant_id, slug="desk", emails=emails, acting_as=COMMAND)
+    with tenant_scope(here.tenant_id):
+        grants.add(tool, "use", team, condition="args.key == 'a'", acting_as=here.alice)
+    with as_owner(here, owner_connection) as cursor:
+        cursor.execute(_MAKE_MANY)
+        cursor.execute(_GRANT_MANY_TO_MEMBERS, [here.tenant_id, tool.id])
+        assert cursor.rowcount == 20_000
+        cursor.execute(_GRANT_MANY_TO_TEAMS, [here.tenant_id, tool.id])
         assert cursor.rowcount == 20_000
     with owner_connection.cursor() as cursor:
-        cursor.execute("ANALYZE agents_toolusergrant, agents_tool, tenants_user")
+        cursor.execute(f"ANALYZE {', '.join(GRANT_TABLES)}, tenants_user, tenants_membership, tenants_user_groups")
     yield here, tool
+    with as_owner(here, owner_connection) as cursor:
+        cursor.execute(_UNMAKE_MANY)
+    with owner_connection.cursor() as cursor:
+        cursor.execute(f"ANALYZE {', '.join(GRANT_TABLES)}")
+
+
+GRANT_TABLES = ("agents_toolusergrant", "agents_toolteamgrant")
+
+_MAKE_MANY = """
+CREATE TEMPORARY TABLE made_user AS
+    SELECT gen_random_uuid() AS id, gen_random_uuid() AS team, n FROM generate_series(1, 20) n;
+CREATE TEMPORARY TABLE made_tool AS SELECT gen_random_uuid() AS id, n FROM generate_series(1, 1000) n;
+INSERT INTO tenants_user (id, email, name, password, is_superuser, is_active, is_staff, is_service, created_at)
+    SELECT id, id || '@many.example', '', '', false, true, false, false, now() FROM made_user;
+INSERT INTO tenants_membership (id, tenant_id, user_id, role, created_at)
+    SELECT gen_random_uuid(), current_setting('app.tenant')::uuid, id, 'viewer', now() FROM made_user;
+INSERT INTO auth_group (name) SELECT 'team:' || team FROM made_user;
+INSERT INTO tenants_team (id, tenant_id, slug, name, group_id)
+    SELECT team, current_setting('app.tenant')::uuid, 'many-' || n, '', g.id
+    FROM made_user JOIN auth_group g ON g.name = 'team:' || team;
+INSERT INTO tenants_user_groups (user_id, group_id)
+    SELECT made_user.id, g.id FROM made_user JOIN auth_group g ON g.name = 'team:' || team;
+INSERT INTO agents_tool (id, tenant_id, name, created_at, updated_at)
+    SELECT id, current_setting('app.tenant')::uuid, 'many_' || n, now(), now() FROM made_tool;
+"""
+_GRANT_MANY_TO_MEMBERS = """
+INSERT INTO agents_toolusergrant (id, tenant_id, permission_id, user_id, content_object_id)
+SELECT gen_random_uuid(), g.tenant_id, g.permission_id, u.id, t.id
+FROM agents_toolusergrant g, made_user u, made_tool t WHERE g.tenant_id = %s AND g.content_object_id = %s
+"""
+_GRANT_MANY_TO_TEAMS = """
+INSERT INTO agents_toolteamgrant (id, tenant_id, permission_id, group_id, content_object_id, condition)
+SELECT gen_random_uuid(), g.tenant_id, g.permission_id, team.group_id, t.id, CASE WHEN t.n %% 2 = 0 THEN 'true' END
+FROM agents_toolteamgrant g, made_user u JOIN tenants_team team ON team.id = u.team, made_tool t
+WHERE g.tenant_id = %s AND g.content_object_id = %s
+"""
+_UNMAKE_MANY = """
+DELETE FROM tenants_user_groups WHERE user_id IN (SELECT id FROM made_user);
+DELETE FROM tenants_team WHERE id IN (SELECT team FROM made_user);
+DELETE FROM auth_group WHERE name IN (SELECT 'team:' || team FROM made_user);
+DELETE FROM tenants_membership WHERE user_id IN (SELECT id FROM made_user);
+SET CONSTRAINTS ALL IMMEDIATE;
+DELETE FROM agents_tool WHERE id IN (SELECT id FROM made_tool);
+DELETE FROM tenants_user WHERE id IN (SELECT id FROM made_user);
+DROP TABLE made_user, made_tool
+"""
+
+
+@contextmanager
+def as_owner(here: World, owner_connection: BaseDatabaseWrapper) -> Iterator[Any]:
+    """Work as the owner, in the tenant's scope."""
     with transaction.atomic(using="owner"), owner_connection.cursor() as cursor:
         cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(here.tenant_id)])
-        cursor.execute("DELETE FROM agents_toolusergrant WHERE user_id IN (SELECT id FROM made_user)")
-        cursor.execute("DELETE FROM agents_tool WHERE id IN (SELECT id FROM made_tool)")
-        cursor.execute("DELETE FROM tenants_user WHERE id IN (SELECT id FROM made_user)")
-        cursor.execute("DROP TABLE made_user, made_tool")
+        yield cursor
 
 
-def test_the_check_goes_by_indexes_however_many_grants_there_are(crowded: tuple[World, Tool]) -> None:
+PROOFS = """(SELECT * FROM json_to_recordset(%(proofs)s::json) AS p(
+    holder uuid, object uuid, by_grant uuid, condition text, principal jsonb))"""
+
+
+@pytest.mark.parametrize("generic", [False, True], ids=["planned for its values", "planned for any"])
+def test_the_check_goes_by_indexes_however_many_grants_there_are(crowded: tuple[World, Tool], generic: bool) -> None:
     here, tool = crowded
-    with tenant_scope(here.tenant_id), connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {QUERY}", parameters(here.bob, tool.id, new_id()))
-        plan = cursor.fetchone()[0][0]["Plan"]
-    scans = [node for node in nodes(plan) if node.get("Relation Name") == "agents_toolusergrant"]
-
-    assert scans
-    assert all("Index" in node["Node Type"] for node in scans)
-    assert all(node["Actual Rows"] * node["Actual Loops"] <= 2 for node in scans)
+    wanted = parameters(here.bob, tool.id, new_id())
+    proof = {"holder": str(here.bob.user_id), "object": str(tool.id), "by_grant": str(new_id()), "condition": "true"}
+    unproven = unproven_sql(TABLES, proofs=PROOFS, tenant="%(tenant)s::uuid", permission="%(permission)s")
+    of_whom = {"tenant": here.tenant_id, "permission": "use"}
+    queries = {
+        "granted": (QUERY, wanted),
+        "holdings": (holdings_sql(TABLES), wanted),
+        "proven": (f"SELECT {unproven}", {**of_whom, "proofs": json.dumps([proof, {**proof, "by_grant": None}])}),
+    }
+    for name, (query, values) in queries.items():
+        plan = explained(here, query, values, generic=generic)
+        scans = [node for node in nodes(plan) if node.get("Relation Name") in GRANT_TABLES]
+        assert {node["Relation Name"] for node in scans} == set(GRANT_TABLES), name
+        assert all("Index" in node["Node Type"] for node in scans), (name, scans)
+        assert all(node["Actual Rows"] * node["Actual Loops"] <= 4 for node in scans), (name, scans)
     assert held(here.bob, tool.id) == {tool.id}
+
+
+def explained(here: World, query: str, values: dict[str, Any], *, generic: bool) -> dict[str, Any]:
+    """Return the plan that the query is carried out by. generic: as a statement prepared long ago is."""
+    names = list(values)
+    text = query % {name: f"${place}" for place, name in enumerate(names, 1)}
+    with tenant_scope(here.tenant_id), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL plan_cache_mode = force_{'generic' if generic else 'custom'}_plan")
+        cursor.execute(f"PREPARE asked AS {text}")
+        given = ", ".join(f"%({name})s" for name in names)
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked({given})", values)
+        plan: dict[str, Any] = cursor.fetchone()[0][0]["Plan"]
+        cursor.execute("DEALLOCATE asked")
+    return plan
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -62,8 +62,7 @@ def test_a_member_holds_what_was_granted_until_it_is_taken_back(here: World, too
         stored = Record.objects.filter(stream=tool.id, action__startswith="grant.").order_by("id")
         facts = {"permission": "use", "on": "tool", "grant": str(grant.id)}
         assert [(record.action, record.actor, record.subject, record.facts) for record in stored] == [
-            (action, here.alice.actor, f"user:{here.bob.user_id}", facts)
-            for action in ("grant.added", "grant.removed")
+            (action, here.alice.actor, f"user:{here.bob.user_id}", facts) for action in ("grant.added", "grant.removed")
         ]
         assert all(record.commitment is None for record in stored)
 

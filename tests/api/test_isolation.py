@@ -16,6 +16,8 @@ from agents.models import Run
 from api.v1.urls import urlpatterns
 from audit.models import Record
 from db.scope import tenant_scope
+from tenants.models import Role
+from tenants.scopes import SCOPES
 from tests.api.conftest import Answer, Caller, caller, start
 from tests.worlds import LOOKUP, PAY, World
 
@@ -33,12 +35,14 @@ class Route:
 
     alice: the status she gets. elsewhere: what Carol finds with Alice's ids: `missing` (404 like for ids nobody has),
     `empty` (her own tenant's empty list), `own` (her own tenant's thing of that name), `same` (what the
-    installation shows everybody alike). reads: whether a viewer may.
+    installation shows everybody alike), `theirs` (a list of her own tenant's), `refused` (what her role does not allow
+    in her own tenant either). reads: whether a viewer may. owner: whether Alice has to be one.
     """
 
     alice: int
-    elsewhere: Literal["missing", "empty", "own", "same"] = "missing"
+    elsewhere: Literal["missing", "empty", "own", "same", "theirs", "refused"] = "missing"
     reads: bool = False
+    owner: bool = False
     body: Json = None
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -76,6 +80,31 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("secrets", "get"): Route(200, "empty", reads=True),
     ("secret", "delete"): Route(204),
     ("secret", "put"): Route(204, "own", body={"value": "long enough"}),
+    ("members", "get"): Route(200, "theirs"),
+    ("member", "get"): Route(200),
+    ("member", "put"): Route(200, owner=True, body={"role": "viewer", "active": True}, headers={"If_Match": "*"}),
+    ("member", "delete"): Route(204, owner=True),
+    ("invitations", "get"): Route(200, "refused", owner=True),
+    ("invitations", "post"): Route(201, "refused", owner=True, body={"email": "i@new.example", "role": "viewer"}),
+    ("invitation", "get"): Route(200, owner=True),
+    ("invitation", "delete"): Route(204, owner=True),
+    ("teams", "get"): Route(200, "empty"),
+    ("team", "get"): Route(200),
+    ("team", "put"): Route(200, "refused", owner=True, body={"members": []}, headers={"If_Match": "*"}),
+    ("team", "delete"): Route(204, owner=True),
+    ("keys", "get"): Route(200, "refused", owner=True),
+    ("keys", "post"): Route(201, "refused", owner=True, body={"name": "k", "scopes": ["runs:read"]}),
+    ("key", "get"): Route(200, owner=True),
+    ("key", "delete"): Route(204, owner=True),
+    ("key-rotate", "post"): Route(201, owner=True),
+    ("service-accounts", "get"): Route(200, "empty"),
+    ("service-accounts", "post"): Route(201, "refused", owner=True, body={"name": "s", "role": "developer"}),
+    ("service-account", "get"): Route(200),
+    ("service-account", "put"): Route(
+        200, owner=True, body={"role": "viewer", "active": True}, headers={"If_Match": "*"}
+    ),
+    ("service-account", "delete"): Route(204, owner=True),
+    ("staff-access", "get"): Route(200, "refused", owner=True),
 }
 
 
@@ -85,6 +114,7 @@ class Scene:
 
     acme: World
     alice: Caller
+    owner: Caller
     ids: dict[str, str]
 
     def records(self) -> int:
@@ -127,7 +157,23 @@ def scene(acme: World, alice: Caller, echo: str, driver: Driver, settles: Settle
         "agent-grant/grant_id": on_agent,
         "tool-grant/grant_id": on_tool,
     }
-    return Scene(acme, alice, ids)
+    owner = caller(acme, acme.member("olga", Role.OWNER), *SCOPES)
+    return Scene(acme, alice, owner, ids | peopled(acme, owner))
+
+
+def peopled(acme: World, owner: Caller) -> dict[str, str]:
+    """Make what only an owner makes; return the ids."""
+    mia = acme.member("mia", Role.REVIEWER)
+    assert owner.put("teams/echo", {"members": [f"mia@{acme.slug}.example"]}, If_None_Match="*").status == 201
+    invited = owner.post("invitations", {"email": f"ina@{acme.slug}.example", "role": "viewer"})
+    service = owner.post("service-accounts", {"name": "robot", "role": "viewer"})
+    key = owner.post("keys", {"name": "k", "scopes": ["runs:read"], "service_account": service.json["id"]})
+    return {
+        "member_id": str(mia.user_id),
+        "invitation_id": invited.json["id"],
+        "account_id": service.json["id"],
+        "key_id": key.json["id"],
+    }
 
 
 def nonexistent(ids: dict[str, str]) -> dict[str, str]:
@@ -154,7 +200,8 @@ def test_alice_is_let_in_everywhere(scene: Scene) -> None:
     scene.acme.grant("review", scene.acme.agent("payer"), scene.acme.rita)
 
     for name, method in order:
-        who = alone if name == "escalation-decide" else scene.alice
+        allowed = scene.owner if ROUTES[name, method].owner else scene.alice
+        who = alone if name == "escalation-decide" else allowed
         answer = scene.call(who, name, method) if name != "run-stream" else None
         if answer is not None:
             expected = {ROUTES[name, method].alice} | ({200} if (name, method) == ("agent-versions", "post") else set())
@@ -171,7 +218,8 @@ def test_bob_is_kept_out_by_his_key(scene: Scene) -> None:
     assert scene.records() == before + len(ROUTES)  # one `access.refused` each
 
 
-def test_bob_is_kept_out_by_his_role(scene: Scene, bob: Caller) -> None:
+def test_bob_is_kept_out_by_his_role(scene: Scene) -> None:
+    bob = caller(scene.acme, scene.acme.bob, *SCOPES)
     before = scene.records()
 
     for (name, method), route in ROUTES.items():
@@ -191,14 +239,24 @@ def test_carol_cannot_tell_what_is_not_hers_from_what_is_not(scene: Scene, carol
             other = scene.call(carol, name, method, nonexistent(scene.ids))
             assert answer.status == other.status == 404, (name, method, answer.content)
             assert answer.content == other.content
-            assert sorted(answer.headers.items()) == sorted(other.headers.items())
+            assert told(answer) == told(other)
         elif route.elsewhere == "empty":
             assert answer.json == {"results": [], "next": None}, (name, method)
+        elif route.elsewhere == "theirs":
+            assert answer.json["results"], (name, method)
+            assert scene.acme.slug.encode() not in answer.content
+        elif route.elsewhere == "refused":
+            assert answer.status == 403, (name, method, answer.content)
         elif route.elsewhere == "same":
             assert answer.content == scene.call(scene.alice, name, method).content
         else:
             assert answer.status in {204, 412}, (name, method, answer.content)
     assert scene.records() == before
+
+
+def told(answer: Answer) -> set[tuple[str, str]]:
+    """Return the headers, but for how many requests Carol has left, which grows fewer with each."""
+    return {(name, value) for name, value in answer.headers.items() if name != "RateLimit"}
 
 
 def test_nobody_is_let_in_without_a_key(scene: Scene, nobody: Caller) -> None:

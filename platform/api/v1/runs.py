@@ -289,7 +289,7 @@ class Stream(View):
             self.require("runs:read")
         after = Query(self.plain_request, ("after",)).number("after", 0, minimum=0, maximum=MAX_SEQ)
         after = _last_event_id(self.plain_request, after)
-        watched = streams.Watched(self.principal.tenant_id, run.id, self.shows_payloads, str(request.auth))
+        watched = streams.Watched(self.principal, run.id, self.shows_payloads, str(request.auth))
         return StreamingHttpResponse(
             streams.stream(watched, after=after), content_type="text/event-stream", headers=streams.HEADERS
         )

@@ -5,6 +5,7 @@ from django.urls import path
 from api.v1 import (
     agents,
     api_keys,
+    audit,
     escalations,
     grants,
     invitations,
@@ -54,5 +55,7 @@ urlpatterns = [
     path("keys/<str:key_id>/rotate", api_keys.Rotation.as_view(), name="key-rotate"),
     path("service-accounts", service_accounts.ServiceAccounts.as_view(), name="service-accounts"),
     path("service-accounts/<str:account_id>", service_accounts.OneServiceAccount.as_view(), name="service-account"),
+    path("audit/records", audit.Records.as_view(), name="audit-records"),
+    path("audit/records/<str:record_id>", audit.OneRecord.as_view(), name="audit-record"),
     path("staff-access", staff_access.StaffAccesses.as_view(), name="staff-access"),
 ]

@@ -2,16 +2,23 @@
 
 Each message's id is the number of the last event it shows, so a browser that comes again (`Last-Event-ID`) goes on from
 there. Parts carry ids and replace what stands on the page, so a part sent twice does no harm.
+
+A stream ends when its session, its person's place in the tenant or their role does not stand any more: all of it is
+asked anew with each look at the run. The browser comes again, with the rights it has then.
 """
 
 import re
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth import get_user
-from django.db import connection
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import PermissionDenied
+from django.db import connection, connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
@@ -19,14 +26,21 @@ from django.views.decorators.http import require_GET
 from agents.core.lifecycle import TERMINAL
 from agents.engine import watch
 from console import run_page
-from console.members import check, member_of, note_staff, refusals_recorded
+from console.members import Member, check, count, member_of, note_staff, refusals_recorded
 from console.run_view import changes_context
 from db.scope import tenant_scope
-from signin.reach import Reach, reach_of
+from signin.reach import reach_of
 from tenants.models import User
+from tenants.principal import Principal
 
 #: How long a stream is silent at most; a proxy and a browser tell a quiet one from a dead one by it.
 HEARTBEAT_S: Final = 15.0
+
+#: How often the run and the rights are looked at while nothing happens.
+LOOK_S: Final = 2.0
+
+#: How long a stream lasts at most: what only requests are held to, a session's age, is asked when the browser returns.
+LAST_S: Final = 900.0
 
 #: How long a browser waits before it comes again, in milliseconds.
 RETRY_MS: Final = 2000
@@ -39,67 +53,93 @@ VIEWS: Final = {"steps": "console/runs/_live_steps.html", "events": "console/run
 @require_GET
 async def live(request: HttpRequest, tenant: str, run: UUID) -> HttpResponseBase:
     """Stream what happens in the run behind `Last-Event-ID`, else `?after=`, until it ends."""
-    reach = await sync_to_async(_enter)(request, tenant, run)
-    if reach is None:
+    member = await sync_to_async(_enter)(request, tenant, run)
+    if member is None:
         return HttpResponse("Sign in first.", status=401, content_type="text/plain")
     told = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else 0
     template = VIEWS.get(request.GET.get("view", ""), VIEWS["steps"])
     return StreamingHttpResponse(
-        _messages(reach, tenant, run, after, template),
+        _messages(_Watcher(request.session, member.principal, tenant, run, template), after),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
 
 
-async def _messages(reach: Reach, tenant: str, run: UUID, after: int, template: str) -> AsyncIterator[str]:
+@dataclass(frozen=True, slots=True)
+class _Watcher:
+    """Who looks at which run: principal as at the beginning; template: what shows the run's changes."""
+
+    session: SessionBase
+    principal: Principal
+    tenant: str
+    run: UUID
+    template: str
+
+
+async def _messages(watcher: _Watcher, after: int) -> AsyncIterator[str]:
+    # Keeping the session, which comes after the view, may have taken a connection to this request's thread.
+    await sync_to_async(connections.close_all)()
+    began = told = time.monotonic()
     yield f"retry: {RETRY_MS}\n\n"
-    while True:
+    while time.monotonic() - began < LAST_S:
         try:
-            html, seq, over = await sync_to_async(_changes, thread_sensitive=False)(reach, tenant, run, after, template)
-        except Http404:
-            return  # no longer a member
+            html, seq, over = await sync_to_async(_changes, thread_sensitive=False)(watcher, after)
+        except (Http404, PermissionDenied):
+            return
         if seq > after:
-            after = seq
+            after, told = seq, time.monotonic()
             yield f"id: {seq}\nevent: changed\n" + "".join(f"data: {line}\n" for line in _LINE_END.split(html)) + "\n"
         elif over:
             yield "event: end\ndata:\n\n"
             return
-        elif not await watch.changed(run, after=after, timeout_s=HEARTBEAT_S):
+        elif time.monotonic() - told >= HEARTBEAT_S:
+            told = time.monotonic()
             yield ": still here\n\n"
+        else:
+            await watch.changed(watcher.run, after=after, timeout_s=min(LOOK_S, HEARTBEAT_S))
 
 
-def _enter(request: HttpRequest, tenant: str, run: UUID) -> Reach | None:
-    """Return how far the session of who watches reaches, or None when nobody is signed in; raises like the page.
-
-    Holds no connection afterwards.
-    """
+def _enter(request: HttpRequest, tenant: str, run: UUID) -> Member | None:
+    """Return who watches, or None when nobody is signed in; raises like the page. Holds no connection afterwards."""
     try:
-        user = get_user(request)
-        if not isinstance(user, User):
+        member = _member(request, tenant)
+        if member is None:
             return None
-        reach = reach_of(request, user)
-        member = member_of(reach, tenant)
+        count(request, member)
         with refusals_recorded(request, member):
             note_staff(request, member)
             check(member, "runs:read")
         with tenant_scope(member.tenant.id):
             run_page.run_of(run)
-        return reach
+        return member
     finally:
         connection.close()
 
 
-def _changes(reach: Reach, tenant: str, run: UUID, after: int, template: str) -> tuple[str, int, bool]:
-    """Return the changed parts, the last event they show, and whether the run is over. Membership is asked anew."""
+def _member(request: HttpRequest, tenant: str) -> Member | None:
+    user = get_user(request)
+    return member_of(reach_of(request, user), tenant) if isinstance(user, User) else None
+
+
+def _changes(watcher: _Watcher, after: int) -> tuple[str, int, bool]:
+    """Return the changed parts, the last event they show, and whether the run is over.
+
+    Raises `Http404`, `PermissionDenied` when the rights are no longer those of the beginning.
+    """
     try:
-        member = member_of(reach, tenant)
+        again = HttpRequest()
+        again.session = type(watcher.session)(watcher.session.session_key)
+        member = _member(again, watcher.tenant)
+        if member is None or member.principal != watcher.principal:
+            raise PermissionDenied
+        check(member, "runs:read")
         with tenant_scope(member.tenant.id):
-            found = run_page.run_of(run)
+            found = run_page.run_of(watcher.run)
             over = found.status in TERMINAL
             if found.seq <= after:
                 return "", after, over
             context, seq = changes_context(member, found, after)
-            return render_to_string(template, context), seq, over
+            return render_to_string(watcher.template, context), seq, over
     finally:
         connection.close()

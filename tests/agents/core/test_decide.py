@@ -1,13 +1,17 @@
 """What the core decides: each stop reason, each refusal, each cap, each answer of a person."""
 
 import json
+from uuid import UUID
 
 import pytest
 
-from agents.core.events import facts_and_payload
+from agents.core import calls
+from agents.core.decide import recover, repeated
+from agents.core.events import Event, ModelRequested, RunStarted, RunSubmitted, facts_and_payload
+from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import Approval, Limits
 from agents.tools.seam import Finished as Done
-from tests.agents.core.simulation import Simulation, agent, failing, holds, provider_failed, rule, text, tool, uses
+from tests.agents.core.simulation import DAN, Simulation, agent, failing, holds, provider_failed, rule, text, tool, uses
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 
@@ -50,6 +54,82 @@ def test_it_denies_a_tool_that_the_principal_may_not_use() -> None:
     run = Simulation(agent(tool("one")), [uses(("one", {})), text("done")], held=holds()).begin()
     assert run.performed == []
     assert "may not use one" in json.dumps(run.state.messages[2])
+
+
+def test_a_condition_lets_through_what_it_holds_for_and_its_words_are_not_told() -> None:
+    one = tool("one", input_schema={"type": "object", "required": ["n"]})
+    held = holds(one='args.n < 5 && principal.email == "dan@acme.example"')
+    answers = [uses(("one", {"n": 4})), uses(("one", {"n": 5})), uses(("one", {})), text("done")]
+    run = Simulation(agent(one), answers, held=held).begin()
+    assert run.performed == [("one", {"n": 4})]
+    said = json.dumps(run.state.messages)
+    assert "may not use one with these arguments" in said
+    assert "'n' is a required property" in said
+    assert "< 5" not in said
+    assert "dan@" not in said
+    denied = [facts_and_payload(event)[0]["code"] for event in run.history if event.action == "tool.denied"]
+    assert denied == ["not_granted", "invalid_arguments"]
+
+
+def test_everybody_whom_a_call_is_made_for_must_hold_it() -> None:
+    one = tool("one")
+    eve = UUID(int=9)
+    teams = {"teams": ["desk"]}
+    held = {(DAN, one.id): Holding(False, {"1": "args.n < 5"}, {}), (eve, one.id): Holding(False, {"2": "true"}, {})}
+    both = Holdings((DAN, eve), frozenset({DAN, eve}), held)
+    assert both.proofs(one.id, {"n": 4}) == [
+        Proof(DAN, one.id, "1", "args.n < 5", {}),
+        Proof(eve, one.id, "2", "true", {}),
+    ]
+    assert both.proofs(one.id, {"n": 5}) is None
+    held[eve, one.id] = Holding(False, {"2": "'credit' in principal.teams"}, teams)
+    assert both.proofs(one.id, {"n": 4}) is None
+    del held[eve, one.id]
+    assert both.proofs(one.id, {"n": 4}) is None
+    assert not both.ever(one.id)
+    assert not both.gone
+
+
+def test_a_run_ends_when_whom_it_acts_for_is_gone() -> None:
+    one = tool("one")
+    gone = Holdings((DAN,), frozenset(), {})
+    run = Simulation(agent(one), [uses(("one", {}), ("made up", {}), ("escalate_to_human", {}))], held=gone).begin()
+    assert run.performed == []
+    assert run.actions[-2:] == ["budget.settled", "run.failed"]
+    assert run.history[-1].code == "principal_gone"  # type: ignore[attr-defined]
+    denied = [facts_and_payload(event)[0] for event in run.history if event.action == "tool.denied"]
+    assert [(each["tool"], each["code"]) for each in denied] == [
+        ("one", "principal_gone"),
+        ("unknown", "principal_gone"),
+        ("escalate_to_human", "principal_gone"),
+    ]
+
+
+def test_a_call_lost_in_mid_air_is_not_made_again_without_its_grant() -> None:
+    look, put, pay = tool("look"), tool("put", effect="write", idempotent=True), tool("pay", effect="write")
+    run = Simulation(agent(look, put, pay), [], held=holds(look, put, pay))
+    run.add(RunSubmitted(agent="a", version=1, principal="user:p", requested_by="user:p", input={}))
+    run.add(RunStarted(epoch=1, at=run.now.isoformat()), ModelRequested(turn=1, model="m"))
+    run.answers = [uses(("look", {}), ("put", {}), ("pay", {}))]
+    run.add(run._answer(1))
+    run.add(*calls.plan(run.state, run.spec, holds(look, put, pay), now=run.now))
+
+    assert repeated(run.state, run.spec) == {look.id, put.id}
+    still = recover(run.state, run.spec, holds(look, put))
+    revoked = recover(run.state, run.spec, holds())
+    gone = recover(run.state, run.spec, Holdings((DAN,), frozenset(), {}))
+
+    def told(events: list[Event]) -> list[tuple[str, str, str | None]]:
+        facts = [(event.action, facts_and_payload(event)[0]) for event in events]
+        return [(action, each["tool"], each.get("code")) for action, each in facts]
+
+    assert told(still) == [("tool.unknown", "pay", None)]
+    assert told(revoked) == [
+        ("tool.denied", "look", "not_granted"),
+        ("tool.unknown", "put", None),
+        ("tool.unknown", "pay", None),
+    ]
+    assert told(gone)[0] == ("tool.denied", "look", "principal_gone")
 
 
 def test_it_does_not_offer_a_tool_that_only_serves_as_a_fallback() -> None:
