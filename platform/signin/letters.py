@@ -22,7 +22,7 @@ from tenants.models import User
 #: The queue for short jobs.
 _QUEUE: Final = "jobs"
 
-#: What people are told of, by allauth's names.
+#: What people are told of; the names are allauth's where the change is made through it.
 NOTICES: Final = frozenset(
     {
         "password_changed",
@@ -32,6 +32,7 @@ NOTICES: Final = frozenset(
         "webauthn_added",
         "webauthn_removed",
         "recovery_codes_generated",
+        "second_factors_taken",
     }
 )
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from allauth.mfa.models import Authenticator
 
+from signin import letters, records
 from signin.reach import Admission, Reach
 from tenants.models import Tenant, User
 
@@ -27,3 +28,18 @@ def is_missing(reach: Reach, tenant: Tenant) -> bool:
     if tenant.trust_provider_mfa and vouched:
         return False
     return not has_one(reach.user)
+
+
+def remove_all(user: User) -> int:
+    """Take an account's second factors and recovery codes away, for somebody who lost them; returns how many factors.
+
+    One record for each factor; the person is told.
+    """
+    with records.together(user):
+        removed = 0
+        for each in Authenticator.objects.select_for_update().filter(user_id=user.id).order_by("id"):
+            each.delete()
+            removed += each.type in TYPES
+        if removed:
+            letters.tell(user, of="second_factors_taken")
+    return removed

@@ -1,8 +1,12 @@
 """Authenticator apps, recovery codes, and tenants that ask for a second factor. Passkeys: `test_browser.py`."""
 
+from io import StringIO
+
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.test import Client
 
 from db.scope import tenant_scope
@@ -153,6 +157,22 @@ def test_nobody_removes_or_sees_what_is_anothers(acme: World) -> None:
     assert theirs is not None
     assert bob.post(f"/accounts/2fa/webauthn/keys/{theirs.pk}/remove/").status_code == 404
     assert Authenticator.objects.filter(user_id=acme.alice.user_id).count() == 2
+
+
+def test_command_takes_them_away_from_somebody_who_lost_them(acme: World) -> None:
+    add_totp(signed_in(acme, "alice"))
+    deliver()
+    said = StringIO()
+    call_command("second_factor", "remove", email(acme, "alice"), stdout=said)
+    assert "1 removed" in said.getvalue()
+    assert not Authenticator.objects.filter(user_id=acme.alice.user_id).exists()
+    assert told_of(acme)[-1] == ("second_factor.removed", "ok", {"type": "totp"})
+    assert "removed the second factors" in deliver()[0].body
+
+
+def test_command_knows_its_people(database: None) -> None:
+    with pytest.raises(CommandError, match="no account"):
+        call_command("second_factor", "remove", "nobody@nowhere.example")
 
 
 # --- tenants that ask for one ---------------------------------------------------------------------------------------
