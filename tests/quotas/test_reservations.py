@@ -195,7 +195,7 @@ def test_so_do_the_very_first_runs_of_a_tenant(here: World) -> None:
 
 def test_a_run_that_waits_for_anothers_opening_is_not_told_no(here: World) -> None:
     """The race, made certain: the window is opened in a transaction that commits while the second one waits for it."""
-    opened, answers = threading.Event(), []
+    opened, answers = threading.Event(), list[Change | bool | None]()
 
     def first(raw: psycopg.Connection[Any]) -> None:
         answers.append(reservations.reserve(raw, ONE, tenant_id=here.tenant_id))
