@@ -1,12 +1,13 @@
 """Start runs, end them, and hand them a person's answer."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection
 
 from access import grants, permissions
 from access.errors import MissingGrant
@@ -15,6 +16,7 @@ from agents.core.exact import enclose
 from agents.core.lifecycle import TERMINAL
 from agents.core.money import from_usd
 from agents.core.schema import problems
+from agents.engine import statements
 from agents.engine.seam import engine
 from agents.engine.specs import spec_of
 from agents.engine.store import entry
@@ -27,11 +29,13 @@ from agents.errors import (
     UnknownRun,
     UnknownVersion,
 )
-from agents.models import Agent, AgentVersion, Run
+from agents.models import AgentVersion, Run
 from audit import journal
 from audit.models import Record
+from db import trip
 from db.models import new_id
-from db.scope import tenant_scope
+from db.pool import own_connection
+from db.scope import current_tenant_id, tenant_scope
 from tenants.actions import members
 from tenants.principal import Principal
 
@@ -40,9 +44,14 @@ Json = Any
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A run that was asked for; created is False when the idempotency key names one from before."""
+    """A run that was asked for. created: False when the idempotency key names one from before.
+
+    agent: its agent's slug. version: the number of its version.
+    """
 
     run: Run
+    agent: str
+    version: int
     created: bool
 
 
@@ -68,6 +77,16 @@ class Request:
     digest: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """The version that a run was asked of. now: the database's time at the start of this transaction."""
+
+    id: UUID
+    number: int
+    agent_id: UUID
+    now: datetime
+
+
 def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None) -> Submitted:
     """Queue a run and wake the engine, in one commit.
 
@@ -81,40 +100,36 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
         if before:
             return before
         line = _open_line(parent) if parent is not None else []
-        agent, version = _runnable(request, [acting_as.user_id, *(run.principal_id for run in line)])
+        version = _runnable(request, {acting_as.user_id, *(run.principal_id for run in line)})
         principal_id = _principal_id(request, acting_as)
-        _check_bounds(request)
-        event = _event(request, agent, version, principal_id, acting_as, parent)
-        try:
-            with transaction.atomic():
-                return Submitted(_queue(request, version, event, acting_as, parent), created=True)
-        except IntegrityError:
-            raced = _submitted_before(request, acting_as)
-            if raced is None:
-                raise
+        _check_bounds(request, version.now)
+        event = _event(request, version, principal_id, acting_as, parent)
+        run = _queue(request, version, event, acting_as, parent)
+        raced = _submitted_before(request, acting_as) if run is None else None
+        if raced is not None:
             return raced
+        if run is None:
+            raise IntegrityError("a run of the same idempotency key stands in the way and cannot be found")
+        return Submitted(run, request.agent, version.number, created=True)
 
 
 def _submitted_before(request: Request, acting_as: Principal) -> Submitted | None:
     if request.idempotency_key is None:
         return None
-    run = (
-        Run.objects.select_related("agent", "version")
-        .filter(requested_by_id=acting_as.user_id, idempotency_key=request.idempotency_key)
-        .first()
-    )
+    runs = Run.objects.filter(requested_by_id=acting_as.user_id, idempotency_key=request.idempotency_key)
+    run = runs.select_related("agent", "version").defer("version__compiled").first()
     if run is None:
         return None
     if run.request_digest != request.digest:
         raise IdempotencyMismatch
-    return Submitted(run, created=False)
+    return Submitted(run, run.agent.slug, run.version.number, created=False)
 
 
-def _check_bounds(request: Request) -> None:
+def _check_bounds(request: Request, now: datetime) -> None:
     if request.budget_usd is not None and from_usd(request.budget_usd) == 0:
         error = {"pointer": "/budget/usd", "detail": "More than nothing."}
         raise InvalidInput("A run cannot be made on nothing.", errors=[error])
-    if request.deadline is not None and request.deadline <= transaction_time():
+    if request.deadline is not None and request.deadline <= now:
         error = {"pointer": "/deadline", "detail": "This time has passed already."}
         raise InvalidInput("The deadline has passed.", errors=[error])
 
@@ -141,37 +156,37 @@ def requesters(run: Run) -> set[UUID]:
     return {user for each in (run, *above(run)) for user in (each.principal_id, each.requested_by_id)}
 
 
-def _runnable(request: Request, user_ids: Sequence[UUID]) -> tuple[Agent, AgentVersion]:
-    agent = Agent.objects.select_related("live").filter(slug=request.agent).first()
-    if agent is None:
+def _runnable(request: Request, user_ids: Set[UUID]) -> Runnable:
+    number = None if request.version is None else str(request.version)
+    users = f"{{{','.join(map(str, user_ids))}}}"
+    values = [str(current_tenant_id()), request.agent, number, users]
+    (rows,) = trip.make(own_connection(), (statements.RUNNABLE, values))
+    if not rows:
         raise UnknownAgent(f"There is no agent {request.agent!r}.")
-    if not grants.held_by_all(user_ids, "run", agent):
+    agent_id, version_id, found, holders, now = rows[0]
+    if trip.integer(holders) < len(user_ids):
         raise MissingGrant(f"You may not start runs of {request.agent}.")
-    if request.version is None:
-        if agent.live is None:
+    if version_id is None:
+        if request.version is None:
             raise NotPublished
-        return agent, agent.live
-    version = agent.versions.filter(number=request.version).first()
-    if version is None:
         raise UnknownVersion(f"{request.agent} has no version {request.version}.")
-    return agent, version
+    return Runnable(trip.uuid(version_id), trip.integer(found), trip.uuid(agent_id), trip.moment(now))
 
 
 def _event(
     request: Request,
-    agent: Agent,
-    version: AgentVersion,
+    version: Runnable,
     principal_id: UUID,
     acting_as: Principal,
     parent: UUID | None,
 ) -> RunSubmitted:
-    spec = spec_of(version.id, lambda: version.compiled)
+    spec = spec_of(version.id, lambda: AgentVersion.objects.get(id=version.id).compiled)
     wrong = problems(spec.input, request.input) if spec.input is not None else []
     if wrong:
         errors = [{"pointer": f"/input{problem.pointer}", "detail": problem.message} for problem in wrong]
         raise InvalidInput(errors=errors)
     return RunSubmitted(
-        agent=str(agent.id),
+        agent=str(version.agent_id),
         version=version.number,
         principal=f"user:{principal_id}",
         requested_by=acting_as.actor,
@@ -191,26 +206,30 @@ def _principal_id(request: Request, acting_as: Principal) -> UUID:
 
 
 def _queue(
-    request: Request, version: AgentVersion, event: RunSubmitted, acting_as: Principal, parent: UUID | None
-) -> Run:
-    now = transaction_time()
-    run = Run.objects.create(
+    request: Request, version: Runnable, event: RunSubmitted, acting_as: Principal, parent: UUID | None
+) -> Run | None:
+    """Insert the run and its first record, and wake the engine; None when there is one of the same idempotency key."""
+    run = Run(
         id=new_id(),
         agent_id=version.agent_id,
-        version=version,
+        version_id=version.id,
         principal_id=UUID(event.principal.removeprefix("user:")),
         requested_by_id=acting_as.user_id,
         parent_id=parent,
         seq=1,
         priority=request.priority,
-        ready_at=now,
-        created_at=now,
+        ready_at=version.now,
+        created_at=version.now,
         deadline=request.deadline,
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,
         metadata=request.metadata or {},
     )
-    journal.append_at(run.id, 0, [entry(event, acting_as.actor)])
+    row = json.dumps({name: getattr(run, name) for name in statements.QUEUED}, default=str)
+    entries = journal.entries_parameter([entry(event, acting_as.actor)])
+    (made,) = trip.make(own_connection(), (statements.QUEUE, [row, entries]))
+    if not made:
+        return None
     engine().start(run.id)
     return run
 

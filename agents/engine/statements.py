@@ -8,8 +8,7 @@ from db import trip
 from db.roles import DISPATCH
 from quotas import reservations
 
-#: The database's time in microseconds since 1970, exactly.
-_NOW: Final = "(extract(epoch FROM now()) * 1000000)::bigint"
+_NOW: Final = trip.MICROSECONDS
 
 SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
 ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
@@ -133,6 +132,57 @@ STEP_IF_GRANTED: Final = trip.statement("step_if_granted", _STEP_IF_GRANTED, "st
 STEP_IF_PROVEN: Final = trip.statement("step_if_proven", _STEP_IF_PROVEN, "step", "entries")
 STEP_IF_RESERVED: Final = trip.statement("step_if_reserved", _STEP_IF_RESERVED, "step", "entries")
 STEP_AND_SETTLE: Final = trip.statement("step_and_settle", _STEP_AND_SETTLE, "step", "entries")
+
+_AGENT_GRANTS: Final = GrantTables("agents_agentusergrant", "agents_agentteamgrant")
+
+#: What a client asks a run of: the agent, and its live version or the numbered one; how many of `users` may run it.
+RUNNABLE: Final = trip.statement(
+    "runnable",
+    f"""
+SELECT a.id, v.id, v.number, (SELECT count(*) FROM ({
+        granted_sql(
+            _AGENT_GRANTS,
+            objects="ARRAY[a.id]",
+            users="%(users)s::uuid[]",
+            tenant="a.tenant_id",
+            permission="'run'",
+        )
+    }) AS holders), {_NOW}
+FROM agents_agent a LEFT JOIN agents_agentversion v ON v.tenant_id = a.tenant_id AND v.agent_id = a.id
+    AND CASE WHEN %(number)s::integer IS NULL THEN v.id = a.live_id ELSE v.number = %(number)s::integer END
+WHERE a.tenant_id = %(tenant)s AND a.slug = %(slug)s
+""",  # noqa: S608 - constants only
+    *("tenant", "slug", "number", "users"),
+)
+
+QUEUED: Final = (
+    *("id", "tenant_id", "agent_id", "version_id", "principal_id", "requested_by_id", "parent_id", "priority"),
+    *("deadline", "idempotency_key", "request_digest", "metadata"),
+)
+
+#: A new run, of whose columns `QUEUED` are given as JSON, with its first record; nothing when there is one of the same
+#: idempotency key.
+QUEUE: Final = trip.statement(
+    "queue",
+    f"""
+WITH source AS (
+    INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, priority,
+        deadline, idempotency_key, request_digest, metadata, status, seq, epoch, ready_at, created_at, model_calls,
+        tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_nano,
+        reserved_usd_nano, reserved_tokens)
+    SELECT q.id, q.tenant_id, q.agent_id, q.version_id, q.principal_id, q.requested_by_id, q.parent_id, q.priority,
+        q.deadline, q.idempotency_key, q.request_digest, q.metadata, 'queued', 1, 0, now(), now(), 0,
+        0, 0, 0, 0, 0, 0, 0, 0
+    FROM json_to_record(%(run)s::json) AS q(id uuid, tenant_id uuid, agent_id uuid, version_id uuid, principal_id uuid,
+        requested_by_id uuid, parent_id uuid, priority smallint, deadline timestamptz, idempotency_key text,
+        request_digest text, metadata jsonb)
+    ON CONFLICT (tenant_id, requested_by_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+    RETURNING tenant_id, id AS stream, 0 AS seq
+), {journal.APPEND}
+SELECT 1 FROM source
+""",  # noqa: S608 - constants only
+    *("run", "entries"),
+)
 
 WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"
 

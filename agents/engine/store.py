@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
@@ -41,7 +41,6 @@ LEASE: Final = timedelta(seconds=60)
 SAFETY: Final = timedelta(seconds=10)
 
 _LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
-_DAWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -132,7 +131,7 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
                     yield None
                     return
                 row = claimed[0]
-                run_id = _uuid(row[0])
+                run_id = trip.uuid(row[0])
                 run = _load(connection, row, begun)
                 yield Step(connection, run), run
     except psycopg.OperationalError:
@@ -145,9 +144,9 @@ def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None
 
 
 def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:
-    run_id, tenant_id, agent_id, version_id, principal_id = (_uuid(value) for value in row[:5])
+    run_id, tenant_id, agent_id, version_id, principal_id = (trip.uuid(value) for value in row[:5])
     parent, epoch, now, more = row[5], *(cast(bytes, value) for value in row[6:9])
-    principals = (principal_id, *_line(connection, tenant_id, _uuid(parent))) if parent else (principal_id,)
+    principals = (principal_id, *_line(connection, tenant_id, trip.uuid(parent))) if parent else (principal_id,)
 
     def compiled() -> Mapping[str, Any]:
         stored = connection.execute(statements.LOAD_VERSION, [tenant_id, version_id]).fetchone()
@@ -164,7 +163,7 @@ def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:
         tuple(dict.fromkeys(principals)),
         spec,
         lease_until=begun + LEASE.total_seconds(),
-        clock=(_time(now), begun),
+        clock=(trip.moment(now), begun),
         more=more == b"t",
         history=_read(connection, run_id, tenant_id, 0),
     )
@@ -183,14 +182,6 @@ def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> 
 def _event(row: Sequence[bytes]) -> Event:
     _, _, _, v, action, _, _, _, facts, _, payload = row
     return event_of(action.decode(), int(v), json.loads(facts), json.loads(payload) if payload is not None else None)
-
-
-def _uuid(text: bytes | None) -> UUID:
-    return UUID(str(text or b"", "ascii"))
-
-
-def _time(microseconds: bytes | None) -> datetime:
-    return _DAWN + timedelta(microseconds=int(microseconds or 0))
 
 
 # --- stepping -----------------------------------------------------------------------------------------------------
@@ -362,7 +353,7 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
 
 def _renew(run: Claimed, row: trip.Row, begun: float) -> None:
     # The row's lease runs at least half its length from this statement on (see `statements.STEP`).
-    run.clock = (_time(row[0]), begun)
+    run.clock = (trip.moment(row[0]), begun)
     run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)
 
 

@@ -71,4 +71,5 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
         finally:
             scope.open = False
             _current.reset(token)
-        set_local_tenant(inherited)
+        if len(connection.atomic_blocks) > 1:  # else the transaction, and what is set for it, ends here
+            set_local_tenant(inherited)

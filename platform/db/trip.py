@@ -10,13 +10,19 @@ import select
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from psycopg import Error, OperationalError, pq
 from psycopg.errors import InvalidSqlStatementName, error_from_result
 
 from db.pool import Connection
+
+#: The time of the transaction's start, for `moment` to read.
+MICROSECONDS: Final = "(extract(epoch FROM now()) * 1000000)::bigint"
+_DAWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PARAMETER: Final = re.compile(r"%\((\w+)\)s")
 
@@ -43,20 +49,35 @@ def statement(name: str, query: str, *parameters: str) -> Statement:
     return Statement(f"trip_{name}".encode(), numbered.encode())
 
 
-#: A statement with its values.
-Call = tuple[Statement, Sequence[str]]
+#: A statement with its values; None is NULL.
+Call = tuple[Statement, Sequence[str | None]]
 
 _BEGIN: Final[Call] = (Statement(b"trip_begin", b"BEGIN"), ())
 _COMMIT: Final[Call] = (Statement(b"trip_commit", b"COMMIT"), ())
 _ROLLBACK: Final[Call] = (Statement(b"trip_rollback", b"ROLLBACK"), ())
 
 
+def integer(value: bytes | None) -> int:
+    """Read an integer of a row."""
+    return int(value or b"")
+
+
+def uuid(value: bytes | None) -> UUID:
+    """Read a UUID of a row."""
+    return UUID(str(value or b"", "ascii"))
+
+
+def moment(value: bytes | None) -> datetime:
+    """Read a time of a row, given as microseconds since 1970 (`MICROSECONDS`)."""
+    return _DAWN + timedelta(microseconds=int(value or b""))
+
+
 def make(connection: Connection, *calls: Call) -> list[list[Row]]:
     """Run `calls` in one round trip; returns the rows of each, as text.
 
-    connection: in autocommit mode. Outside a transaction the trip is one, and commits; in one that `transaction` began
-    it is a part of that. Raises `psycopg.Error` as a cursor would; then nothing was written, unless it is an
-    `OperationalError`: when the connection broke, nobody knows.
+    connection: in autocommit mode, where the trip is a transaction of its own, and commits; or in a transaction (which
+    `transaction` began, or Django), of which it is a part. Raises `psycopg.Error` as a cursor would; then nothing was
+    written, unless it is an `OperationalError`: when the connection broke, nobody knows.
     """
     try:
         return _make(connection, calls)
@@ -95,7 +116,7 @@ def _make(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
         for called in new:
             wire.send_prepare(called.name, called.sql)
         for called, values in calls:
-            wire.send_query_prepared(called.name, [value.encode() for value in values])
+            wire.send_query_prepared(called.name, [None if value is None else value.encode() for value in values])
         wire.pipeline_sync()
         _send(wire)
         results = _receive(wire)

@@ -167,8 +167,7 @@ class Runs(View):
         self.require("runs:write")
         wanted = _wanted(self.body(_START), _idempotency_key(self.plain_request))
         with self.scope():
-            run = runs.submit(wanted, acting_as=self.principal).run
-            started = _started_json(run)
+            started = _started_json(runs.submit(wanted, acting_as=self.principal))
         return Response(started, status=202, headers={"Location": started["links"]["self"]})
 
     @call(
@@ -366,13 +365,14 @@ def _last_event_id(request: HttpRequest, after: int) -> int:
     return int(text)
 
 
-def _started_json(run: Run) -> dict[str, Json]:
+def _started_json(submitted: runs.Submitted) -> dict[str, Json]:
+    run = submitted.run
     here = {"run_id": str(run.id)}
     return {
         "id": str(run.id),
         "status": run.status,
-        "agent": run.agent.slug,
-        "version": run.version.number,
+        "agent": submitted.agent,
+        "version": submitted.version,
         "created_at": run.created_at.isoformat(),
         "links": {
             "self": reverse("api:run", kwargs=here),
