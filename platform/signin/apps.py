@@ -10,4 +10,8 @@ class SigninConfig(AppConfig):
     verbose_name = "Sign-in"
 
     def ready(self) -> None:
+        from signin.oidc import linking
+        from tenants.leaving import LEAVING
+
         import_module("signin.records")
+        LEAVING.append(linking.take_from_member)
