@@ -1,5 +1,6 @@
 """Members, service accounts, teams and staff's access over REST."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
@@ -251,7 +252,7 @@ def test_a_team_is_made_changed_renamed_and_deleted(acme: World, olga: Caller) -
 
 
 def test_a_team_is_neither_made_nor_replaced_blindly(olga: Caller) -> None:
-    body = {"members": []}
+    body: dict[str, list[str]] = {"members": []}
     assert olga.put("teams/credit", body).code == "precondition_required"
     assert olga.put("teams/credit", body, If_Match="*").code == "precondition_failed"
     assert olga.put("teams/credit", body, If_None_Match="*").status == 201
@@ -322,7 +323,7 @@ def test_each_change_is_one_record_by_the_one_who_made_it(acme: World, olga: Cal
             return Record.objects.count()
 
     service = olga.post("service-accounts", {"name": "portal", "role": "viewer"}).json["id"]
-    changes = [
+    changes: list[Callable[[], Answer]] = [
         lambda: change(olga, f"members/{acme.bob.user_id}", "reviewer"),
         lambda: change(olga, f"members/{acme.bob.user_id}", "reviewer", active=False),
         lambda: change(olga, f"service-accounts/{service}", "developer"),

@@ -9,6 +9,7 @@ from django.core import mail
 
 from db.scope import tenant_scope
 from tenants.actions import invitations, members
+from tenants.errors import UnknownInvitation
 from tenants.models import Role, User
 from tenants.scopes import SCOPES
 from tests.api.conftest import Caller, caller
@@ -68,7 +69,7 @@ def test_a_withdrawn_invitation_opens_nothing(acme: World, olga: Caller) -> None
     assert olga("DELETE", f"invitations/{made['id']}").status == 204
     assert olga("DELETE", f"invitations/{made['id']}").code == "invitation_ended"
     assert olga.get(f"invitations/{made['id']}").json["status"] == "revoked"
-    with pytest.raises(invitations.UnknownInvitation):
+    with pytest.raises(UnknownInvitation):
         invitations.find(LINK.findall(str(mail.outbox[0].body))[0])
 
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 
+from audit import journal
 from audit.models import Record
 from db.scope import tenant_scope
 from tenants.actions import staff, tenants
@@ -93,6 +94,6 @@ def test_a_look_that_cannot_be_recorded_is_not_answered(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the journal is not to be had")
 
-    monkeypatch.setattr(staff.journal, "record", fail)
+    monkeypatch.setattr(journal, "record", fail)
     with pytest.raises(RuntimeError, match="not to be had"):
         browser.get(f"/{acme.slug}/runs/")
