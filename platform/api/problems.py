@@ -22,6 +22,7 @@ from api.errors import ApiError, NotFound
 from audit.canonical import NotCanonical
 from escalations.errors import EscalationError
 from quotas.errors import QuotaError, RateLimited
+from signin.errors import SigninError
 from tenants.errors import TenantError
 from tenants.principal import Principal
 from vault.errors import VaultError
@@ -32,7 +33,7 @@ CHALLENGE = 'Bearer realm="countersign"'
 _logger = logging.getLogger(__name__)
 
 #: The apps' error roots: each error carries `code`, `status`, `retryable`, its message, and perhaps `errors`.
-ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, QuotaError, VaultError)
+ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, QuotaError, SigninError, VaultError)
 
 _FORBIDDEN = "forbidden"
 
