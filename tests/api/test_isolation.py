@@ -31,7 +31,6 @@ SPEC = {"role": "You file.", "model": {"id": "claude-opus-4-7"}, "tools": []}
 EVENT_STREAM = {"Accept": "text/event-stream"}
 ANY_STATE = {"If_Match": "*"}
 MEMBER = {"role": "viewer", "active": True}
-PROVIDER = {"issuer": "https://idp.example", "client_id": "c"}
 
 #: Role by letter, in the order of what they may.
 LETTERS = {
@@ -120,10 +119,6 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("service-account", "get"): Route("CDOW", 200),
     ("service-account", "put"): Route("W", 200, body=MEMBER, headers=ANY_STATE),
     ("service-account", "delete"): Route("W", 204),
-    ("identity-providers", "get"): Route("W", 200, "list"),
-    ("identity-provider", "get"): Route("W", 200),
-    ("identity-provider", "put"): Route("W", 200, "own", body=PROVIDER, headers=ANY_STATE),
-    ("identity-provider", "delete"): Route("W", 204),
     ("audit-records", "get"): Route("CW", 200, "list", filters=("action=member.added", "from=2020-01-01T00:00:00Z")),
     ("audit-record", "get"): Route("CW", 200),
     ("identity-providers", "get"): Route("W", 200, "list"),
