@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from access.acting import acting
 from access.errors import AccessDenied
 from agents.config.errors import ConfigError, Fault
 from agents.config.kinds import LATER, Kind, kinds
@@ -14,6 +15,8 @@ from agents.config.reading import Text
 from agents.config.writing import API_VERSION, document, written
 from agents.core.wording import meant
 from agents.errors import AgentError
+from audit import journal
+from db.scope import current_tenant_id
 from tenants.errors import TenantError
 from tenants.principal import Principal
 
@@ -83,14 +86,21 @@ def plan(texts: Sequence[Text], *, publish: bool, acting_as: Principal | str) ->
     return applied
 
 
-def export() -> str:
-    """Return everything in the tenant's scope as documents that, applied again, change nothing."""
-    return "---\n".join(
-        written(document(kind.name, name, spec))
-        for kind in kinds().values()
-        for name in kind.names()
-        if (spec := kind.current(name, publish=False)) is not None
-    )
+def export(*, acting_as: Principal | str) -> str:
+    """Return everything in the tenant's scope as documents that, applied again, change nothing; leaves a record.
+
+    Raises what `acting` raises for `agents:read`.
+    """
+    with acting(acting_as, "agents:read") as actor:
+        documents = [
+            written(document(kind.name, name, spec))
+            for kind in kinds().values()
+            for name in kind.names()
+            if (spec := kind.current(name, publish=False)) is not None
+        ]
+        facts = {"documents": len(documents)}
+        journal.record("config.exported", stream=current_tenant_id(), actor=actor, facts=facts)
+    return "---\n".join(documents)
 
 
 def _apply_kind(

@@ -54,8 +54,8 @@ def check(expression: str, schema: Mapping[str, Json]) -> None:
     known = {"principal": set(PRINCIPAL), "args": set(properties)}
     for of, name in _names(expression):
         if name not in known[of] and not (of == "args" and _open(schema)):
-            words = f"There is no {of}.{name}.{meant(name, known[of])}"
-            raise BadRule(words if known[of] else f"There is no {of}.{name}: the tool takes no arguments.")
+            others = f" Known: {', '.join(sorted(known[of]))}." if known[of] else " The tool takes no arguments."
+            raise BadRule(f"There is no {of}.{name}.{meant(name, known[of]) or others}")
     typed = {f"principal.{name}": kind for name, kind in PRINCIPAL.items()}
     for name, its in properties.items():
         kind = _TYPES.get(str(its.get("type"))) if isinstance(its, Mapping) else None

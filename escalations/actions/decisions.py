@@ -60,21 +60,41 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
         return _complete(escalation, run, answer, vote, acting_as)
 
 
-def _locked(escalation_id: UUID, acting_as: Principal) -> tuple[Escalation, Run]:
-    """Lock the run, then the question: the order in which the engine takes them."""
+def check(escalation_id: UUID, *, acting_as: Principal) -> None:
+    """Raise what keeps this member from answering the question now, whatever the answer: see `decide`.
+
+    For a face to ask before it looks at the answer; `decide` asks again.
+    """
+    with tenant_scope(acting_as.tenant_id):
+        escalation = _seen(escalation_id, acting_as)
+        check_decide(acting_as, escalation, Run.objects.select_related("agent").get(id=escalation.run_id))
+        _check_open(escalation)
+
+
+def _seen(escalation_id: UUID, acting_as: Principal) -> Escalation:
     permissions.check(acting_as, "escalations:decide")
     seen = concerning(acting_as).filter(id=escalation_id).first()
     if seen is None:
         raise UnknownEscalation
+    return seen
+
+
+def _locked(escalation_id: UUID, acting_as: Principal) -> tuple[Escalation, Run]:
+    """Lock the run, then the question: the order in which the engine takes them."""
+    seen = _seen(escalation_id, acting_as)
     run = Run.objects.select_for_update(of=("self",)).select_related("agent").get(id=seen.run_id)
     return Escalation.objects.select_for_update().get(id=escalation_id), run
 
 
-def _check_answer(escalation: Escalation, answer: Answer) -> None:
+def _check_open(escalation: Escalation) -> None:
     if escalation.status != "open":
         raise AlreadyDecided(f"This is {escalation.status} already.")
     if escalation.expires_at is not None and transaction_time() >= escalation.expires_at:
         raise AlreadyDecided("This has expired.")
+
+
+def _check_answer(escalation: Escalation, answer: Answer) -> None:
+    _check_open(escalation)
     if answer.digest != escalation.digest:
         raise DigestDiffers
     if answer.decision not in escalation.allowed:

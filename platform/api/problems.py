@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable
@@ -20,6 +22,7 @@ from api.errors import ApiError, NotFound
 from audit.canonical import NotCanonical
 from escalations.errors import EscalationError
 from quotas.errors import QuotaError, RateLimited
+from signin.errors import SigninError
 from tenants.errors import TenantError
 from tenants.principal import Principal
 from vault.errors import VaultError
@@ -30,9 +33,11 @@ CHALLENGE = 'Bearer realm="countersign"'
 _logger = logging.getLogger(__name__)
 
 #: The apps' error roots: each error carries `code`, `status`, `retryable`, its message, and perhaps `errors`.
-ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, QuotaError, VaultError)
+ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, QuotaError, SigninError, VaultError)
 
 _FORBIDDEN = "forbidden"
+
+_FAILED = "Something went wrong on our side; it has been logged. Try again."
 
 #: What the framework raises, as our code, in the order of the tests.
 _FRAMEWORK: tuple[tuple[type[Exception], int, str, str], ...] = (
@@ -92,7 +97,7 @@ def of(exception: Exception) -> HttpResponse:
     if isinstance(exception, APIException):
         return problem(exception.status_code, exception.default_code, str(exception.detail))
     _logger.error("A request ended in an unforeseen error.", exc_info=exception)
-    return problem(500, "internal_error", "Something went wrong on our side; it has been logged. Try again.")
+    return problem(500, "internal_error", _FAILED)
 
 
 def _errors(exception: Exception) -> list[dict[str, str]]:
@@ -114,6 +119,20 @@ def handle(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
     except (DatabaseError, InterfaceError, PoolTimeout) as error:
         return of(error)
     return answer
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
+    """Answer what could not be read before any view was found (a wrong Host, say); pages get Django's page."""
+    return of(SuspiciousOperation()) if _is_api(request) else defaults.bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """Answer what failed before or after the view, which Django has logged; pages get Django's page."""
+    return problem(500, "internal_error", _FAILED) if _is_api(request) else defaults.server_error(request)
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
 
 
 @csrf_exempt  # no session signs in here, and the answer is the same to everybody

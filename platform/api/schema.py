@@ -61,15 +61,17 @@ _MEANINGS = {
     404: "It does not exist, belongs to another tenant, or is not yours to see; the three are alike.",
     405: "The address does not take that method.",
     406: "The address does not answer in an accepted media type.",
+    408: "The body took too long to arrive.",
     409: "Its present state does not allow it.",
     412: "It has changed since it was read.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The body or a query parameter is not what the call takes.",
     428: "`If-Match` or `If-None-Match` is missing.",
+    429: "Too many requests of the address, key, person or tenant; `Retry-After` says how long to wait.",
 }
-_ALWAYS = (401, 403, 406)
-_WITH_BODY = (400, 413, 415, 422)
+_ALWAYS = (401, 403, 406, 429)
+_WITH_BODY = (400, 408, 413, 415, 422)
 
 
 def ref(name: str) -> Json:

@@ -9,6 +9,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("api.urls")),
     path("accounts/sso/", include("signin.oidc.urls")),
+    path("accounts/invitations/", include("signin.invitations.urls")),
     path("accounts/", include("signin.urls")),
     path("", include("console.urls")),
 ]
+
+handler400 = "api.problems.bad_request"
+handler500 = "api.problems.server_error"

@@ -29,6 +29,7 @@ _IPV4: tuple[tuple[str, str], ...] = (
     ("198.51.100.0/24", "documentation (RFC 5737)"),
     ("203.0.113.0/24", "documentation (RFC 5737)"),
     ("224.0.0.0/4", "multicast (RFC 5771)"),
+    ("255.255.255.255/32", "limited broadcast (RFC 919)"),
     ("240.0.0.0/4", "reserved (RFC 1112)"),
 )
 

@@ -21,8 +21,9 @@ from egress.allow import Allow
 from egress.bodies import read_body
 from egress.errors import EgressDenied, EgressError, EgressFailed
 from egress.messages import Request, Response, check_headers
+from egress.ports import why_not_the_web
 from egress.redirects import FOLLOWED, Hop, after
-from egress.streams import HeadTooLargeError, Stream, connect
+from egress.streams import BodyTooLargeError, HeadTooLargeError, Stream, connect
 from egress.threads import OutOfTimeError, Threads, TooManyAbandonedError, remaining
 from egress.urls import Url, parse, read_host
 
@@ -30,6 +31,10 @@ Resolve = Callable[[str, int], Sequence[str]]
 _MAX_HEAD_BYTES = 64 * 1024
 _KEEPALIVE_S = 15.0
 _MAX_IDLE = 64
+#: Bytes on the wire for each byte of a body: chunks of one byte each take six.
+_MAX_FRAMING = 8
+#: Addresses of one name that are tried; whoever names a thousand does so for what happens at them.
+_MAX_ADDRESSES = 8
 _RESOLVING = Threads("egress-resolver", max_abandoned=32)
 
 _Place = tuple[str, str, int, Address]
@@ -43,6 +48,12 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 class _Connection(httpcore2.HTTP11Connection):
     MAX_INCOMPLETE_EVENT_SIZE = _MAX_HEAD_BYTES
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing followed the answer: what did would be taken for the answer to somebody else's call."""
+        data, _ = self._h11_state.trailing_data
+        return self.is_idle() and not data
 
 
 class Client:
@@ -92,10 +103,11 @@ class Client:
     def addresses(self, host: str, port: int, *, timeout_s: float) -> list[Address]:
         """Resolve `host` once and return its addresses, each one checked. For callers that connect themselves.
 
-        host: a name, an IPv4 address, or an IPv6 address in brackets. Raises EgressDenied or EgressFailed.
+        host: a name, an IPv4 address, or an IPv6 address in brackets. At most eight are returned; whichever port of
+        public ones will do. Raises EgressDenied or EgressFailed.
         """
         name, address = read_host(host)
-        return self._addresses(name, port, address, time.monotonic() + timeout_s)
+        return self._addresses(name, port, address, time.monotonic() + timeout_s, barred=None)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -107,18 +119,24 @@ class Client:
 
     __del__ = close
 
-    def _addresses(self, host: str, port: int, address: Address | None, deadline: float) -> list[Address]:
+    def _addresses(
+        self, host: str, port: int, address: Address | None, deadline: float, *, barred: str | None
+    ) -> list[Address]:
+        """Resolve and check. barred: why no address is called at this port but those that are allowed, or None."""
+        if barred and all(port != allowed for _, allowed in self._allow):
+            raise _denied(f"{host} is not called: {barred}", host, port)
         found = [address] if address else self._resolve(host, port, deadline)
         if (host, port) not in self._allow:
             for each in found:
+                if (str(each), port) in self._allow:
+                    continue
                 why = why_not_public(each)
-                if why and (str(each), port) not in self._allow:
+                if why:
                     verb = "is" if address else "leads to"  # which address stays untold: names are the network's secret
-                    raise EgressDenied(
-                        f"{host} {verb} an address that is not public ({why}); "
-                        f"the installation can allow it with EGRESS_ALLOW={_entry(host, port)}."
-                    )
-        return found
+                    raise _denied(f"{host} {verb} an address that is not public ({why})", host, port)
+                if barred:
+                    raise _denied(f"{host} is not called: {barred}", host, port)
+        return found[:_MAX_ADDRESSES]
 
     def _resolve(self, host: str, port: int, deadline: float) -> list[Address]:
         try:
@@ -136,7 +154,7 @@ class Client:
         url = hop.url
         places = [
             (url.scheme, url.host, url.port, each)
-            for each in self._addresses(url.host, url.port, url.address, deadline)
+            for each in self._addresses(url.host, url.port, url.address, deadline, barred=why_not_the_web(url.port))
         ]
         kept = self._take(places) if request.may_repeat else None
         if kept is not None:
@@ -171,7 +189,11 @@ class Client:
         self, kept: tuple[_Place, _Connection, Stream], hop: Hop, request: Request, deadline: float
     ) -> Response:
         place, connection, stream = kept
-        stream.begin(deadline=deadline, max_head_bytes=_MAX_HEAD_BYTES)
+        stream.begin(
+            deadline=deadline,
+            max_head_bytes=_MAX_HEAD_BYTES,
+            max_body_bytes=_MAX_HEAD_BYTES + _MAX_FRAMING * request.max_bytes,
+        )
         where = hop.url.authority
         try:
             response = _talk(connection, stream, hop, request)
@@ -179,6 +201,8 @@ class Client:
             raise EgressFailed("timeout", f"{where} did not answer in time.", sent=stream.sent) from None
         except HeadTooLargeError:
             raise EgressFailed("bad_answer", f"{where} answered with too large a head.", sent=stream.sent) from None
+        except BodyTooLargeError:
+            raise EgressFailed("too_large", f"{where} answered with little in very many bytes.", sent=True) from None
         except httpcore2.LocalProtocolError:
             raise EgressDenied("The request cannot be written as HTTP.", sent=stream.sent) from None
         except httpcore2.RemoteProtocolError:
@@ -209,7 +233,7 @@ class Client:
         self.close()  # only this process's handles: nothing goes over the wire
 
     def _give_back(self, place: _Place, connection: _Connection, stream: Stream) -> None:
-        if connection.is_idle():
+        if connection.is_clean:
             with self._lock:
                 if sum(map(len, self._idle.values())) < _MAX_IDLE:
                     self._idle.setdefault(place, []).append((connection, stream))
@@ -223,8 +247,9 @@ class Client:
         return self._tls
 
 
-def _entry(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+def _denied(why: str, host: str, port: int) -> EgressDenied:
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return EgressDenied(f"{why}; the installation can allow it with EGRESS_ALLOW={place}.")
 
 
 def _talk(connection: _Connection, stream: Stream, hop: Hop, request: Request) -> Response:

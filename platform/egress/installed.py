@@ -1,4 +1,4 @@
-"""The process's one guarded client, as the installation's settings have it. The only part of egress that knows Django."""
+"""The process's one guarded client, as the settings have it. The only part of egress that knows Django."""
 
 from functools import lru_cache
 

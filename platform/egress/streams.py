@@ -14,40 +14,44 @@ class HeadTooLargeError(Exception):
     """The head of the answer is larger than any honest one."""
 
 
+class BodyTooLargeError(Exception):
+    """The body takes more bytes on the wire than any honest one of the allowed size."""
+
+
 class Stream(httpcore2.NetworkStream):
     """One connection, used by one call at a time.
 
     `begin` arms it for a call: `deadline` on the monotonic clock bounds every read and write together, however the
-    peer trickles. `sent` turns true before the first byte goes out; `head_left` bounds the bytes read until
-    `head_done`.
+    peer trickles. `sent` turns true before the first byte goes out. The bytes read are bounded apart for the head,
+    until `head_done`, and for the body with its framing: what is left once that is taken off is the reader's to bound.
     """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._deadline = 0.0
-        self._head_left: int | None = None
+        self._left = 0
+        self._body_bytes: int | None = None
         self.sent = False
         self.answered = False
 
-    def begin(self, *, deadline: float, max_head_bytes: int) -> None:
+    def begin(self, *, deadline: float, max_head_bytes: int, max_body_bytes: int) -> None:
         """Arm the stream for one call."""
         self._deadline = deadline
-        self._head_left = max_head_bytes
+        self._left, self._body_bytes = max_head_bytes, max_body_bytes
         self.sent = self.answered = False
 
     def head_done(self) -> None:
-        """From here on the reader bounds the bytes."""
-        self._head_left = None
+        """From here on it is the body that is read."""
+        self._left, self._body_bytes = self._body_bytes or 0, None
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Read at most `max_bytes`; the call's deadline stands for `timeout`."""
         self._sock.settimeout(remaining(self._deadline))
-        data = self._sock.recv(max_bytes if self._head_left is None else min(max_bytes, self._head_left + 1))
+        data = self._sock.recv(min(max_bytes, self._left + 1))
         self.answered = self.answered or bool(data)
-        if self._head_left is not None:
-            self._head_left -= len(data)
-            if self._head_left < 0:
-                raise HeadTooLargeError
+        self._left -= len(data)
+        if self._left < 0:
+            raise BodyTooLargeError if self._body_bytes is None else HeadTooLargeError
         return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:

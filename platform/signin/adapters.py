@@ -11,11 +11,9 @@ from db.scope import PLATFORM
 from quotas.addresses import UNKNOWN, client_address
 from signin import guesses, letters
 from signin.device import remember
+from signin.second_factor import SEALED_AS
 from tenants.models import User
-from vault.actions.secrets import keyring
-
-#: What the vault's encryption binds second factors' secrets to, in place of a tenant's secret's name.
-SEALED_AS: Final = "second_factor:"  # a colon stands in no secret's name
+from vault.ring import keyring
 
 #: Stands for the address of a peer that has none, such as a socket file's.
 NO_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - nothing listens there

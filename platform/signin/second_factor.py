@@ -4,12 +4,20 @@ from typing import Final
 
 from allauth.mfa.models import Authenticator
 
+from db.scope import PLATFORM
 from signin import letters, records
 from signin.reach import Admission, Reach
 from tenants.models import Tenant, User
+from vault.holders import Holder
 
 #: What counts as a second factor; recovery codes only stand in for one.
 TYPES: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+
+#: What the vault's encryption binds their secrets to; a colon stands in no secret's name.
+SEALED_AS: Final = "second_factor:"
+
+#: Under which name each type keeps its secret.
+_SECRET: Final = {Authenticator.Type.TOTP: "secret", Authenticator.Type.RECOVERY_CODES: "seed"}
 
 
 def has_one(user: User) -> bool:
@@ -43,3 +51,19 @@ def remove_all(user: User) -> int:
         if removed:
             letters.tell(user, of="second_factors_taken")
     return removed
+
+
+def _write(row: Authenticator, sealed: str) -> None:
+    row.data[_SECRET[row.type]] = sealed
+    row.save(update_fields=["data"])
+
+
+#: What `secret rotate` goes through here.
+HOLDER: Final = Holder(
+    "second factors",
+    rows=lambda: Authenticator.objects.filter(type__in=list(_SECRET)),
+    read=lambda row: row.data.get(_SECRET[row.type], ""),
+    write=_write,
+    bound=lambda _: (PLATFORM, SEALED_AS),
+    of_tenants=False,
+)

@@ -33,7 +33,7 @@ class Answer:
     def __init__(self, response: Any) -> None:
         self.status: int = response.status_code
         self.headers = response.headers
-        self.content: bytes = response.content
+        self.content: bytes = b"" if response.streaming else response.content
 
     @property
     def json(self) -> Json:

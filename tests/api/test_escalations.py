@@ -108,3 +108,11 @@ def test_only_who_may_decide_decides(acme: World, alice: Caller, bob: Caller, ca
     assert stranger.get("escalations").json["results"] == []
     nonexistent = carol.post(f"escalations/{uuid4()}/decide", answer)
     assert refusals["ungranted"].content == refusals["tenant"].content == nonexistent.content
+
+
+@pytest.mark.parametrize("raw", [b"{", b"{}", b'{"decision": "approve", "digest": "0"}'])
+def test_who_may_not_decide_is_told_before_anything_about_the_answer(alice: Caller, asked: str, raw: bytes) -> None:
+    """Alice asked for it herself."""
+    answer = alice("POST", f"escalations/{asked}/decide", raw=raw)
+
+    assert (answer.status, answer.code) == (403, "own_request")

@@ -139,3 +139,26 @@ def test_an_address_that_is_not_there_is_a_problem_whatever_the_method(
     django = Client(enforce_csrf_checks=True)
     answer = django.generic(method, address, "{}", content_type="application/json")
     assert (answer.status_code, answer["Content-Type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize(
+    ("address", "media_type"),
+    [
+        ("/api/v1/runs", "application/problem+json"),
+        ("/api/schema", "application/problem+json"),
+        ("/", "text/html; charset=utf-8"),
+    ],
+)
+def test_a_host_that_is_not_ours_gets_the_answer_its_address_speaks(address: str, media_type: str) -> None:
+    answer = Client(headers={"Host": "elsewhere.example"}).get(address)
+
+    assert (answer.status_code, answer["Content-Type"]) == (400, media_type)
+    assert b"elsewhere" not in answer.content
+
+
+def test_what_fails_around_the_view_is_a_problem_too(alice: Caller) -> None:
+    django = Client(raise_request_exception=False, headers={"Authorization": f"Bearer {alice.key}"})
+    with patch("django.middleware.clickjacking.XFrameOptionsMiddleware.process_response", side_effect=RuntimeError):
+        answer = django.get("/api/v1/runs")
+
+    assert (answer.status_code, answer["Content-Type"]) == (500, "application/problem+json")

@@ -50,7 +50,7 @@ def serve(handler: Handler, *, wrap: Callable[[socket.socket], socket.socket] | 
 
     def connection(sock: socket.socket) -> None:
         try:
-            with wrap(sock) if wrap else sock as peer:
+            with sock, wrap(sock) if wrap else sock as peer:
                 while not stop.is_set() and (request := read_request(peer)):
                     seen.requests.append(request)
                     handler(peer, request, len(seen.requests))

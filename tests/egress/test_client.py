@@ -265,6 +265,87 @@ def test_something_that_is_not_http_is_refused(data: bytes) -> None:
     assert refused(handler).code == "bad_answer"
 
 
+def test_a_header_of_a_gigabyte_is_cut_at_the_bound() -> None:
+    sent = 0
+
+    def handler(sock: socket.socket, request: bytes, nth: int) -> None:
+        nonlocal sent
+        sock.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(1024):
+            sock.sendall(b"x" * (1024 * 1024))
+            sent += 1
+
+    assert refused(handler).code == "bad_answer"
+    assert sent < 64
+
+
+def test_ten_thousand_headers_are_refused() -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000 + b"Content-Length: 0\r\n\r\n"
+
+    assert refused(says(head)).code == "bad_answer"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"1;" + b"x" * 30_000 + b"\r\ny\r\n",
+        pytest.param(b"14\r\n" + gzip.compress(b"") + b"\r\n", id="empty gzip members"),
+    ],
+)
+def test_a_body_of_almost_nothing_in_endless_bytes_is_cut(piece: bytes) -> None:
+    def handler(sock: socket.socket, request: bytes, nth: int) -> None:
+        encoding = b"Content-Encoding: gzip\r\n" if b"\x1f\x8b" in piece else b""
+        sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + encoding + b"\r\n")
+        while True:
+            sock.sendall(piece * 100)
+
+    assert refused(handler, max_bytes=100_000, timeout_s=60.0).code == "too_large"
+
+
+def test_trailers_without_end_are_refused() -> None:
+    def handler(sock: socket.socket, request: bytes, nth: int) -> None:
+        sock.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        while True:
+            sock.sendall(b"X: y\r\n" * 100)
+
+    assert refused(handler).code == "bad_answer"
+
+
+def test_a_body_in_chunks_of_one_byte_is_read() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
+    with serve(says(chunked)) as seen:
+        assert client_for(seen).send(get(seen.url, max_bytes=50_000)).body == b"x" * 50_000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nframes",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: gzip, chunked\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nabc",
+        b"HTTP/1.1 200 OK\nContent-Length : 3\n\nabc",
+    ],
+)
+def test_an_answer_that_two_could_read_two_ways_is_refused(data: bytes) -> None:
+    def handler(sock: socket.socket, request: bytes, nth: int) -> None:
+        sock.sendall(data)
+        sock.close()
+
+    assert refused(handler).code == "bad_answer"
+
+
+def test_a_second_answer_nobody_asked_for_is_not_taken_for_the_next_call() -> None:
+    def handler(sock: socket.socket, request: bytes, nth: int) -> None:
+        sock.sendall(answer(b"right") + answer(b"poison"))
+
+    with serve(handler) as seen:
+        client = client_for(seen)
+        bodies = [client.send(get(seen.url)).body for _ in range(3)]
+
+    assert bodies == [b"right"] * 3
+
+
 # What is known about a call that broke
 
 

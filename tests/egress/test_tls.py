@@ -1,7 +1,9 @@
 """TLS: the certificate is checked against the name although the connection goes to an address."""
 
 import datetime
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,3 +77,42 @@ def test_a_certificate_for_another_name_is_refused(seen: Seen, certificate: Path
 def test_an_untrusted_certificate_is_refused(seen: Seen) -> None:
     with pytest.raises(EgressFailed):
         client_for(seen, None).send(Request("GET", f"https://crm.example:{seen.port}/"))
+
+
+def test_the_name_and_not_the_address_is_asked_for(certificate: Path) -> None:
+    asked: list[object] = []
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    context.sni_callback = lambda sock, name, of: asked.append(name)
+    with serve(says(answer(b"tls")), wrap=lambda sock: context.wrap_socket(sock, server_side=True)) as server:
+        client_for(server, certificate).send(Request("GET", f"https://crm.example:{server.port}/"))
+
+    assert asked == ["crm.example"]
+    assert f"Host: crm.example:{server.port}".encode() in server.requests[0]
+
+
+@pytest.mark.parametrize("drips", [b"", b"\x16\x03\x03\x40\x00"])
+def test_a_server_that_stalls_in_the_handshake_is_given_up(drips: bytes) -> None:
+    def stall(sock: socket.socket) -> socket.socket:
+        for byte in drips * 4000:
+            sock.sendall(bytes([byte]))
+            time.sleep(0.02)
+        time.sleep(1)
+        return sock
+
+    with serve(says(b""), wrap=stall) as server, pytest.raises(EgressFailed) as failed:
+        client_for(server, None).send(Request("GET", f"https://crm.example:{server.port}/", timeout_s=0.4))
+
+    assert (failed.value.code, failed.value.sent) == ("timeout", False)
+
+
+def test_something_that_is_not_tls_is_refused() -> None:
+    with serve(says(answer(b"plain")), wrap=_talking) as server, pytest.raises(EgressFailed) as failed:
+        client_for(server, None).send(Request("GET", f"https://crm.example:{server.port}/"))
+
+    assert (failed.value.code, failed.value.sent) == ("unreachable", False)
+
+
+def _talking(sock: socket.socket) -> socket.socket:
+    sock.sendall(answer(b"plain"))
+    return sock

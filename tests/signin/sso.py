@@ -82,9 +82,9 @@ def come(client: Client, world: World, idp: IdP, **claims: Json) -> Any:
     return client.get(f"/accounts/sso/{world.slug}/corp/callback/", back)
 
 
-def person(world: World, name: str, **more: Json) -> dict[str, Json]:
+def person(world: World, who: str, **more: Json) -> dict[str, Json]:
     """Return what an honest provider says of one of a tenant's people."""
-    return {"sub": f"sub-of-{name}", "email": f"{name}@{domain(world)}", "email_verified": True, **more}
+    return {"sub": f"sub-of-{who}", "email": f"{who}@{domain(world)}", "email_verified": True, **more}
 
 
 def opens(client: Client, world: World) -> bool:

@@ -55,7 +55,7 @@ class Command(BaseCommand):
         if len(files) > 1:
             raise CommandError("Export writes one file.")
         with tenant_scope(tenant.id):
-            text = applying.export()
+            text = applying.export(acting_as=COMMAND)
         if files and files[0] != "-":
             Path(files[0]).write_text(text, encoding="utf-8")
         else:

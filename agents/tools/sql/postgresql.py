@@ -6,24 +6,26 @@ that returns rows. The session's transactions are read-only besides. What functi
 rights of the role in the URL: give it a role that may only read.
 """
 
+import math
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import psycopg
 from psycopg import conninfo, errors, sql
-from psycopg.abc import PQGen
 from psycopg.postgres import types
 
 from agents.tools.results import read_json
 from agents.tools.seam import Failed, Outcome
+from agents.tools.sql.bounded import BoundedConnection, TooMuchError
 from agents.tools.sql.rows import MAX_CELL_CHARS, result
+from egress.addresses import Address, why_not_public
 from egress.client import Client
-from egress.errors import EgressError
+from egress.errors import EgressError, EgressFailed
+from egress.urls import read_port
 
 Params = Sequence[Any] | Mapping[str, Any]
-RV = TypeVar("RV")
 _TAKEN_FROM_URL = frozenset({"host", "port", "user", "password", "dbname", "sslmode", "application_name"})
 # Values of these types are small whatever they hold; everything else is fetched as text cut by the server.
 _SMALL = frozenset(
@@ -32,16 +34,6 @@ _SMALL = frozenset(
 ) | {types[name].oid for name in ("timestamptz", "interval", "uuid")}
 
 _STRUCTURED = frozenset({types["json"].oid, types["jsonb"].oid}) | {each.array_oid for each in types if each.array_oid}
-
-
-class _Connection(psycopg.Connection[Any]):
-    """A connection whose every wait ends at `deadline`, whatever the server does."""
-
-    deadline = float("inf")
-
-    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
-        left = max(0.0, self.deadline - time.monotonic())
-        return super().wait(gen, interval, left if timeout is None else min(left, timeout))
 
 
 def query(client: Client, url: str, text: str, params: Params, *, max_rows: int, timeout_s: float) -> Outcome:
@@ -63,6 +55,8 @@ def query(client: Client, url: str, text: str, params: Params, *, max_rows: int,
             return Failed("timeout", f"The query did not finish within {timeout_s:g} seconds; make it smaller.", True)
         except (errors.ReadOnlySqlTransaction, errors.FeatureNotSupported) as error:
             return Failed("not_read_only", f"Only reading is allowed. {_told(error)}")
+        except TooMuchError:
+            return Failed("too_large", "The data source sends more than a result can hold; ask for less.")
         except (psycopg.OperationalError, psycopg.InterfaceError):
             if time.monotonic() >= deadline:
                 return Failed("timeout", f"The data source did not answer within {timeout_s:g} seconds.", True)
@@ -71,44 +65,60 @@ def query(client: Client, url: str, text: str, params: Params, *, max_rows: int,
             return Failed("sql_error", _told(error))
 
 
-def _connect(client: Client, url: str, deadline: float) -> _Connection:
+def _connect(client: Client, url: str, deadline: float) -> BoundedConnection:
     if not url.startswith(("postgresql://", "postgres://")):
         raise psycopg.ProgrammingError
     given = {key: str(value) for key, value in conninfo.conninfo_to_dict(url).items()}
     host, port = given.get("host", ""), given.get("port", "5432")
-    if (
-        not given.keys() <= _TAKEN_FROM_URL
-        or not host
-        or not given.get("user")
-        or "," in host
-        or "/" in host
-        or not port.isdecimal()
-    ):
+    if not given.keys() <= _TAKEN_FROM_URL or not host or not given.get("user") or "," in host or "/" in host:
         raise psycopg.ProgrammingError
-    left = deadline - time.monotonic()
-    found = client.addresses(f"[{host}]" if ":" in host else host, int(port), timeout_s=left)
-    # Everything that libpq would otherwise take from the environment or the process's home is said here.
-    settings = {"sslmode": "prefer", "application_name": "countersign", "password": "", **given} | {
-        "host": ",".join([host] * len(found)),
-        "hostaddr": ",".join(map(str, found)),
-        "port": port,
-        "dbname": given.get("dbname") or given["user"],
-        "passfile": "/dev/null/none",
-        "sslcert": "",
-        "sslkey": "",
-        "gssencmode": "disable",
-        "connect_timeout": str(max(2, int(left))),
-        "client_encoding": "UTF8",
-        "options": f"-c default_transaction_read_only=on -c statement_timeout={max(1, int(left * 1000))} "
-        f"-c lock_timeout={max(1, int(left * 1000))} -c idle_in_transaction_session_timeout=60000 -c DateStyle=ISO",
-    }
-    connection = _Connection.connect(**settings)  # type: ignore[arg-type]
-    connection.deadline = deadline
-    connection.read_only = True
-    return connection
+    place = f"[{host}]" if ":" in host else host
+    found = client.addresses(place, read_port(port), timeout_s=deadline - time.monotonic())
+    failure = psycopg.OperationalError()
+    for address in found:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise EgressFailed("timeout", f"{host} did not accept a connection in time.", sent=False)
+        try:
+            connection = BoundedConnection.connect(**_settings(given, host, port, address, left))
+        except psycopg.OperationalError as error:
+            failure = error
+            continue
+        connection.deadline = deadline
+        connection.read_only = True
+        return connection
+    raise failure
 
 
-def _read(connection: _Connection, text: str, params: Params, max_rows: int) -> Outcome:
+def _settings(given: Mapping[str, str], host: str, port: str, address: Address, left_s: float) -> dict[str, Any]:
+    """Everything that libpq would otherwise take from the environment or the process's home is said here."""
+    waits = " ".join(f"-c {name}={max(1, int(left_s * 1000))}" for name in ("statement_timeout", "lock_timeout"))
+    # Over the Internet in clear only if the URL says so; a URL that wants the name proven has it proven by the system's
+    # certificates, for no file may be named.
+    tls = {"sslmode": "require" if why_not_public(address) is None else "prefer"}
+    if given.get("sslmode") == "verify-full":
+        tls["sslrootcert"] = "system"
+    return (
+        tls
+        | {"application_name": "countersign", "password": "", **given}
+        | {
+            "host": host,
+            "hostaddr": str(address),
+            "port": port,
+            "dbname": given.get("dbname") or given["user"],
+            "passfile": "/dev/null/none",
+            "sslcert": "",
+            "sslkey": "",
+            "gssencmode": "disable",
+            "connect_timeout": str(max(2, math.ceil(left_s))),
+            "client_encoding": "UTF8",
+            "options": f"-c default_transaction_read_only=on {waits} -c idle_in_transaction_session_timeout=60000"
+            " -c DateStyle=ISO",
+        }
+    )
+
+
+def _read(connection: BoundedConnection, text: str, params: Params, max_rows: int) -> Outcome:
     inner = sql.SQL("(\n{}\n)").format(sql.SQL(text))
     given = params or None
     with connection.cursor() as cursor:

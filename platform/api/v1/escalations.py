@@ -8,12 +8,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.bodies import Body, later
-from api.errors import ApiError
 from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
 from escalations.actions import decisions
-from escalations.errors import AlreadyDecided
 from escalations.models import Escalation
 from escalations.models.escalation import TRANSITIONS
 from escalations.permissions import visible
@@ -170,16 +168,12 @@ class Decide(_One):
         with self.scope():
             seen = found(self.visible(), id=identifier(escalation_id))
             self.require("escalations:decide")
-            decisions.decide(seen.id, self._answer(seen), acting_as=self.principal)
+            decisions.check(seen.id, acting_as=self.principal)
+            decisions.decide(seen.id, self._answer(), acting_as=self.principal)
             return Response(self.read(escalation_id))
 
-    def _answer(self, escalation: Escalation) -> decisions.Answer:
-        try:
-            body = self.body(_ANSWER)
-        except ApiError as error:
-            if error.status == 422 and escalation.status != "open":
-                raise AlreadyDecided(f"This is {escalation.status} already.") from error
-            raise
+    def _answer(self) -> decisions.Answer:
+        body = self.body(_ANSWER)
         return decisions.Answer(
             decision=body["decision"],
             digest=body["digest"],

@@ -12,23 +12,26 @@ from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of
 from api.v1.members import ROLE
 from api.views import View, found, identifier
+from signin import mail
 from tenants.actions import invitations, tenants
 from tenants.models import Invitation, Role
 
 Json = Any
 
 _TIME = {"type": "string", "format": "date-time"}
-_INVITATION = component(
-    "Invitation",
-    {
-        "id": {"type": "string", "format": "uuid"},
-        "email": {"type": "string"},
-        "role": ROLE,
-        "status": {"type": "string", "enum": ["pending", "accepted", "revoked", "expired"]},
-        "invited_by": nullable({"type": "string", "description": "E-mail address; null for a command."}),
-        "created_at": _TIME,
-        "expires_at": _TIME,
-    },
+_FIELDS: dict[str, Json] = {
+    "id": {"type": "string", "format": "uuid"},
+    "email": {"type": "string"},
+    "role": ROLE,
+    "status": {"type": "string", "enum": ["pending", "accepted", "revoked", "expired"]},
+    "invited_by": nullable({"type": "string", "description": "E-mail address; null for a command."}),
+    "created_at": _TIME,
+    "expires_at": _TIME,
+}
+_INVITATION = component("Invitation", _FIELDS)
+_MADE = component(
+    "NewInvitation",
+    {**_FIELDS, "mailed": {"type": "boolean", "description": "Whether the mail server took the link."}},
 )
 _PAGE = page_of("InvitationPage", _INVITATION)
 _NEW = Body(
@@ -55,23 +58,25 @@ class Invitations(View):
             rows = Invitation.objects.select_related("invited_by")
             return Response(page.of(rows, lambda listed: [_json(each) for each in listed]))
 
-    @call("invite", "Invite somebody", status=201, answer=_INVITATION, body=_NEW, refusals=(409,))
+    @call("invite", "Invite somebody", status=201, answer=_MADE, body=_NEW, refusals=(409,))
     def post(self, request: Request) -> Response:
-        """Invite a person by e-mail, for seven days. Inviting the same address again replaces the link.
+        """Send a person a link that makes them a member, for seven days. Inviting again replaces the link.
 
-        Who is a member already is a 409.
+        The answer does not hold it: who follows it has shown to read that mailbox. Who is a member already is a 409.
         """
         self.require("admin")
         wanted = self.body(_NEW)
         with self.scope():
             tenant = tenants.by_id(self.principal.tenant_id)
-            made, _ = invitations.invite(
+            made, token = invitations.invite(
                 tenant_id=tenant.id,
                 email=wanted["email"],
                 role=Role(wanted["role"]),
                 acting_as=self.principal.actor,
             )
-            return Response(_json(made), status=201)
+            shown = _json(made)
+        # Outside the scope: it is committed, and no connection waits for the mail server.
+        return Response({**shown, "mailed": mail.send_invitation(made, token, tenant=tenant)}, status=201)
 
 
 class OneInvitation(View):

@@ -260,6 +260,18 @@ class EventStreamRenderer(BaseRenderer):
     format = "event-stream"
 
 
+#: One server-sent event, as clients parse it.
+_MESSAGE = {
+    "type": "object",
+    "description": "Each server-sent event: its `data` is a RunEvent as JSON, or at the `end` the run's `status`.",
+    "properties": {
+        "id": {"type": "string", "description": "The event's number."},
+        "event": {"type": "string", "enum": ["message", "end"]},
+        "data": {"type": "string"},
+    },
+}
+
+
 class Stream(View):
     """A run's events as they happen."""
 
@@ -269,7 +281,7 @@ class Stream(View):
     @call(
         "streamRunEvents",
         "Follow a run",
-        answer={"type": "string", "description": "Server-sent events; `data` of each is a RunEvent."},
+        answer=_MESSAGE,
         media_type="text/event-stream",
         path=_PATH,
         parameters=(

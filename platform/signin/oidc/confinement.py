@@ -31,6 +31,7 @@ OPEN_PAGES: Final = frozenset(
         "sso_leave",
         "sso_callback",
         "invitation",
+        "invitation_link",
     }
 )
 

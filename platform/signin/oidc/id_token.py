@@ -61,7 +61,7 @@ def verified(token: object, *, keys: Json, issuer: str, client_id: str, nonce: s
     except jwt.PyJWTError as error:
         raise Refused(_REASONS.get(type(error), "id_token_malformed"), str(error)) from error
     _check_party(claims, client_id)
-    if not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
+    if not hmac.compare_digest(str(claims.get("nonce", "")).encode(errors="replace"), nonce.encode()):
         raise Refused("id_token_nonce", "The ID token was made for another sign-in.")
     _check_subject(claims["sub"])
     return claims

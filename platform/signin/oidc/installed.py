@@ -10,6 +10,9 @@ from db.roles import dispatch
 from db.scope import tenant_scope
 from signin.models import IdentityProvider
 from signin.sealing import opened
+from tenants.actions import tenants
+from tenants.actions.names import check_slug
+from tenants.errors import BadSlug, UnknownTenant
 from tenants.models import Role, Tenant
 
 
@@ -28,8 +31,10 @@ class Door:
 
 def doors_of(tenant: str) -> list[Door]:
     """Return the providers in use of the tenant with that slug, by name; none when there is no such tenant."""
-    found = Tenant.objects.filter(slug=tenant).first()
-    if found is None:
+    try:
+        check_slug(tenant)
+        found = tenants.by_slug(tenant)
+    except (BadSlug, UnknownTenant):
         return []
     with tenant_scope(found.id):
         rows = IdentityProvider.objects.filter(enabled=True).prefetch_related("domains").order_by("name", "slug")

@@ -19,6 +19,7 @@ from signin.oidc.errors import NotAdmitted
 from signin.oidc.installed import Door
 from signin.oidc.provider import Claims
 from tenants.actions import members, tenants
+from tenants.errors import BadEmail
 from tenants.models import Membership, User
 
 #: Who acts when somebody's first sign-in changes something here.
@@ -55,9 +56,8 @@ def _bound(door: Door, claims: Claims) -> SocialAccount | None:
 def _by_address(door: Door, claims: Claims) -> User:
     if not claims.vouched:
         raise NotAdmitted("email_unverified")
-    email = claims.email.lower()
-    # Beyond ASCII two addresses can look, or become, alike.
-    if not claims.email.isascii() or domain_of(email) not in door.domains:
+    email = _address(claims.email)
+    if domain_of(email) not in door.domains:
         raise NotAdmitted("email_domain")
     user = User.objects.filter(email=email).first()
     if user is None and door.joins_as is not None:
@@ -68,6 +68,14 @@ def _by_address(door: Door, claims: Claims) -> User:
     if SocialAccount.objects.filter(user=user, provider=str(door.id)).exists():
         raise NotAdmitted("other_identity")
     return user
+
+
+def _address(said: str) -> str:
+    """Return the address as it is kept, or "" for what is none; beyond ASCII two can look, or become, alike."""
+    try:
+        return members.check_address(said) if said.isascii() else ""
+    except BadEmail:
+        return ""
 
 
 def _check_admitted(door: Door, user: User) -> None:
@@ -82,7 +90,7 @@ def _join(door: Door, email: str, name: str) -> User:
     assert door.joins_as is not None  # noqa: S101 - the caller looked
     try:
         with transaction.atomic():
-            user = User.objects.create(email=members.check_address(email), name=name, password=make_password(None))
+            user = User.objects.create(email=email, name=name, password=make_password(None))
     except IntegrityError as error:  # made elsewhere this instant: an account that exists does not join by itself
         raise NotAdmitted("not_a_member") from error
     members.put(tenant=tenants.by_id(door.tenant_id), email=email, role=door.joins_as, acting_as=ACTOR)

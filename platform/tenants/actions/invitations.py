@@ -61,7 +61,7 @@ def invite(*, tenant_id: UUID, email: str, role: Role, acting_as: str) -> tuple[
             email=address,
             role=role,
             digest=_digest(token),
-            invited_by=User.objects.filter(id=acting_as.removeprefix("user:")).first() if _is_user(acting_as) else None,
+            invited_by=_inviter(acting_as),
             expires_at=timezone.now() + LIFETIME,
         )
         journal.record(
@@ -74,8 +74,9 @@ def invite(*, tenant_id: UUID, email: str, role: Role, acting_as: str) -> tuple[
     return invitation, token
 
 
-def _is_user(actor: str) -> bool:
-    return actor.startswith("user:")
+def _inviter(actor: str) -> User | None:
+    kind, _, user_id = actor.partition(":")
+    return User.objects.get(id=user_id) if kind == "user" else None
 
 
 def _check_stranger(address: str) -> None:

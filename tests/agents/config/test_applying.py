@@ -62,6 +62,11 @@ spec: {engine: sqlite, url: sales.db}
 """
 
 
+def granting(entries: str) -> str:
+    """Return the file with other grants on the tool."""
+    return FILE.replace("{team: credit, permission: use}", entries)
+
+
 @pytest.fixture
 def here() -> World:
     made = world()
@@ -243,6 +248,24 @@ def test_what_a_document_names_and_nobody_made_is_a_warning(here: World) -> None
         (FILE.replace("kind: Tool", "kind: Tool\nstatus: x", 1), "status is not known here."),
         (FILE.replace("type: http", "type: mcp", 1), "Tools of type mcp are not available in this version."),
         (FILE.replace("{team: credit,", "{team: nobody,"), "Tool fetch: /grants/0/team: There is no team 'nobody'."),
+        (
+            granting("{team: credit, permission: use, condition: args.ib == '1'}"),
+            "/grants/0/condition: There is no args.ib. Known: id.",
+        ),
+        (granting("{team: credit, permission: use, condition: ''}"), "Tool fetch: /grants/0/condition: This must not"),
+        (granting("{team: credit, user: a@b.example, permission: use}"), "either a team or a user"),
+        (granting("{permission: use, condition: 'true'}"), "either a team or a user"),
+        (
+            granting("{team: credit, permission: use}, {team: credit, permission: use, condition: 'true'}"),
+            "Tool fetch: /grants/1: The same holder and permission stand here twice, with different conditions",
+        ),
+        (
+            FILE.replace(
+                "  role: Loan reviewer.",
+                "  role: Loan reviewer.\n  grants: [{team: credit, permission: run, condition: 'true'}]",
+            ),
+            "condition is not known here.",
+        ),
         (FILE.replace("rita@", "nobody@"), "Queue credit: /members/0: nobody@"),
         (FILE.replace("name: fetch_backup", "name: fetch"), "Tool fetch: this is defined at a.yaml:15 already."),
     ],
@@ -251,11 +274,29 @@ def test_bad_documents_are_refused(here: World, text: str, words: str) -> None:
     assert words in "\n".join(faults(here, text))
 
 
+def test_a_condition_is_planned_applied_and_exported(here: World) -> None:
+    text = granting("{team: credit, permission: use, condition: 'args.id.startsWith(\"CUST-\")'}")
+    do(apply, here)
+
+    planned = do(plan, here, text)
+    assert [(change.kind, change.name) for change in planned.changes] == [("Tool", "fetch")]
+    assert "condition: args.id.startsWith" in str(planned.changes[0])
+    do(apply, here, text)
+    assert do(plan, here, text).changes == []
+    with tenant_scope(here.tenant_id):
+        [grant] = grants.of(tools.by_name("fetch"))
+        assert grant.condition == 'args.id.startsWith("CUST-")'
+        assert "condition: args.id.startsWith" in export(acting_as=COMMAND)
+    do(apply, here)
+    with tenant_scope(here.tenant_id):
+        assert [each.condition for each in grants.of(tools.by_name("fetch"))] == [None]
+
+
 @pytest.mark.parametrize("publish", [False, True])
 def test_what_is_exported_applies_without_a_change(here: World, publish: bool) -> None:
     do(apply, here, publish=publish)
     with tenant_scope(here.tenant_id):
-        text = export()
+        text = export(acting_as=COMMAND)
 
     assert do(plan, here, text, publish=publish).changes == []
     assert "secret:crm_token" in text
@@ -263,9 +304,9 @@ def test_what_is_exported_applies_without_a_change(here: World, publish: bool) -
     teams.put(tenant_id=there.tenant_id, slug="credit", emails=[], acting_as=COMMAND)
     do(apply, there, text.replace(here.slug, there.slug), publish=publish)
     with tenant_scope(there.tenant_id):
-        assert export() == text.replace(here.slug, there.slug)
+        assert export(acting_as=COMMAND) == text.replace(here.slug, there.slug)
 
 
 def test_an_empty_tenant_exports_nothing(here: World) -> None:
     with tenant_scope(here.tenant_id):
-        assert export() == ""
+        assert export(acting_as=COMMAND) == ""

@@ -75,7 +75,7 @@ def test_one_that_could_not_work_is_refused(expression: str, why: str) -> None:
 
 
 def test_an_open_schema_may_have_arguments_that_it_does_not_name() -> None:
-    with pytest.raises(BadRule, match="the tool takes no arguments"):
+    with pytest.raises(BadRule, match="The tool takes no arguments"):
         conditions.check("args.any == 1", {"type": "object"})
     conditions.check("args.any == 1", {"type": "object", "additionalProperties": True})
     conditions.check("args.any == 1", {"allOf": [{"type": "object", "properties": {"any": {}}}]})

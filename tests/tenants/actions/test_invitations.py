@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -45,7 +46,7 @@ def invite(here: World, email: str = "", role: Role = Role.REVIEWER, by: str = C
     return invitations.invite(tenant_id=here.tenant_id, email=email or address(here), role=role, acting_as=by)
 
 
-def account(email: str, **more: bool) -> UUID:
+def account(email: str, **more: Any) -> UUID:
     return User.objects.create_user(email, **more).id
 
 

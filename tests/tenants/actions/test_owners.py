@@ -115,7 +115,7 @@ def test_of_two_owners_who_end_each_other_at_once_one_remains(
 def test_of_many_owners_who_all_leave_at_once_one_remains(here: World) -> None:
     places = [place(here, here.member(f"owner{number}", Role.OWNER)) for number in range(6)]
 
-    became = at_once(*[lambda each=each: members.remove(each, acting_as=COMMAND) for each in places])  # type: ignore[misc]
+    became = at_once(*[lambda each=each: members.remove(each, acting_as=COMMAND) for each in places])
 
     assert sorted(became) == [*["done"] * 5, "last_owner"]
     assert len(owners(here)) == 1

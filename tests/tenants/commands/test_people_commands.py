@@ -11,9 +11,9 @@ from django.core.management import CommandError, call_command
 
 from db.models import new_id
 from db.scope import tenant_scope
-from tenants.actions import api_keys, invitations, members, teams, tenants
+from tenants.actions import api_keys, invitations, members, tenants
 from tenants.errors import BadKey
-from tenants.models import Role, User
+from tenants.models import Role, Team, User
 from tenants.principal import COMMAND
 
 GOOD = "correct horse battery staple"
@@ -86,7 +86,7 @@ def test_a_team_is_renamed_and_deleted(slug: str) -> None:
     assert "There is no team 'credit'" in refused("tenant", "delete-team", slug, "credit")
     assert done("tenant", "delete-team", slug, "loans") == f"team loans of {slug} is gone\n"
     with tenant_scope(tenants.by_slug(slug).id):
-        assert not teams.Team.objects.exists()
+        assert not Team.objects.exists()
 
 
 def test_a_key_is_listed_replaced_and_revoked(slug: str) -> None:

@@ -1,17 +1,22 @@
 """Tools of the kind sql on a real PostgreSQL server, as a role that owns what it reads: only the platform stops it."""
 
 import socket
+import sys
 import threading
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import conninfo
 
 from agents.tools.seam import DataSource, Failed, Finished, Outcome
+from agents.tools.sql import postgresql as source
 from agents.tools.sql.kind import SqlKind
 from egress.client import Client
 from tests.agents.tools.contexts import Context, call_of
+from tests.egress.names import name_server
 
 
 def perform(port: int, query: str, params: Any = None, *, url: str | None = None, **spec: Any) -> Outcome:
@@ -259,3 +264,105 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         held[0].close()
 
     assert (outcome.code, outcome.retryable) == ("unreachable", True)
+
+
+# Where it is
+
+
+def through(client: Client, url: str, query: str = "SELECT 1", **spec: Any) -> Outcome:
+    kind = SqlKind(client, Path("/nowhere"))
+    context = Context(sources={"s": DataSource("postgresql", url)})
+    return kind.call(call_of("sql", {"source": "s"}, {"query": query}, **spec), context)
+
+
+def test_a_name_is_resolved_once_and_only_what_was_checked_is_connected_to(postgresql: int) -> None:
+    with socket.create_server(("127.0.0.2", postgresql)) as trap:
+        trap.setblocking(False)
+        with name_server(lambda name, nth: ["127.0.0.1"] if nth == 0 else ["127.0.0.2"]) as names:
+            client = Client(frozenset({("db.example", postgresql)}), resolver=names.resolve)
+            outcome = through(client, f"postgresql://reader@db.example:{postgresql}/shop")
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+
+    assert isinstance(outcome, Finished)
+    assert names.asked == ["db.example"]
+
+
+@pytest.mark.parametrize("answers", [["127.0.0.1"], ["10.0.0.5"], ["93.184.215.14", "127.0.0.1"], ["::ffff:127.0.0.1"]])
+def test_a_name_that_leads_inside_is_denied(answers: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as trap:
+        trap.setblocking(False)
+        port = trap.getsockname()[1]
+        with name_server(lambda name, nth: answers) as names:
+            url = f"postgresql://reader@db.example:{port}/shop"
+            outcome = failed(through(Client(resolver=names.resolve), url))
+        with pytest.raises(BlockingIOError):
+            trap.accept()
+
+    assert outcome.code == "egress_denied"
+
+
+def test_each_address_of_a_name_is_tried_in_the_time_of_one(postgresql: int) -> None:
+    with name_server(lambda name, nth: ["127.0.0.3", "127.0.0.2", "127.0.0.1"]) as names:
+        client = Client(frozenset({("db.example", postgresql)}), resolver=names.resolve)
+        outcome = through(client, f"postgresql://reader@db.example:{postgresql}/shop")
+
+    assert isinstance(outcome, Finished)
+
+
+@pytest.mark.parametrize(
+    ("address", "query", "mode", "roots"),
+    [
+        ("10.0.0.5", "", "prefer", None),
+        ("93.184.215.14", "", "require", None),
+        ("93.184.215.14", "?sslmode=disable", "disable", None),
+        ("93.184.215.14", "?sslmode=verify-full", "verify-full", "system"),
+    ],
+)
+def test_over_the_internet_nothing_goes_in_clear_unasked(
+    address: str, query: str, mode: str, roots: str | None
+) -> None:
+    given = conninfo.conninfo_to_dict(f"postgresql://reader@db.example/shop{query}")
+
+    settings = source._settings(given, "db.example", "5432", ip_address(address), 5)  # type: ignore[arg-type]
+
+    assert (settings["sslmode"], settings.get("sslrootcert")) == (mode, roots)
+    assert settings["hostaddr"] == address
+
+
+# A server that means harm
+
+READY = b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I"
+GIGABYTE = (1 << 30).to_bytes(4, "big")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a connection received")
+@pytest.mark.parametrize(
+    ("hello", "code"), [(b"R\0\0\0\x08\0\0\0\0N" + GIGABYTE, "unreachable"), (READY + b"D" + GIGABYTE, "too_large")]
+)
+def test_a_message_of_a_gigabyte_is_not_taken_in(hello: bytes, code: str) -> None:
+    sent = 0
+
+    def serve(listener: socket.socket) -> None:
+        nonlocal sent
+        sock, _ = listener.accept()
+        with sock:
+            assert len(sock.recv(8)) == 8  # asks for TLS
+            sock.sendall(b"N")
+            sock.recv(65536)
+            try:
+                sock.sendall(hello)
+                while sent < 1 << 30:
+                    sent += sock.send(bytes(1 << 20))
+            except OSError:
+                return  # the client had enough
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        serving = threading.Thread(target=serve, args=(listener,))
+        serving.start()
+        outcome = failed(perform(port, "SELECT 1", url=f"postgresql://reader@127.0.0.1:{port}/shop", timeout_s=60))
+        serving.join()
+
+    assert outcome.code == code
+    assert sent < 128 << 20

@@ -1,0 +1,1 @@
+"""The page that the link in an invitation leads to."""

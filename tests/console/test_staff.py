@@ -1,0 +1,99 @@
+"""Platform staff in the console: they read a tenant that was opened for them, each request leaves a record."""
+
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from audit import journal
+from audit.models import Record
+from db.scope import tenant_scope
+from tenants.actions import staff, tenants
+from tenants.models import User
+from tenants.principal import COMMAND
+from tests.console.conftest import PASSWORD, email, hashed
+from tests.worlds import World
+
+
+@pytest.fixture
+def sam(acme: World) -> User:
+    """Somebody of the platform's staff."""
+    made = staff.add(email=f"sam@staff-{acme.slug}.example", acting_as=COMMAND)
+    made.password = hashed()
+    made.save(update_fields=["password"])
+    return made
+
+
+@pytest.fixture
+def browser(sam: User) -> Client:
+    """Sam's browser, signed in."""
+    client = Client(REMOTE_ADDR=f"10.{uuid4().int % 250}.{uuid4().int % 250}.1")
+    assert client.post("/accounts/login/", {"login": sam.email, "password": PASSWORD}).status_code == 302
+    return client
+
+
+def open_access(acme: World, sam: User) -> None:
+    staff.open_access(
+        tenants.by_id(acme.tenant_id), email=sam.email, reason="Ticket 4711: a run hangs.", hours=1, acting_as=COMMAND
+    )
+
+
+def looks(acme: World) -> list[tuple[str, str]]:
+    with tenant_scope(acme.tenant_id):
+        found = Record.objects.filter(action="staff.looked").order_by("id")
+        return [(record.facts["route"], record.facts["method"]) for record in found]
+
+
+def test_staff_find_no_tenant_that_was_not_opened(acme: World, globex: World, sam: User, browser: Client) -> None:
+    open_access(globex, sam)
+    hidden, missing = browser.get(f"/{acme.slug}/runs/"), browser.get("/nobody-at-all/runs/")
+
+    assert hidden.status_code == missing.status_code == 404
+    assert looks(acme) == looks(globex) == []
+
+
+def test_each_request_of_staff_is_one_record(acme: World, sam: User, browser: Client) -> None:
+    open_access(acme, sam)
+    run = acme.submit("refund-desk", {"a": 1}).id
+
+    assert browser.get("/").status_code == 302
+    assert browser.get(f"/{acme.slug}/runs/").status_code == 200
+    assert browser.get(f"/{acme.slug}/runs/{run}/").status_code == 200
+    assert browser.get(f"/{acme.slug}/runs/{uuid4()}/").status_code == 404
+    assert looks(acme) == [("console:runs", "GET"), ("console:run", "GET"), ("console:run", "GET")]
+
+
+def test_staff_change_nothing(acme: World, sam: User, browser: Client) -> None:
+    open_access(acme, sam)
+
+    assert browser.post(f"/{acme.slug}/runs/").status_code in {403, 405}
+
+
+def test_an_access_that_is_closed_shows_nothing_at_the_next_request(acme: World, sam: User, browser: Client) -> None:
+    open_access(acme, sam)
+    assert browser.get(f"/{acme.slug}/runs/").status_code == 200
+    staff.close_access(tenants.by_id(acme.tenant_id), email=sam.email, acting_as=COMMAND)
+
+    assert browser.get(f"/{acme.slug}/runs/").status_code == 404
+    assert len(looks(acme)) == 1
+
+
+def test_members_leave_no_such_record(acme: World) -> None:
+    client = Client(REMOTE_ADDR=f"10.{uuid4().int % 250}.{uuid4().int % 250}.1")
+    client.post("/accounts/login/", {"login": email(acme, "bob"), "password": PASSWORD})
+
+    assert client.get(f"/{acme.slug}/runs/").status_code == 200
+    assert looks(acme) == []
+
+
+def test_a_look_that_cannot_be_recorded_is_not_answered(
+    acme: World, sam: User, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_access(acme, sam)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the journal is not to be had")
+
+    monkeypatch.setattr(journal, "record", fail)
+    with pytest.raises(RuntimeError, match="not to be had"):
+        browser.get(f"/{acme.slug}/runs/")
