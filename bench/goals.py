@@ -73,8 +73,9 @@ def table(measured: Measured, found: Found) -> str:
 
 
 def more_tables(found: Found) -> str:
-    """What has no goal yet: where the time goes, REST, the run's length."""
-    return "\n\n".join(part for part in (_where(found), _rest(found), _length(found), _rows(found)) if part)
+    """What has no goal yet: where the time goes, REST, the run's length, many rows, many grants."""
+    parts = (_where(found), _rest(found), _length(found), _rows(found), _grants(found))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _where(found: Found) -> str:
@@ -139,4 +140,26 @@ def _rows(found: Found) -> str:
     lines += [
         f"| {name} | {rows[f'{key}_empty']:.2f} ms | {rows[f'{key}_loaded']:.2f} ms |" for key, name in names.items()
     ]
+    return "\n".join(lines)
+
+
+def _grants(found: Found) -> str:
+    grants = found.get("grants")
+    if not grants:
+        return ""
+    sizes = f"{grants['few']:,} grants | {grants['many']:,} grants"
+    lines = [f"| on {grants['tools']:,} tools, one call at a time | {sizes} | ratio |", "|---|---|---|---|"]
+    names = {
+        "granted_pages": "check, whatever the arguments: pages visited",
+        "granted_p50_ms": "check, whatever the arguments: p50, ms",
+        "granted_p95_ms": "check, whatever the arguments: p95, ms",
+        "holdings_pages": "check with conditions: pages visited",
+        "holdings_p50_ms": "check with conditions: p50, ms",
+        "holdings_p95_ms": "check with conditions: p95, ms",
+        "step_cpu_ms": "CPU of a step, ms",
+        "step_wall_ms": "time of a step, ms",
+    }
+    for key, name in names.items():
+        few, many = grants[f"{key}_few"], grants[f"{key}_many"]
+        lines.append(f"| {name} | {few:.2f} | {many:.2f} | {many / few:.2f} |")
     return "\n".join(lines)

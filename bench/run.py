@@ -26,8 +26,10 @@ PARTS: dict[str, tuple[str, ...]] = {
     "where": ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"),
     "length": (),
     "rows": (),
+    "grants": (),
 }
-QUICK = tuple(part for part in PARTS if part != "rows")
+LARGE = ("rows", "grants")
+QUICK = tuple(part for part in PARTS if part not in LARGE)
 
 
 def command_line() -> argparse.Namespace:
@@ -37,13 +39,13 @@ def command_line() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=100, help="runs in a timed window")
     parser.add_argument("--concurrency", type=int, default=8)
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(QUICK))
-    parser.add_argument("--large", action="store_true", help="only what loads millions of rows")
+    parser.add_argument("--large", action="store_true", help="only what loads many rows")
     parser.add_argument("--peers", nargs="+", help="scripts in peers/, without .py; all of them by default")
     parser.add_argument("--scratch", default="/var/tmp", help="a folder on a real disk for PostgreSQL")  # noqa: S108
     parser.add_argument("--json", type=Path, help="also write every measurement here")
     options = parser.parse_args()
     if options.large:
-        options.only = ["rows"]
+        options.only = list(LARGE)
     return options
 
 

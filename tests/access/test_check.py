@@ -344,7 +344,7 @@ def test_the_check_goes_by_indexes_however_many_grants_there_are(crowded: tuple[
         scans = [node for node in nodes(plan) if node.get("Relation Name") in GRANT_TABLES]
         assert {node["Relation Name"] for node in scans} == set(GRANT_TABLES), name
         assert all("Index" in node["Node Type"] for node in scans), (name, scans)
-        assert all(node["Actual Rows"] * node["Actual Loops"] <= 4 for node in scans), (name, scans)
+        assert all(visited(node) <= 4 for node in scans), (name, scans)
     assert held(here.bob, tool.id) == {tool.id}
 
 
@@ -360,6 +360,12 @@ def explained(here: World, query: str, values: dict[str, Any], *, generic: bool)
         plan: dict[str, Any] = cursor.fetchone()[0][0]["Plan"]
         cursor.execute("DEALLOCATE asked")
     return plan
+
+
+def visited(node: dict[str, Any]) -> float:
+    """Count the rows that a scan looked at, those it passed over included."""
+    each: float = node["Actual Rows"] + node.get("Rows Removed by Filter", 0)
+    return each * float(node["Actual Loops"])
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
