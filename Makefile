@@ -13,7 +13,7 @@ help:
 	@echo "make up         the same without demo data"
 	@echo "make test       the tests        make test-all   with the long ones"
 	@echo "make check      format, types, layers, migrations, deployment checks"
-	@echo "make bench      the benchmarks   make bench-large  on millions of rows"
+	@echo "make bench      the benchmarks   make bench-large  on many rows"
 	@echo "make lock       lock the dependencies anew    make assets  copy the console's assets anew"
 	@echo "make clean      remove what can be made again; the data stays"
 
