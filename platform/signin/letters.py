@@ -1,9 +1,14 @@
 """E-mail about somebody's way in: links to a new password, and word of each change. Plain text.
 
-A worker sends it. So the page answers as quickly for an address nobody has as for one that somebody has, and a mail
-server that is slow or away holds up nobody. The queue holds the id of the account, not its address and not the link.
+A thread of the process sends it once the change is committed. So the page answers as quickly for an address nobody has
+as for one that somebody has, and a mail server that is slow or away holds up nobody. A letter that can't be sent is
+logged, without address and link, and not tried again: whoever waits for a link asks for another one.
 """
 
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -12,15 +17,14 @@ from allauth.account.utils import user_pk_to_url_str
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.db import connections, transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django_q.tasks import async_task
 
 from db.models import new_id
 from tenants.models import User
 
-#: The queue for short jobs.
-_QUEUE: Final = "jobs"
+_logger = logging.getLogger(__name__)
 
 #: What people are told of; the names are allauth's where the change is made through it.
 NOTICES: Final = frozenset(
@@ -39,18 +43,36 @@ NOTICES: Final = frozenset(
 
 def ask_for_reset(user: User | None) -> None:
     """Have a link sent if the account may have one; for an unknown address the same is done with nobody's id."""
-    async_task("signin.letters.send_reset", str(user.id if user else new_id()), cluster=_QUEUE)
+    _post(_send_reset, user.id if user else new_id())
 
 
 def tell(user: User, *, of: str) -> None:
     """Have the person told of a change when it is committed."""
     if of in NOTICES:
-        async_task("signin.letters.send_notice", str(user.id), of, cluster=_QUEUE)
+        _post(lambda user_id: _send_notice(user_id, of), user.id)
 
 
-def send_reset(user_id: str) -> None:
-    """Send the link, unless the account is none that a password opens; the worker's task."""
-    user = User.objects.filter(id=UUID(user_id)).first()
+@lru_cache(maxsize=1)
+def office() -> ThreadPoolExecutor:
+    """Return this process's sender: one letter at a time, in the order they were posted."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="letters")
+
+
+def _post(send: Callable[[UUID], None], user_id: UUID) -> None:
+    transaction.on_commit(lambda: office().submit(_try, send, user_id))
+
+
+def _try(send: Callable[[UUID], None], user_id: UUID) -> None:
+    try:
+        send(user_id)
+    except Exception as error:  # whatever it was, nobody else is there to hear of it
+        _logger.error("A letter to user %s was not sent: %s", user_id, type(error).__name__)
+    finally:
+        connections.close_all()
+
+
+def _send_reset(user_id: UUID) -> None:
+    user = User.objects.filter(id=user_id).first()
     if user is None or not may_reset(user):
         return
     key = default_token_generator.make_token(user)
@@ -58,9 +80,8 @@ def send_reset(user_id: str) -> None:
     _send(user, "password_reset_key", link=settings.BASE_URL.rstrip("/") + path)
 
 
-def send_notice(user_id: str, of: str) -> None:
-    """Tell the person of a change; the worker's task."""
-    user = User.objects.filter(id=UUID(user_id), is_active=True).first()
+def _send_notice(user_id: UUID, of: str) -> None:
+    user = User.objects.filter(id=user_id, is_active=True).first()
     if user is not None:
         _send(user, of, link=settings.BASE_URL.rstrip("/") + reverse("account_home"))
 

@@ -9,7 +9,6 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
 from django.db import connection
 from django.test import Client
-from django_q.models import OrmQ
 
 from db.scope import PLATFORM, tenant_scope
 from signin import letters
@@ -79,12 +78,8 @@ def everything(scope: UUID = PLATFORM) -> str:
 
 
 def deliver() -> list[Any]:
-    """Do what the workers' queue holds of letters; returns what was sent since the last time."""
-    for queued in OrmQ.objects.filter(key="jobs"):
-        task = queued.task
-        if task["func"].startswith("signin.letters."):
-            getattr(letters, task["func"].rpartition(".")[2])(*task["args"])
-            queued.delete()
+    """Wait until every letter was sent; returns those that were since the last time."""
+    letters.office().submit(int).result()
     sent = list(mail.outbox)
     mail.outbox.clear()
     return sent

@@ -1,5 +1,7 @@
 """Changing a password, and getting a new one by a link."""
 
+from typing import Any
+
 import pytest
 from allauth.socialaccount.models import SocialAccount
 from django.test import Client
@@ -157,3 +159,17 @@ def test_browser_that_came_by_the_link_is_known(acme: World) -> None:
     client = Client()
     new_password_by_link(acme, "alice", NEW, client)
     assert "known" in client.cookies
+
+
+def test_letter_that_cannot_be_sent_is_logged_and_holds_nobody_up(
+    acme: World, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    deliver()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 1
+    answer = Client().post("/accounts/password/reset/", {"email": email(acme, "alice")})
+    assert answer.status_code == 302
+    assert deliver() == []
+    assert f"A letter to user {acme.alice.user_id} was not sent: ConnectionRefusedError" in caplog.text
+    assert email(acme, "alice") not in caplog.text
+    assert "/password/reset/key/" not in caplog.text
