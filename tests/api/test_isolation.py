@@ -125,7 +125,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("identity-provider", "get"): Route("W", 200),
     ("identity-provider", "put"): Route("W", 200, "own", body=PROVIDER, headers=ANY_STATE),
     ("identity-provider", "delete"): Route("W", 204),
-    ("staff-access", "get"): Route("W", 200, "list"),
+    ("staff-access", "get"): Route("CW", 200, "list"),
 }
 
 #: What a service's account of the operator's role does not get where an operator does.
@@ -213,14 +213,15 @@ def test_each_role_gets_what_is_its_and_is_kept_from_the_rest(scene: Scene, lett
 
 @pytest.mark.parametrize("each", REFUSED, ids=[each.who.__name__ for each in REFUSED])
 def test_whoever_has_no_right_to_be_there_finds_the_same_everywhere(scene: Scene, each: Refused) -> None:
-    who = each.who(scene)
+    who, before = each.who(scene), scene.records()
+    bodies = set()
     for name, method in ROUTES:
-        before = scene.records()
         answer = call(who, scene, name, method)
         assert (answer.status, answer.code) == (each.status, each.code), (name, method, answer.content)
-        assert tuple(scene.actions_since(before)) == each.leaves, (name, method)
-        if each.status == 401:
-            assert told(answer) == told(call(who, scene, name, method, nonexistent(scene.ids))), (name, method)
+        bodies.add(answer.content)
+
+    assert scene.actions_since(before) == list(each.leaves) * len(ROUTES)
+    assert each.status != 401 or len(bodies) == 1
 
 
 def test_a_services_account_is_let_in_like_a_member_of_its_role_but_never_decides(scene: Scene) -> None:
@@ -237,15 +238,17 @@ def test_a_services_account_is_let_in_like_a_member_of_its_role_but_never_decide
 
 
 def test_a_method_that_a_route_does_not_take_is_refused_to_all_alike(scene: Scene) -> None:
-    carol = caller_elsewhere()
+    owner, carol = scene.by_role[Role.OWNER], caller_elsewhere()
     for name in {name for name, _ in ROUTES}:
         path, nowhere = address(name, scene.ids), address(name, nonexistent(scene.ids))
+        accept = "text/event-stream" if name == "run-stream" else "application/json"
         for method in METHODS:
-            if (name, method) in ROUTES:
-                continue
-            answer = scene.by_role[Role.OWNER](method.upper(), path)
-            assert (answer.status, answer.code) == (405, "method_not_allowed"), (name, method)
-            assert told(carol(method.upper(), path))[:2] == told(carol(method.upper(), nowhere))[:2] == told(answer)[:2]
+            if (name, method) not in ROUTES:
+                answer = owner(method.upper(), path, Accept=accept)
+                assert (answer.status, answer.code) == (405, "method_not_allowed"), (name, method)
+        hidden, absent = carol("PATCH", path, Accept=accept), carol("PATCH", nowhere, Accept=accept)
+        assert told(hidden) == told(absent), name
+        assert hidden.status == 405, name
 
 
 def caller_elsewhere() -> Caller:
@@ -341,12 +344,13 @@ def test_a_cursor_works_nowhere_but_in_the_list_it_was_made_for(scene: Scene) ->
         assert owner("GET", f"{path}?cursor={quote(cursor)}").status == 200
         made_up = carol("GET", f"{path}?cursor=made-up")
         assert made_up.status in {400, 422}, made_up.content
-        for who, foreign in ((carol, cursor), *((owner, each) for other, each in cursors.items() if other != name)):
+        other = next(each for each in (*cursors.values(), *cursors.values()) if each != cursor)
+        for who, foreign in ((carol, cursor), (owner, other)):
             answer = who("GET", f"{path}?cursor={quote(foreign)}")
             assert (answer.status, answer.content) == (made_up.status, made_up.content), name
             tried += 1
 
-    assert tried >= 30
+    assert tried >= 16
 
 
 def test_what_carol_starts_is_hers(scene: Scene) -> None:
