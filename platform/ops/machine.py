@@ -3,20 +3,25 @@
 import os
 import socket
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
-from db import embedded
+from db import embedded, partitions
 from ops import serving
 from ops.errors import OpsError
 from ops.supervisor import Child, Supervisor
 
 READY_SECONDS = 120.0
+PARTITIONS_SECONDS = 24 * 3600.0
+"""How often a running machine sees to the journal's partitions; when that fails, again after an hour."""
+AGAIN_SECONDS = 3600.0
 GRACE_SECONDS = 5.0
 """How long to wait for processes that were killed to let go of the database."""
 
@@ -33,7 +38,7 @@ def supervised() -> Iterator[Supervisor]:
     The embedded database, if chosen, is started, kept running, and stopped unless another process uses it.
     """
     try:
-        with Supervisor(watch=_keep_database) as supervisor:
+        with Supervisor(watch=_keeping()) as supervisor:
             prepare()
             yield supervisor
     finally:
@@ -97,6 +102,36 @@ def child_environment(listener: socket.socket) -> dict[str, str]:
 def manage(*arguments: str) -> tuple[str, ...]:
     """A management command as a process of its own."""
     return (sys.executable, str(settings.BASE_DIR / "manage.py"), *arguments)
+
+
+def _keeping() -> Callable[[], None]:
+    """Return what is called about once a second while the machine runs."""
+    due = time.monotonic() + PARTITIONS_SECONDS  # `prepare` has just migrated
+
+    def keep() -> None:
+        nonlocal due
+        _keep_database()
+        if time.monotonic() >= due:
+            due = time.monotonic() + keep_partitions()
+
+    return keep
+
+
+def keep_partitions() -> float:
+    """Make the journal's partitions a year ahead; return the seconds after which to look again.
+
+    A failure stops nothing: a year is left, and readiness says so when it is short.
+    """
+    try:
+        made = partitions.make("owner", today=datetime.now(UTC).date())
+    except DatabaseError as error:
+        say(f"The journal's partitions could not be seen to: {error}")
+        return AGAIN_SECONDS
+    finally:
+        close_connections()
+    if made:
+        say(f"Made the journal's partitions {', '.join(made)}.")
+    return PARTITIONS_SECONDS
 
 
 def _keep_database() -> None:

@@ -1,6 +1,6 @@
 """Whether this process can do its work now: what `/readyz` answers and `up` waits for."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
@@ -10,7 +10,7 @@ from vault.actions import keys
 from vault.errors import FieldKeysLost
 
 MIN_MONTHS_AHEAD = 2
-"""Fewer journal partitions than these many months ahead call for a `migrate` before appends fail."""
+"""Fewer journal partitions than these many months ahead call for `partitions` before appends fail."""
 
 _migrated = False
 
@@ -42,15 +42,15 @@ def unapplied_migrations() -> str:
     return ""
 
 
-def partition_shortage() -> str:
-    """A sentence when the journal's partitions reach less than two months ahead."""
-    with connection.cursor() as cursor:
-        cursor.execute(partitions.EXISTING)
-        existing = {name for (name,) in cursor.fetchall()}
-    ahead = partitions.months_ahead(existing, date.today())
+def partition_shortage(today: date | None = None) -> str:
+    """A sentence when the journal's partitions reach less than two months ahead. today: in UTC; None for now."""
+    ahead = partitions.months_ahead(partitions.present("default"), today or datetime.now(UTC).date())
     if ahead >= MIN_MONTHS_AHEAD:
         return ""
-    return f"The journal has partitions for {ahead} months ahead: run `manage.py migrate`, which makes a year's."
+    short = (
+        f"has partitions for {ahead} months ahead" if ahead >= 0 else "lacks this month's partitions and cannot grow"
+    )
+    return f"The journal {short}: run `manage.py partitions`, which makes a year's, and see to it that it runs daily."
 
 
 def lost_keys() -> str:

@@ -2,17 +2,24 @@
 
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db import partitions
-from db.management.commands.migrate import make_partitions
+from audit import journal
+from audit.journal import Entry
+from db import partitions, roles
+from db.models import new_id
+from db.scope import tenant_scope
+from tests.worlds import world
+
+TABLES = partitions.PARTITIONED
 
 days = st.dates(date(1970, 1, 1), date(9000, 12, 31))
 
@@ -66,10 +73,11 @@ def test_a_name_says_table_and_month() -> None:
 def test_a_year_is_made_ahead_over_the_years_end() -> None:
     made = list(partitions.statements(date(2026, 11, 22), set()))
 
-    assert len(made) == 13 * len(partitions.PARTITIONED)
-    assert made[0].startswith("CREATE TABLE audit_record_2026_11 PARTITION OF audit_record ")
-    assert "audit_record_2026_11_no_truncate" in made[0]
-    assert made[-1].startswith("CREATE TABLE audit_payload_2027_11 ")
+    attached = [statement for statement in made if "ATTACH PARTITION" in statement]
+    assert len(attached) == 13 * len(partitions.PARTITIONED)
+    assert made[0] == "CREATE TABLE audit_record_2026_11 (LIKE audit_record INCLUDING ALL)"
+    assert made[1].startswith("CREATE TRIGGER audit_record_2026_11_no_truncate ")
+    assert attached[-1].startswith("ALTER TABLE audit_payload ATTACH PARTITION audit_payload_2027_11 ")
     assert any("audit_record_2027_01 " in statement for statement in made)
 
 
@@ -81,15 +89,16 @@ def test_only_what_is_missing_is_made() -> None:
     }
 
     assert list(partitions.statements(date(2026, 11, 22), existing)) == []
-    assert [text.split()[2] for text in partitions.statements(date(2026, 12, 1), existing)] == [
+    more = partitions.statements(date(2026, 12, 1), existing)
+    assert [text.split()[2] for text in more if text.startswith("CREATE TABLE")] == [
         "audit_record_2027_12",
         "audit_payload_2027_12",
     ]
 
 
-@pytest.mark.parametrize(("missing", "ahead"), [(1, 0), (2, 1), (3, 2), (12, 11), (13, 12), (0, 12)])
+@pytest.mark.parametrize(("missing", "ahead"), [(0, -1), (1, 0), (2, 1), (3, 2), (12, 11), (13, 12)])
 def test_months_ahead_counts_up_to_the_first_gap(missing: int, ahead: int) -> None:
-    """0 is this month's own, which is not ahead."""
+    """0 is this month's own, without which nothing can be recorded."""
     today = date(2026, 11, 22)
     gap = list(partitions.months(today, 14))[missing]
     for lacking in partitions.PARTITIONED:
@@ -102,15 +111,13 @@ def test_months_ahead_counts_up_to_the_first_gap(missing: int, ahead: int) -> No
         assert partitions.months_ahead(existing, today) == ahead
 
 
-def existing(owner: BaseDatabaseWrapper) -> list[str]:
-    """Return the partitions that are there."""
-    with owner.cursor() as cursor:
-        cursor.execute(partitions.EXISTING)
-        return sorted(name for (name,) in cursor.fetchall())
-
-
 def test_migrating_makes_a_year_ahead(owner_connection: BaseDatabaseWrapper) -> None:
-    assert partitions.months_ahead(set(existing(owner_connection)), date.today()) == 12
+    assert partitions.months_ahead(partitions.present("owner"), today()) == 12
+
+
+def today() -> date:
+    """Return the day it is in UTC."""
+    return datetime.now(UTC).date()
 
 
 def catalogue(owner: BaseDatabaseWrapper) -> list[tuple[str, ...]]:
@@ -142,17 +149,55 @@ def test_migrating_again_changes_nothing(owner_connection: BaseDatabaseWrapper) 
 
 
 def test_partitions_made_again_are_not_made_twice(owner_connection: BaseDatabaseWrapper) -> None:
-    before = existing(owner_connection)
-
-    make_partitions("owner")
-
-    assert existing(owner_connection) == before
+    assert partitions.make("owner", today=today()) == []
 
 
 def test_the_runtime_role_sees_which_partitions_there_are(database: None) -> None:
     """Readiness asks as the runtime role."""
-    with connection.cursor() as cursor:
-        cursor.execute(partitions.EXISTING)
-        names = {name for (name,) in cursor.fetchall()}
+    assert partitions.months_ahead(partitions.present("default"), today()) == 12
 
-    assert partitions.months_ahead(names, date.today()) == 12
+
+def test_time_goes_on_and_partitions_with_it_while_others_append(owner_connection: BaseDatabaseWrapper) -> None:
+    """A month later, with an append under way that has not committed: nobody waits for anybody."""
+    made, later = world(), partitions.next_month(today())
+    last = list(partitions.months(later, 13))[-1]
+    names = [partitions.partition_name(table, last) for table in partitions.PARTITIONED]
+    with owner_connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '5s'")
+    try:
+        with tenant_scope(made.tenant_id):
+            stream = new_id()
+            journal.append_at(stream, 0, [Entry("a.b", "engine")])
+            assert partitions.make("owner", today=later) == sorted(names)
+            journal.append_at(stream, 1, [Entry("a.b", "engine")])
+        like = partitions.partition_name("audit_record", later)
+        assert guards(owner_connection, names[0]) == guards(owner_connection, like)
+    finally:
+        remove(names)
+    assert partitions.months_ahead(partitions.present("owner"), today()) == 12
+
+
+def guards(owner: BaseDatabaseWrapper, name: str) -> tuple[list[str], list[str]]:
+    """Return the triggers and the indexes of a partition, without its name."""
+    with owner.cursor() as cursor:
+        cursor.execute("SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::regclass ORDER BY 1", [name])
+        triggers = [text.replace(name, "…") for (text,) in cursor.fetchall()]
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE tablename = %s", [name])
+        return triggers, sorted(text.replace(name, "…").partition(" ON ")[2] for (text,) in cursor.fetchall())
+
+
+def remove(names: list[str]) -> None:
+    """Drop partitions, by the one way there is."""
+    with roles.journal("owner"), connections["owner"].cursor() as cursor:
+        for name in names:
+            cursor.execute(f"DROP TABLE {name}")
+
+
+def test_the_command_says_what_it_made(owner_connection: BaseDatabaseWrapper, capsys: Any) -> None:
+    names = [partitions.partition_name(table, list(partitions.months(today(), 13))[-1]) for table in TABLES]
+    remove(names)
+
+    call_command("partitions")
+    assert capsys.readouterr().out.split() == sorted(names)
+    call_command("partitions")
+    assert capsys.readouterr().out.startswith("Nothing to make")

@@ -1,12 +1,14 @@
 """What load balancers ask."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
+from db import partitions
 from ops import readiness
 from ops.machine import close_connections
 
@@ -60,16 +62,27 @@ def test_not_ready_before_the_migrations(
     assert answer.json()["problems"]["migrations"].startswith("1 migrations are not applied")
 
 
-def test_not_ready_when_the_journals_partitions_run_out(
-    database: None, client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("later", "words"),
+    [(10, ""), (11, "has partitions for 1 months ahead"), (12, "for 0 months"), (13, "lacks this month's partitions")],
+)
+def test_not_ready_when_the_journals_partitions_run_out(database: None, later: int, words: str) -> None:
+    """So many months after the last time that any were made."""
+    day = list(partitions.months(datetime.now(UTC).date(), later + 1))[-1]
+
+    assert words in readiness.partition_shortage(day)
+    assert bool(readiness.partition_shortage(day)) == bool(words)
+
+
+def test_the_probe_says_so(database: None, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readiness, "MIN_MONTHS_AHEAD", 13)
 
     answer = client.get("/readyz")
 
     assert answer.status_code == 503
     assert answer.json()["problems"] == {
-        "partitions": "The journal has partitions for 12 months ahead: run `manage.py migrate`, which makes a year's."
+        "partitions": "The journal has partitions for 12 months ahead: run `manage.py partitions`, which makes a "
+        "year's, and see to it that it runs daily."
     }
 
 
