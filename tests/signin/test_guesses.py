@@ -1,11 +1,13 @@
 """Guessing comes to an end, and shuts nobody out."""
 
+from typing import Any
+
 import pytest
 from django.test import Client
 
 from db.scope import PLATFORM
 from tests.console.conftest import PASSWORD, email, signed_in
-from tests.signin.people import add_totp, attempt, code, is_in, new_password_by_link, told, told_of
+from tests.signin.people import add_totp, attempt, code, everything, is_in, new_password_by_link, told, told_of
 from tests.worlds import World
 
 REFUSED = "Too many failed login attempts"
@@ -148,3 +150,15 @@ def test_only_the_trusted_proxys_word_counts(acme: World) -> None:
         for number in range(6)
     ]
     assert REFUSED in forged[-1].content.decode()
+
+
+def test_trusted_proxys_word_does(acme: World, settings: Any) -> None:
+    settings.TRUST_PROXY = 1
+    for number in range(6):
+        answer = Client().post(
+            "/accounts/login/",
+            {"login": email(acme, "alice"), "password": "guess"},
+            headers={"X-Forwarded-For": f"10.0.0.1, 198.51.100.{number}"},
+        )
+        assert REFUSED not in answer.content.decode()
+    assert '"198.51.100.5"' in everything(acme.tenant_id)
