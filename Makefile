@@ -5,14 +5,15 @@ PYTHON := $(shell for python in python3 python3.11 python3.12 python3.13 python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: help setup demo up test test-all check bench bench-large lock assets clean
+.PHONY: help setup demo up test test-all check audit bench bench-large lock assets clean
 
 help:
 	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
 	@echo "make demo       everything on this machine, with demo tenants; Ctrl-C stops it"
 	@echo "make up         the same without demo data"
 	@echo "make test       the tests        make test-all   with the long ones"
-	@echo "make check      format, types, layers, migrations, deployment checks"
+	@echo "make check      format, types, layers, migrations, deployment checks, bandit, known holes of dependencies"
+	@echo "make audit      known holes of dependencies, asked of the package index"
 	@echo "make bench      the benchmarks   make bench-large  on many rows"
 	@echo "make lock       lock the dependencies anew    make assets  copy the console's assets anew"
 	@echo "make clean      remove what can be made again; the data stays"
@@ -42,6 +43,12 @@ check: setup
 	$(MANAGE) docs --check
 	@$(BIN)/python platform/ops/deploy_check.py
 	@$(BIN)/python platform/ops/assets.py --check
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive platform agents audit escalations manage.py
+	@$(BIN)/python platform/ops/dependency_audit.py
+
+# Asks the package index for advisories, so it needs a network; what it could not ask about fails it.
+audit: setup
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes -r requirements.txt -r requirements-dev.txt
 
 bench: setup
 	$(BIN)/python bench/run.py
