@@ -13,13 +13,15 @@ _ROLES = ", ".join(f"'{role}'" for role in sorted(HOLD_ALL_GRANTS))
 
 _MEMBER = "tenants_membership m JOIN tenants_user u ON u.id = m.user_id AND u.is_active AND m.is_active"
 
-#: Ends an EXISTS that is asked row by row, by the index: without it the planner may read the table whole and hash it.
+#: Ends a query that is asked row by row, by the index: without it the planner may read the table whole and hash it, or
+#: begin with all grants on the object.
 _EACH = "OFFSET 0"
 
 #: What conditions may speak of: `{id, email, role, teams}`. `{tenant}` is filled in where it is used.
 _FACTS = """jsonb_build_object('id', m.user_id, 'email', u.email, 'role', m.role, 'teams', (
-        SELECT coalesce(jsonb_agg(t.slug ORDER BY t.slug), '[]') FROM tenants_user_groups ug
-        JOIN tenants_team t ON t.group_id = ug.group_id WHERE ug.user_id = m.user_id AND t.tenant_id = {tenant}))"""
+        SELECT coalesce(jsonb_agg(t.slug ORDER BY t.slug), '[]') FROM tenants_user_groups ug, LATERAL (
+            SELECT slug FROM tenants_team t WHERE t.group_id = ug.group_id AND t.tenant_id = {tenant} OFFSET 0) AS t
+        WHERE ug.user_id = m.user_id))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +102,8 @@ def _grants(tables: GrantTables, *, tenant: str, obj: str, permission: str) -> t
     """Return FROM and WHERE of the grants `g` of a member `m` on an object: their own, and those of their teams."""
     named = f"(SELECT id FROM auth_permission WHERE codename = {permission})"  # noqa: S608 - constants of our own
     on = f"g.tenant_id = {tenant} AND g.content_object_id = {obj} AND g.permission_id IN {named}"
+    of_team = f"SELECT g.* FROM {tables.team} g WHERE g.group_id = ug.group_id AND {on} {_EACH}"  # noqa: S608
     return (
         f"FROM {tables.user} g WHERE g.user_id = m.user_id AND {on}",
-        f"FROM tenants_user_groups ug JOIN {tables.team} g ON g.group_id = ug.group_id "
-        f"WHERE ug.user_id = m.user_id AND {on}",
+        f"FROM tenants_user_groups ug, LATERAL ({of_team}) AS g WHERE ug.user_id = m.user_id",
     )
