@@ -1,4 +1,4 @@
-"""Log lines: one JSON object a line, so that a collector needs no pattern, and none of the secrets the process knows."""
+"""Log lines: one JSON object each, so that a collector needs no pattern, and no secret that the process knows."""
 
 import json
 import logging
