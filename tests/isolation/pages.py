@@ -1,0 +1,113 @@
+"""Every address that is no route of the interface, by name: what it answers to whom. One line each.
+
+The interface's own routes stand in `tests/api/test_isolation.py`; those of `/admin/` are taken together.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+Answers = tuple[int, int]
+
+NO: Final[Answers] = (405, 405)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a page answers to (a stranger, a member of the tenant it is about, if any), by method.
+
+    Whatever is neither GET nor POST is refused or taken like POST. of_tenant: whether it is a tenant's, so that
+    everybody who is no member finds what is at an address nobody has. csrf: whether POST needs the page's token.
+    """
+
+    get: Answers = NO
+    post: Answers = NO
+    of_tenant: bool = False
+    csrf: bool = True
+
+
+SIGN_IN_FIRST: Final = 302
+
+PAGES: Final[dict[str, Page]] = {
+    # for everybody alike
+    "healthz": Page((200, 200)),
+    "readyz": Page((200, 200)),
+    "reports": Page(post=(415, 415), csrf=False),
+    "api:schema": Page((200, 200)),
+    "api:docs": Page((200, 200)),
+    "console:favicon": Page((302, 302)),
+    "console:theme": Page(post=(302, 302)),
+    # signing in; what a link or a form holds is tried by its own tests
+    "sso": Page((200, 200), (200, 200)),
+    "sso_tenant": Page((404, 404)),
+    "sso_leave": Page(post=(404, 404)),
+    "sso_callback": Page((404, 404)),
+    "invitation": Page((404, 404), (404, 404)),
+    "invitation_link": Page((302, 302)),
+    "account_login": Page((200, 302), (200, 302)),
+    "account_logout": Page((302, 200), (302, 302)),
+    "account_inactive": Page((200, 200)),
+    "account_reset_password": Page((200, 200), (200, 200)),
+    "account_reset_password_done": Page((200, 200)),
+    "account_reset_password_from_key": Page((200, 200), (200, 200)),
+    "account_reset_password_from_key_done": Page((200, 200)),
+    "mfa_authenticate": Page((302, 302), (302, 302)),
+    "mfa_login_webauthn": Page((302, 302), (302, 302)),
+    # one's own account
+    "account_home": Page((SIGN_IN_FIRST, 200)),
+    "account_reauthenticate": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403)),
+    "account_change_password": Page((SIGN_IN_FIRST, 302), (SIGN_IN_FIRST, 302)),
+    "account_enrol": Page((SIGN_IN_FIRST, 302)),
+    "account_end_session": Page(post=(SIGN_IN_FIRST, 404)),
+    "account_end_other_sessions": Page(post=(SIGN_IN_FIRST, 302)),
+    "mfa_index": Page((302, 302), (302, 302)),
+    "mfa_reauthenticate": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403)),
+    "mfa_activate_totp": Page((SIGN_IN_FIRST, 200), (SIGN_IN_FIRST, 200)),
+    "mfa_deactivate_totp": Page((SIGN_IN_FIRST, 404), (SIGN_IN_FIRST, 404)),
+    "mfa_view_recovery_codes": Page((SIGN_IN_FIRST, 404), (SIGN_IN_FIRST, 405)),
+    "mfa_generate_recovery_codes": Page((SIGN_IN_FIRST, 200), (SIGN_IN_FIRST, 200)),
+    "mfa_reauthenticate_webauthn": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403)),
+    "mfa_add_webauthn": Page((SIGN_IN_FIRST, 200), (SIGN_IN_FIRST, 200)),
+    "mfa_remove_webauthn": Page((SIGN_IN_FIRST, 404), (SIGN_IN_FIRST, 404)),
+    # the console
+    "console:home": Page((SIGN_IN_FIRST, 302)),
+    "console:tenant": Page((SIGN_IN_FIRST, 302), of_tenant=True),
+    "console:runs": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:run": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:events": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:event": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:step": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:live": Page((401, 200), of_tenant=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address of the URLconf. variables: the names of what it takes. named: whether it is more than a pattern."""
+
+    name: str
+    variables: frozenset[str]
+    named: bool
+
+
+def addresses() -> Iterator[Address]:
+    """Yield every address that the installation answers, the resolver's own order."""
+    yield from _walk(get_resolver().url_patterns, (), frozenset())
+
+
+def _walk(
+    patterns: "list[URLPattern | URLResolver]", namespaces: tuple[str, ...], variables: frozenset[str]
+) -> Iterator[Address]:
+    for each in patterns:
+        taken = variables | _variables(each)
+        if isinstance(each, URLResolver):
+            inside = (*namespaces, each.namespace) if each.namespace else namespaces
+            yield from _walk(each.url_patterns, inside, taken)
+        else:
+            yield Address(":".join((*namespaces, each.name or str(each.pattern))), taken, each.name is not None)
+
+
+def _variables(each: URLPattern | URLResolver) -> frozenset[str]:
+    return frozenset(each.pattern.converters or each.pattern.regex.groupindex)
