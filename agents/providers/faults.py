@@ -7,6 +7,7 @@ import email.utils
 from collections.abc import Mapping
 
 from agents.core.model import Json, ModelFault
+from config.redaction import hide
 
 MESSAGE_LIMIT = 2_000
 
@@ -113,7 +114,8 @@ def _is_spend_limit(error: Mapping[str, Json]) -> bool:
 
 def _message(error: Mapping[str, Json], fallback: str) -> str:
     message = error.get("message")
-    return message[:MESSAGE_LIMIT] if isinstance(message, str) and message else fallback
+    # A gateway may repeat the key that it refuses, and the message goes into the journal.
+    return hide(message)[:MESSAGE_LIMIT] if isinstance(message, str) and message else fallback
 
 
 def _unknown(status: int) -> tuple[str, bool, bool]:

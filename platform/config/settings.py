@@ -444,7 +444,8 @@ LOGGING: dict[str, Any] = {
         "django.server": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "uvicorn": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         "uvicorn.access": {"level": "WARNING"},
-        "httpx2": {"level": "WARNING"},
+        # At DEBUG these write down whole requests and answers, with whatever people and tools said in them.
+        **{name: {"level": "WARNING"} for name in ("anthropic", "httpcore2", "httpx2", "requests", "urllib3")},
     },
 }
 DEFAULT_EXCEPTION_REPORTER = "config.debug_page.Reporter"

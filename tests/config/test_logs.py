@@ -101,3 +101,8 @@ def test_a_crash_tells_no_secret_of_the_installation(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.count("RuntimeError: no answer to [redacted] [redacted] [redacted]") == 2
     assert not any(secret in done.stderr for secret in ("sk-ant", "battery", "hunter2"))
+
+
+@pytest.mark.parametrize("name", ["anthropic._base_client", "httpcore2.http11", "httpx2", "urllib3.connectionpool"])
+def test_what_libraries_would_tell_of_requests_is_not_logged_whatever_the_level(name: str) -> None:
+    assert not logging.getLogger(name).isEnabledFor(logging.INFO)
