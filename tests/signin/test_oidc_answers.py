@@ -151,7 +151,7 @@ def test_id_token_of_another_making_is_not_believed(acme: World, corp: IdP, lie:
 
 
 def unsigned(claims: dict[str, Json]) -> str:
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(claims, "", algorithm="none")
 
 
 def signed_by_the_public_key(claims: dict[str, Json]) -> str:
@@ -363,9 +363,7 @@ def test_tokens_and_secrets_are_in_no_log_record_or_page(
         assert "eyJ" not in text
 
 
-@pytest.mark.parametrize(
-    "wanted", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", r"\\x"]
-)
+@pytest.mark.parametrize("wanted", ["https://elsewhere.example/", "//elsewhere.example", "javascript:alert(1)", r"\\x"])
 def test_sign_in_leads_back_inside_only(acme: World, corp: IdP, wanted: str) -> None:
     client = visitor()
     out = way_out(client.post(f"/accounts/sso/{acme.slug}/corp/?next={wanted}", {"next": wanted}))

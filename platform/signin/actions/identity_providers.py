@@ -72,25 +72,8 @@ def put(slug: str, wanted: Wanted, *, acting_as: Principal | str) -> IdentityPro
         elif not _answers_for_others(provider, wanted):
             return provider
         domains = _answer_for(provider, {canonical(each) for each in wanted.domains})
-        journal.record(
-            "identity_provider.added" if created else "identity_provider.changed",
-            stream=provider.id,
-            actor=actor,
-            facts={
-                "enabled": provider.enabled,
-                "enforced": provider.enforced,
-                "joins_as": provider.joins_as or None,
-                "secret_set": bool(provider.sealed_secret),
-                "secret_changed": secret_changed,
-            },
-            payload={
-                "slug": slug,
-                "name": provider.name,
-                "issuer": provider.issuer,
-                "client_id": provider.client_id,
-                "domains": domains,
-            },
-        )
+        verb = "added" if created else "changed"
+        _record(f"identity_provider.{verb}", provider, domains, actor=actor, secret_changed=secret_changed)
         return provider
 
 
@@ -158,7 +141,29 @@ def _take_over(provider: IdentityProvider, wanted: Wanted) -> bool:
 
 def _differs(provider: IdentityProvider) -> bool:
     present = IdentityProvider.objects.filter(id=provider.id).values(*_PLAIN).first()
-    return present != {name: getattr(provider, name) for name in _PLAIN}
+    return bool(present != {name: getattr(provider, name) for name in _PLAIN})
+
+
+def _record(action: str, provider: IdentityProvider, domains: list[str], *, actor: str, secret_changed: bool) -> None:
+    journal.record(
+        action,
+        stream=provider.id,
+        actor=actor,
+        facts={
+            "enabled": provider.enabled,
+            "enforced": provider.enforced,
+            "joins_as": provider.joins_as or None,
+            "secret_set": bool(provider.sealed_secret),
+            "secret_changed": secret_changed,
+        },
+        payload={
+            "slug": provider.slug,
+            "name": provider.name,
+            "issuer": provider.issuer,
+            "client_id": provider.client_id,
+            "domains": domains,
+        },
+    )
 
 
 def _answers_for_others(provider: IdentityProvider, wanted: Wanted) -> bool:

@@ -111,8 +111,7 @@ def _accept(request: HttpRequest, token: str, found: Found) -> HttpResponseBase:
     invitations.accept(token, user_id=user.id)
     user = User.objects.get(id=user.id)
     record_authentication(request, user, method="password", email=user.email)
-    answer: HttpResponseBase = perform_login(request, user, redirect_url=_inside(found).url)
-    return _used(answer)
+    return _used(perform_login(request, user, redirect_url=reverse("console:tenant", kwargs={"tenant": _slug(found)})))
 
 
 def _account(request: HttpRequest, found: Found, *, name: str, password: str | None) -> User:

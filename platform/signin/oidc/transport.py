@@ -31,7 +31,7 @@ class GuardedTransport(BaseAdapter):
         self,
         request: PreparedRequest,
         stream: bool = False,
-        timeout: float | tuple[float, float] | tuple[float, None] | None = None,
+        timeout: float | tuple[float | None, float | None] | None = None,
         verify: bool | str = True,
         cert: bytes | str | tuple[bytes | str, bytes | str] | None = None,
         proxies: Mapping[str, str] | None = None,
@@ -66,12 +66,13 @@ def session() -> Session:
 
 
 def _guarded(request: PreparedRequest) -> messages.Request:
-    body = request.body
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    assert body is None or isinstance(body, bytes)  # noqa: S101 - forms are; nothing here streams
     return messages.Request(
         method=request.method or "GET",
         url=request.url or "",
         headers={name: _text(value) for name, value in request.headers.items() if not _reserved(name)},
-        body=body.encode() if isinstance(body, str) else body,
+        body=body,
         timeout_s=TIMEOUT_S,
         max_bytes=MAX_BYTES,
         max_redirects=0,
