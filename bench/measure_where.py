@@ -81,9 +81,11 @@ def wrapped() -> Parts:
     from agents.actions import runs
     from agents.core import calls, fold
     from agents.engine import executor, projection, store
-    from agents.engine.executor import Draft, RunExecutor
+    from agents.engine.draft import Draft
+    from agents.engine.executor import RunExecutor
     from agents.tools import perform
     from audit import canonical, journal
+    from db import trip
 
     parts = Parts()
     for module in (executor, fold):
@@ -98,6 +100,7 @@ def wrapped() -> Parts:
     parts.wrap("tool: bounds, thread, checks", executor.RunExecutor, "_perform_one")
     parts.wrap("tool: bounds, thread, checks", perform, "_attempt")
     parts.wrap("submit: ORM and action", runs, "submit")
+    parts.wrap("psycopg: statements", trip, "make")
     parts.wrap("psycopg: statements", psycopg.Connection, "execute", "wait")
     parts.wrap("psycopg: statements", psycopg.Cursor, "execute")
     parts.wrap("psycopg: pool", ConnectionPool, "getconn", "putconn")

@@ -5,16 +5,13 @@ the effect → `happened`. Between two effects there is exactly one commit, and 
 that holds its intent.
 """
 
-import json
 import logging
 import queue
-import re
 import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
-from random import random
 from uuid import UUID
 
 import psycopg
@@ -27,40 +24,33 @@ from agents.core.decide import (
     Finished,
     Park,
     Perform,
-    Record,
     Reserve,
-    decide,
     lost_model_call,
     recover,
     repeated,
 )
 from agents.core.events import (
-    BudgetReserved,
-    BudgetSettled,
     DecisionExpired,
     DecisionRequested,
     Event,
-    ModelAnswered,
-    ModelFailed,
     ModelRequested,
     RunResumed,
     RunStarted,
     RunWaiting,
 )
-from agents.core.exact import verbatim
-from agents.core.fold import fold, fold_all
+from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
-from agents.core.model import ModelAnswer, ModelError, ModelRequest, Usage
-from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
-from agents.core.spec import AgentSpec
-from agents.core.state import Call, Held, RunState
+from agents.core.model import ModelAnswer, ModelError
+from agents.core.pricing import tokens_at_most, upper_bound
+from agents.core.state import Call, RunState
 from agents.engine import store
+from agents.engine.draft import Draft, is_same, reserved, standing_order
+from agents.engine.model_calls import answered, failed, model_request
 from agents.engine.store import Claimed, Overtaken, Step, Withheld
 from agents.tools.seam import Failed, Outcome
 from audit import journal
 from audit.canonical import NotCanonical
 from quotas import reservations
-from quotas.reservations import Change
 
 log = logging.getLogger(__name__)
 
@@ -69,9 +59,6 @@ RETRY_S = 0.5
 
 #: Seconds one model call may take.
 MODEL_TIMEOUT_S = 600.0
-
-
-_CODE = re.compile(r"[A-Za-z0-9_.:/@-]{1,128}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,33 +78,6 @@ class Means:
     perform: Callable[[Claimed, Call, str], Outcome]
     tools: Executor
     stopping: Callable[[], bool]
-
-
-@dataclass(slots=True)
-class Draft:
-    """What the next commit will hold."""
-
-    state: RunState
-    spec: AgentSpec
-    events: list[Event] = field(default_factory=list)
-
-    def add(self, *events: Event) -> None:
-        """Fold more facts in."""
-        for event in events:
-            self.state = fold(self.state, event)
-            self.events.append(event)
-
-    def copy(self) -> "Draft":
-        """Return another one to go on with."""
-        return Draft(self.state, self.spec, [*self.events])
-
-    def think(self, now: datetime) -> Command:
-        """Decide, folding in consequences, until something outside is needed."""
-        while True:
-            command = decide(self.state, self.spec, now=now, jitter=random())  # noqa: S311 - spreads back-offs
-            if not isinstance(command, Record):
-                return command
-            self.add(*command.events)
 
 
 class RunExecutor:
@@ -185,24 +145,8 @@ class RunExecutor:
         try:
             answer = self.means.answer(request, timeout_s=MODEL_TIMEOUT_S)
         except ModelError as error:
-            return self._model_failed(command, request, error)
+            return failed(command.turn, request, error, run.now().date())
         return answered(command.turn, answer, run.now())
-
-    def _model_failed(self, command: CallModel, request: ModelRequest, error: ModelError) -> Event:
-        fault, on = error.fault, self.run.now().date()
-        tokens = tokens_at_most(request) + request.max_tokens if fault.billed else 0
-        bound = upper_bound(tokens - request.max_tokens, request.max_tokens, request.model, on) if fault.billed else 0
-        return ModelFailed(
-            turn=command.turn,
-            model=request.model,
-            code=fault.code,
-            retryable=fault.retryable,
-            error=fault.message,
-            retry_after_ms=None if fault.retry_after_s is None else int(fault.retry_after_s * 1000),
-            cost_nano=bound,
-            tokens=tokens,
-            estimated=True if fault.billed else None,
-        )
 
     def _perform(self, command: Command | Stopped) -> Command | Stopped:
         """Make tool calls, all at once, and commit each result as it comes; follow up on what it leads to."""
@@ -312,7 +256,7 @@ class RunExecutor:
 
     def _append(self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset()) -> Command:
         self._intend(draft, command)
-        store.append(self.run, draft.state, draft.events, tools=tools, budget=self._settlement(draft))
+        store.append(self.run, draft.state, draft.events, tools=tools, budget=draft.settlement(self.state))
         self.state = draft.state
         return command
 
@@ -324,7 +268,7 @@ class RunExecutor:
         """
         change = reservations.reservation(wanted.usd_nano, wanted.tokens, on=self.run.now().date())
         hoped = draft.copy()
-        hoped.add(_reserved(change))
+        hoped.add(reserved(change))
         command = hoped.think(self.run.now())
         if not isinstance(command, CallModel | Perform) or not self._is_plain(hoped, command):
             return None
@@ -351,7 +295,12 @@ class RunExecutor:
         release = isinstance(command, Park | Finished)
         try:
             step.append(
-                draft.state, draft.events, until=until, release=release, proofs=proofs, budget=self._settlement(draft)
+                draft.state,
+                draft.events,
+                until=until,
+                release=release,
+                proofs=proofs,
+                budget=draft.settlement(self.state),
             )
         except Withheld:  # taken back since it was looked up: look again
             return self._commit_in(step, *before)
@@ -379,14 +328,7 @@ class RunExecutor:
         change = reservations.reservation(command.usd_nano, command.tokens, on=today)
         if not reservations.reserve(step.connection, change, tenant_id=self.run.tenant_id):
             return limits.tenant_budget_exhausted(state, self.run.spec)
-        return _reserved(change)
-
-    def _settlement(self, draft: Draft) -> Change | None:
-        for place, event in enumerate(draft.events):
-            if isinstance(event, BudgetSettled):
-                held = fold_all(draft.events[:place], self.state).held
-                return settlement(held, event) if held is not None else None
-        return None
+        return reserved(change)
 
     def _stop(self, draft: Draft, *, last: bool) -> Command | Stopped:
         store.append(self.run, draft.state, draft.events)
@@ -395,70 +337,3 @@ class RunExecutor:
             return Perform(())
         store.release(self.run)
         return Stopped()
-
-
-def is_same(stored: Event, happened: Event) -> bool:
-    """Say whether a stored event is the one that was to be written: of one call or turn there is only one."""
-    of = ("turn", "call", "tool")
-    return stored.action == happened.action and all(
-        getattr(stored, name, None) == getattr(happened, name, None) for name in of
-    )
-
-
-def standing_order(state: RunState) -> Command:
-    """Return what the last commit of this state was the intent of; nothing of it has been done yet."""
-    if state.ended:
-        return Finished()
-    if state.status == "waiting":
-        return Park(state.waiting_for or "decision", "")
-    if state.calling_model:
-        return CallModel(state.turn)
-    return Perform(tuple(calls.requested(state)))
-
-
-def settlement(held: Held, settled: BudgetSettled) -> Change:
-    """Return what `settled` does to the tenant's month."""
-    reserved = reservations.reservation(held.usd_nano, held.tokens, on=date.fromisoformat(held.window))
-    return reserved.settled(usd_nano=settled.usd_nano, tokens=settled.tokens)
-
-
-def _reserved(change: Change) -> BudgetReserved:
-    return BudgetReserved(usd_nano=change.hold_usd, tokens=change.hold_tokens, window=change.window_on.isoformat())
-
-
-def model_request(state: RunState, spec: AgentSpec) -> ModelRequest:
-    """Return the call of the model that this state asks for."""
-    return ModelRequest(
-        model=spec.model,
-        max_tokens=spec.max_tokens,
-        system=spec.system,
-        messages=state.messages,
-        tools=spec.offered,
-        output_schema=spec.output_schema,
-        effort=spec.effort,
-    )
-
-
-def code(given: str | None) -> str | None:
-    """Return a supplier's id as records may keep it, or None when it is not of an id's form."""
-    return given if given is not None and _CODE.match(given) else None
-
-
-def answered(turn: int, answer: ModelAnswer, now: datetime) -> ModelAnswered:
-    """Return the fact of an answer, priced by the table of the day."""
-    usage: Usage = answer.usage
-    on = now.date()
-    return ModelAnswered(
-        turn=turn,
-        model=code(answer.model) or "unknown",
-        stop_reason=answer.stop_reason,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_input_tokens=usage.cache_read_input_tokens,
-        cache_creation_input_tokens=usage.cache_creation_input_tokens,
-        cost_nano=cost(usage, answer.model, on),
-        content=verbatim(list(answer.content)),
-        estimated=True if is_estimated(answer.model, on) else None,
-        request_id=code(answer.request_id),
-        stop_details=None if answer.stop_details is None else json.loads(json.dumps(answer.stop_details)),
-    )

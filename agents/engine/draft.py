@@ -1,0 +1,79 @@
+"""What a step is made of before it is written: facts, what they lead to, and what they do to the tenant's month."""
+
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from random import random
+
+from agents.core import calls
+from agents.core.decide import CallModel, Command, Finished, Park, Perform, Record, decide
+from agents.core.events import BudgetReserved, BudgetSettled, Event
+from agents.core.fold import fold, fold_all
+from agents.core.spec import AgentSpec
+from agents.core.state import Held, RunState
+from quotas import reservations
+from quotas.reservations import Change
+
+
+@dataclass(slots=True)
+class Draft:
+    """What the next commit will hold."""
+
+    state: RunState
+    spec: AgentSpec
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, *events: Event) -> None:
+        """Fold more facts in."""
+        for event in events:
+            self.state = fold(self.state, event)
+            self.events.append(event)
+
+    def copy(self) -> "Draft":
+        """Return another one to go on with."""
+        return Draft(self.state, self.spec, [*self.events])
+
+    def think(self, now: datetime) -> Command:
+        """Decide, folding in consequences, until something outside is needed."""
+        while True:
+            command = decide(self.state, self.spec, now=now, jitter=random())  # noqa: S311 - spreads back-offs
+            if not isinstance(command, Record):
+                return command
+            self.add(*command.events)
+
+    def settlement(self, before: RunState) -> Change | None:
+        """Return what this does to the tenant's month when it settles; `before`: the state that it began from."""
+        for place, event in enumerate(self.events):
+            if isinstance(event, BudgetSettled):
+                held = fold_all(self.events[:place], before).held
+                return settlement(held, event) if held is not None else None
+        return None
+
+
+def settlement(held: Held, settled: BudgetSettled) -> Change:
+    """Return what `settled` does to the tenant's month."""
+    reserved = reservations.reservation(held.usd_nano, held.tokens, on=date.fromisoformat(held.window))
+    return reserved.settled(usd_nano=settled.usd_nano, tokens=settled.tokens)
+
+
+def reserved(change: Change) -> BudgetReserved:
+    """Return the fact of a reservation."""
+    return BudgetReserved(usd_nano=change.hold_usd, tokens=change.hold_tokens, window=change.window_on.isoformat())
+
+
+def is_same(stored: Event, happened: Event) -> bool:
+    """Say whether a stored event is the one that was to be written: of one call or turn there is only one."""
+    of = ("turn", "call", "tool")
+    return stored.action == happened.action and all(
+        getattr(stored, name, None) == getattr(happened, name, None) for name in of
+    )
+
+
+def standing_order(state: RunState) -> Command:
+    """Return what the last commit of this state was the intent of; nothing of it has been done yet."""
+    if state.ended:
+        return Finished()
+    if state.status == "waiting":
+        return Park(state.waiting_for or "decision", "")
+    if state.calling_model:
+        return CallModel(state.turn)
+    return Perform(tuple(calls.requested(state)))

@@ -1,0 +1,71 @@
+"""A model call as the core asks for it, and what came of it as facts."""
+
+import json
+import re
+from datetime import date, datetime
+from typing import Final
+
+from agents.core.events import ModelAnswered, ModelFailed
+from agents.core.exact import verbatim
+from agents.core.model import ModelAnswer, ModelError, ModelRequest, Usage
+from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
+from agents.core.spec import AgentSpec
+from agents.core.state import RunState
+
+_CODE: Final = re.compile(r"[A-Za-z0-9_.:/@-]{1,128}\Z")
+
+
+def model_request(state: RunState, spec: AgentSpec) -> ModelRequest:
+    """Return the call of the model that this state asks for."""
+    return ModelRequest(
+        model=spec.model,
+        max_tokens=spec.max_tokens,
+        system=spec.system,
+        messages=state.messages,
+        tools=spec.offered,
+        output_schema=spec.output_schema,
+        effort=spec.effort,
+    )
+
+
+def code(given: str | None) -> str | None:
+    """Return a supplier's id as records may keep it, or None when it is not of an id's form."""
+    return given if given is not None and _CODE.match(given) else None
+
+
+def answered(turn: int, answer: ModelAnswer, now: datetime) -> ModelAnswered:
+    """Return the fact of an answer, priced by the table of the day."""
+    usage: Usage = answer.usage
+    on = now.date()
+    return ModelAnswered(
+        turn=turn,
+        model=code(answer.model) or "unknown",
+        stop_reason=answer.stop_reason,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_input_tokens=usage.cache_read_input_tokens,
+        cache_creation_input_tokens=usage.cache_creation_input_tokens,
+        cost_nano=cost(usage, answer.model, on),
+        content=verbatim(list(answer.content)),
+        estimated=True if is_estimated(answer.model, on) else None,
+        request_id=code(answer.request_id),
+        stop_details=None if answer.stop_details is None else json.loads(json.dumps(answer.stop_details)),
+    )
+
+
+def failed(turn: int, request: ModelRequest, error: ModelError, on: date) -> ModelFailed:
+    """Return the fact of a call that failed, charged at its upper bound where the supplier may bill it."""
+    fault = error.fault
+    tokens = tokens_at_most(request) + request.max_tokens if fault.billed else 0
+    bound = upper_bound(tokens - request.max_tokens, request.max_tokens, request.model, on) if fault.billed else 0
+    return ModelFailed(
+        turn=turn,
+        model=request.model,
+        code=fault.code,
+        retryable=fault.retryable,
+        error=fault.message,
+        retry_after_ms=None if fault.retry_after_s is None else int(fault.retry_after_s * 1000),
+        cost_nano=bound,
+        tokens=tokens,
+        estimated=True if fault.billed else None,
+    )
