@@ -3,10 +3,12 @@
 By name, as Django does it, but for the variables of the traceback as well; then by value, whatever stands there.
 """
 
+from collections.abc import ItemsView
 from types import FrameType
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.safestring import SafeString
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from config.redaction import hide
@@ -19,19 +21,19 @@ class Filter(SafeExceptionReporterFilter):
         """Always."""
         return True
 
-    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> list[tuple[str, Any]]:
+    def get_traceback_frame_variables(self, request: HttpRequest | None, tb_frame: FrameType) -> ItemsView[str, Any]:
         """Return the variables, those whose names speak of secrets without their values."""
         shown = super().get_traceback_frame_variables(request, tb_frame)
-        return [(name, self.cleanse_setting(name, value)) for name, value in shown]
+        return {name: self.cleanse_setting(name, value) for name, value in shown}.items()
 
 
 class Reporter(ExceptionReporter):
     """Writes a report, and takes every secret that the process knows out of it."""
 
-    def get_traceback_html(self) -> str:
+    def get_traceback_html(self) -> SafeString:
         """Return the page."""
-        return hide(super().get_traceback_html())
+        return SafeString(hide(super().get_traceback_html()))
 
-    def get_traceback_text(self) -> str:
+    def get_traceback_text(self) -> SafeString:
         """Return the text."""
-        return hide(super().get_traceback_text())
+        return SafeString(hide(super().get_traceback_text()))

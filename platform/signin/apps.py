@@ -10,11 +10,11 @@ class SigninConfig(AppConfig):
     verbose_name = "Sign-in"
 
     def ready(self) -> None:
-        from signin import second_factor
+        from signin import sealing, second_factor
         from signin.oidc import linking
         from tenants.leaving import LEAVING
         from vault.holders import HOLDERS
 
         import_module("signin.records")
         LEAVING.append(linking.take_from_member)
-        HOLDERS.append(second_factor.HOLDER)
+        HOLDERS.extend((second_factor.HOLDER, sealing.HOLDER))

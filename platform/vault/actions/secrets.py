@@ -12,7 +12,7 @@ from db.scope import current_tenant_id
 from tenants.principal import Principal
 from vault.errors import BadSecretName, EmptySecret, SecretInUse, SecretTooLong, SecretTooShort, UnknownSecret
 from vault.models import Secret
-from vault.ring import keyring as keyring
+from vault.ring import keyring
 
 NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
 #: Shorter ones could not be told from ordinary text when they are redacted.
