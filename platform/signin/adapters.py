@@ -11,6 +11,7 @@ from db.scope import PLATFORM
 from quotas.addresses import UNKNOWN, client_address
 from signin import guesses, letters
 from signin.device import remember
+from signin.reach import reach_of
 from signin.second_factor import SEALED_AS
 from tenants.models import User
 from vault.ring import keyring
@@ -60,7 +61,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **how)
-        remember(request, response, user.id)
+        if reach_of(request, user).by_own_means:  # a provider's word makes no browser known to the account
+            remember(request, response, user.id)
         return response
 
     def send_notification_mail(self, template_prefix: str, user: User, *_: Any, **__: Any) -> None:

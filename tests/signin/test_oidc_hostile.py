@@ -63,6 +63,10 @@ def test_other_tenants_journal_is_left_alone(acme: World, globex: World, taken: 
     assert [action for action, *_ in told(acme.tenant_id, "login.%")] == ["login.succeeded", "login.ended"]
 
 
+def test_browser_does_not_become_one_of_the_accounts_own(taken: Client) -> None:
+    assert "known" not in taken.cookies  # a budget of guesses at the victim's password
+
+
 def test_owner_of_the_account_still_opens_both(acme: World, globex: World, victim: User, taken: Client) -> None:
     own = signed_in(globex, "alice")
     assert opens(own, acme)
