@@ -25,6 +25,10 @@ SALT_BYTES = 16
 _DAY_MS = 24 * 3600 * 1000
 
 
+class BrokenStream(Exception):
+    """A run's facts are not numbered 1, 2, 3 …: somebody added to its journal past the engine, or took from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One fact to append.
@@ -199,10 +203,19 @@ def payloads_at(places: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Js
 
 
 def read(stream: UUID, *, after: int = 0, limit: int = 10_000) -> list[Stored]:
-    """Return a run's facts in order, from behind `after`; at most `limit`."""
+    """Return a run's facts in order, from behind `after`; at most `limit`. Raises `BrokenStream`."""
     with connection.cursor() as cursor:
         cursor.execute(READ, read_parameters(current_tenant_id(), stream, after=after, limit=limit))
-        return [stored(row) for row in cursor.fetchall()]
+        found = [stored(row) for row in cursor.fetchall()]
+    check_unbroken(stream, (each.seq for each in found), after=after)
+    return found
+
+
+def check_unbroken(stream: UUID, seqs: Iterable[int | None], *, after: int) -> None:
+    """Raise `BrokenStream` unless these are the numbers that follow `after`, each once."""
+    for expected, seq in enumerate(seqs, max(after, 0) + 1):
+        if seq != expected:
+            raise BrokenStream(f"The journal of run {stream} holds number {seq} where {expected} belongs.")
 
 
 def read_parameters(tenant_id: UUID, stream: UUID, *, after: int, limit: int) -> dict[str, Any]:

@@ -176,7 +176,9 @@ def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[UUID
 def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> list[Event]:
     parameters = journal.read_parameters(tenant_id, run_id, after=after, limit=1_000_000)
     (rows,) = trip.make(connection, (statements.HISTORY, [str(parameters[name]) for name in journal.READ_PARAMETERS]))
-    return [_event(row) for row in cast(list[tuple[bytes, ...]], rows)]
+    found = cast(list[tuple[bytes, ...]], rows)
+    journal.check_unbroken(run_id, (int(row[1]) for row in found), after=after)
+    return [_event(row) for row in found]
 
 
 def _event(row: Sequence[bytes]) -> Event:

@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, IntegrityError, connection, tran
 
 from audit import journal
 from audit.canonical import NotCanonical, canonical
-from audit.journal import Entry
+from audit.journal import BrokenStream, Entry
 from audit.leaf import UnfitLeaf, entry_bytes, leaf
 from audit.models import Payload, Record
 from db.errors import OutsideTenantScope
@@ -96,6 +96,16 @@ def test_a_stream_named_by_a_clock_that_is_off_is_found(acme: World, hours: int)
         journal.append_at(stream, 0, [Entry("a.b", "engine")])
 
         assert [each.seq for each in journal.read(stream)] == [1]
+
+
+def test_a_stream_with_a_gap_is_not_read(acme: World) -> None:
+    stream = new_id()
+    with tenant_scope(acme.tenant_id):
+        journal.append_at(stream, 0, [Entry("a.b", "engine")])
+        journal.append_at(stream, 2, [Entry("a.b", "engine")])
+        with pytest.raises(BrokenStream, match="holds number 3 where 2 belongs"):
+            journal.read(stream)
+        assert [each.seq for each in journal.read(stream, after=2)] == [3]
 
 
 def test_appending_nothing_writes_nothing(acme: World) -> None:
