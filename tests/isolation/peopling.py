@@ -17,10 +17,11 @@ from tenants.actions import api_keys, teams, tenants
 from tenants.models import User
 from tenants.principal import COMMAND
 from tests.worlds import LOOKUP, World, world
+from vault.actions import secrets
 
 
 def peopled() -> World:
-    """Make the tenant: people, a team, a key, an identity provider, an agent with a tool, grants on both, a run, a
+    """Make the tenant: people, a team, a key, a secret, an identity provider, an agent with a tool, grants on both, a run, a
     queue, a vote, a budget.
     """
     made = world()
