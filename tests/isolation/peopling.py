@@ -21,8 +21,8 @@ from vault.actions import secrets
 
 
 def peopled() -> World:
-    """Make the tenant: people, a team, a key, a secret, an identity provider, an agent with a tool, grants on both, a run, a
-    queue, a vote, a budget.
+    """Make the tenant: people, a team, a key, a secret, an identity provider, an agent with a tool, grants on both, a
+    run, a queue, a vote, a budget.
     """
     made = world()
     made.define("agent", role="Does nothing.", tool_specs={"lookup": LOOKUP})
@@ -38,6 +38,7 @@ def peopled() -> World:
         Vote.objects.create(escalation=ask(run), user_id=made.rita.user_id, decision="approve")
         provider = IdentityProvider.objects.create(slug="idp", name="", issuer="https://idp.example", client_id="c")
         EmailDomain.objects.create(domain=f"{made.slug}.example", provider=provider)
+        secrets.put("token", "long enough", acting_as=COMMAND)
         with connection.cursor() as cursor:
             held = reservations.reservation(1, 1, on=date(2026, 11, 1))
             reservations.reserve(cursor.connection, held, tenant_id=made.tenant_id)
