@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 
 PRODUCTION = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
     "ENVIRONMENT": "production",
     "BASE_URL": "https://countersign.example",
     "ALLOWED_HOSTS": "countersign.example",

@@ -93,7 +93,7 @@ def test_cookies_stay_with_this_host_and_out_of_scripts(production: bool, settin
 def test_in_production_cookies_bind_to_the_host() -> None:
     names = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE")
     program = f"from django.conf import settings; print(*(getattr(settings, name) for name in {names}))"
-    environment = {**os.environ, **deploy_check.environment(), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    environment = {**os.environ, **deploy_check.environment()}
 
     told = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
 

@@ -141,3 +141,19 @@ def test_production_promises_tls(production: bool, settings: Settings) -> None:
     promised = headers.always().get("Strict-Transport-Security")
 
     assert promised == ("max-age=31536000; includeSubDomains; preload" if production else None)
+
+
+@pytest.mark.parametrize("path", ["/accounts/login/", "/api/v1/runs", "/nobody/"])
+def test_production_answers_over_tls_only_and_promises_to(settings: Settings, path: str) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    settings.SECURE_HSTS_SECONDS = 31_536_000
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = settings.SECURE_HSTS_PRELOAD = True
+    settings.TRUST_PROXY, settings.SECURE_PROXY_SSL_HEADER = 1, ("HTTP_X_FORWARDED_PROTO", "https")
+
+    in_clear = Client().get(path)
+    over_tls = Client(headers={"X-Forwarded-Proto": "https"}).get(path)
+
+    assert (in_clear.status_code, in_clear["Location"]) == (301, f"https://testserver{path}")
+    assert over_tls.status_code != 301
+    assert over_tls["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains; preload"
+    assert Client().get("/healthz").status_code == 200
