@@ -20,8 +20,9 @@ Json = Any
 MASK: Final = "[redacted]"
 #: Shorter values are left alone: masking them would destroy ordinary text. The vault does not take them.
 MIN_CHARS: Final = 4
-#: Installations choose their own passwords, some of them words: only what cannot be one is taken out of everything.
-MIN_KEPT_CHARS: Final = 8
+#: What is taken out of everything a process says is longer: a tenant whose secret is “error” must not blind the logs,
+#: nor an installation whose password is a word.
+MIN_EVERYWHERE_CHARS: Final = 8
 _MIN_ENCODED = 6
 _MIN_LINE = 16
 _LONG = 2048  # characters; beyond, only the commonest forms are looked for
@@ -73,7 +74,7 @@ def keep(*values: str) -> None:
     """Have `hide` take these secrets of the installation out for good; of a URL its password."""
     for value in values:
         for secret in passwords(value) if "://" in value else {value}:
-            if len(secret) >= MIN_KEPT_CHARS:
+            if len(secret) >= MIN_EVERYWHERE_CHARS:
                 _kept.update((form.lower(), form) for form in _forms(secret))
 
 
@@ -115,7 +116,14 @@ def passwords(url: str) -> set[str]:
 
 
 def _known() -> dict[str, str]:
-    return dict(_kept) | {form.lower(): form for forms in list(_recent.values()) for form in forms}
+    recent = {
+        form.lower(): form
+        for secret, forms in list(_recent.items())
+        if len(secret) >= MIN_EVERYWHERE_CHARS
+        for form in forms
+        if len(form) >= MIN_EVERYWHERE_CHARS
+    }
+    return _kept | recent
 
 
 # --- Forms --------------------------------------------------------------------------------------------------------

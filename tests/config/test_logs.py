@@ -65,6 +65,17 @@ def test_a_line_holds_no_secret_wherever_it_stands(monkeypatch: pytest.MonkeyPat
     assert "ValueError: [redacted]" in parsed["exception"]
 
 
+def test_a_tenant_cannot_blind_the_logs_with_a_secret_that_is_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redaction, "_recent", {})
+    for secret in ("warning", "level", "runs", "lost", '": "', "+00:00", "2026-11-22T"):
+        redaction.remember(secret)
+
+    parsed = line("lease lost")
+
+    assert (parsed["level"], parsed["logger"], parsed["message"]) == ("warning", "runs", "lease lost")
+    assert parsed["at"].endswith("+00:00")
+
+
 CRASH = """
 import os, sys, threading
 sys.path.insert(1, "platform")

@@ -129,6 +129,13 @@ def test_the_process_knows_what_it_was_told_to_keep_and_what_was_handed_out() ->
     assert Redactor([])("installation-key tenant-token") == f"{MASK} tenant-token"
 
 
+def test_what_may_be_a_word_is_hidden_from_results_alone() -> None:
+    remember("error")
+
+    assert hide("an error") == "an error"
+    assert Redactor(["error"])("an error") == f"an {MASK}"
+
+
 def test_only_the_last_that_were_handed_out_are_remembered() -> None:
     for number in range(2000):
         remember(f"tenant-token-{number:04}.")
