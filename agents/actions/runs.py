@@ -34,7 +34,6 @@ from audit import journal
 from audit.models import Record
 from db import trip
 from db.models import new_id
-from db.pool import own_connection
 from db.scope import current_tenant_id, tenant_scope
 from tenants.actions import members
 from tenants.principal import Principal
@@ -160,7 +159,7 @@ def _runnable(request: Request, user_ids: Set[UUID]) -> Runnable:
     number = None if request.version is None else str(request.version)
     users = f"{{{','.join(map(str, user_ids))}}}"
     values = [str(current_tenant_id()), request.agent, number, users]
-    (rows,) = trip.make(own_connection(), (statements.RUNNABLE, values))
+    (rows,) = trip.make_here((statements.RUNNABLE, values))
     if not rows:
         raise UnknownAgent(f"There is no agent {request.agent!r}.")
     agent_id, version_id, found, holders, now = rows[0]
@@ -227,7 +226,7 @@ def _queue(
     )
     row = json.dumps({name: getattr(run, name) for name in statements.QUEUED}, default=str)
     entries = journal.entries_parameter([entry(event, acting_as.actor)])
-    (made,) = trip.make(own_connection(), (statements.QUEUE, [row, entries]))
+    (made,) = trip.make_here((statements.QUEUE, [row, entries]))
     if not made:
         return None
     engine().start(run.id)

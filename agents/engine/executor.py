@@ -107,7 +107,8 @@ class RunExecutor:
             done = self._advance_if_reserved(step, draft, command)
             if done is not None:
                 return done
-        return self._commit_in(step, draft, command)
+        command, self.state = self._write(step, draft, command)
+        return command
 
     def _taken_up(self, step: Step) -> Sequence[Event]:
         state, run = self.state, self.run
@@ -229,7 +230,9 @@ class RunExecutor:
         elif self._is_plain(draft, command):
             return self._append(draft, command)
         with store.step(self.run) as step:
-            return self._commit_in(step, draft, command)
+            command, state = self._write(step, draft, command)
+        self.state = state  # not before the commit: when its answer is lost, what is known here is what stood before it
+        return command
 
     def _advance_if_granted(self, draft: Draft, wanted: CheckGrants) -> Command | None:
         """Plan as if everything were held without condition, and let the step's own statement check that it is.
@@ -280,8 +283,11 @@ class RunExecutor:
         self.state = hoped.state
         return command
 
-    def _commit_in(self, step: Step, draft: Draft, command: Command) -> Command:
-        """The same inside an open transaction, for what needs one: grants, budgets, questions, parking, the end."""
+    def _write(self, step: Step, draft: Draft, command: Command) -> tuple[Command, RunState]:
+        """The same inside an open transaction, for what needs one: grants, budgets, questions, parking, the end.
+
+        Returns what to do, and the state, once it is committed.
+        """
         before, proofs = (draft, command), list[Proof]()
         while isinstance(command, Reserve | CheckGrants):
             if isinstance(command, Reserve):
@@ -303,9 +309,8 @@ class RunExecutor:
                 budget=draft.settlement(self.state),
             )
         except Withheld:  # taken back since it was looked up: look again
-            return self._commit_in(step, *before)
-        self.state = draft.state
-        return command
+            return self._write(step, *before)
+        return command, draft.state
 
     def _plan(self, step: Step, draft: Draft, wanted: CheckGrants) -> list[Proof]:
         """Plan with what is held now; returns why what is planned may be done."""

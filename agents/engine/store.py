@@ -291,6 +291,8 @@ def since(run: Claimed, seq: int) -> list[Event]:
 def _statement(
     state: RunState, *, tools: Set[UUID] = frozenset(), proofs: Sequence[Proof] = (), budget: Change | None = None
 ) -> trip.Statement:
+    if budget is not None and (proofs or tools):
+        raise ValueError("no step both proves grants and moves the budget")
     if budget is not None:
         return statements.STEP_AND_SETTLE if state.ended else statements.STEP_IF_RESERVED
     if proofs:

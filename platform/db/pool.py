@@ -36,12 +36,6 @@ def transaction_connection() -> Iterator[Connection]:
             raw.cursor_factory = djangos
 
 
-def own_connection() -> Connection:
-    """Return the raw connection of the Django transaction that this thread is in, for trips that are a part of it."""
-    connection.ensure_connection()
-    return cast(Connection, connection.connection)
-
-
 def close() -> None:
     """Close this process's pool, before it forks."""
     cast(DatabaseWrapper, connection).close_pool()

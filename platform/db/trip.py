@@ -15,8 +15,9 @@ from typing import Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from psycopg import Error, OperationalError, pq
-from psycopg.errors import InvalidSqlStatementName, error_from_result
+from django.db import connection as django
+from psycopg import DataError, Error, OperationalError, pq
+from psycopg.errors import InFailedSqlTransaction, InvalidSqlStatementName, error_from_result
 
 from db.pool import Connection
 
@@ -75,16 +76,21 @@ def moment(value: bytes | None) -> datetime:
 def make(connection: Connection, *calls: Call) -> list[list[Row]]:
     """Run `calls` in one round trip; returns the rows of each, as text.
 
-    connection: in autocommit mode, where the trip is a transaction of its own, and commits; or in a transaction (which
-    `transaction` began, or Django), of which it is a part. Raises `psycopg.Error` as a cursor would; then nothing was
-    written, unless it is an `OperationalError`: when the connection broke, nobody knows.
+    connection: in autocommit mode, where the trip is a transaction of its own, and commits; or in a transaction that
+    `transaction` began, of which it is a part. Raises `psycopg.Error` as a cursor would; then nothing was written,
+    unless it is an `OperationalError`: when the connection broke, nobody knows.
     """
-    try:
-        return _make(connection, calls)
-    except InvalidSqlStatementName:
-        if connection.info.transaction_status != pq.TransactionStatus.IDLE:
-            raise
-        return _make(connection, calls)  # nothing was written, and what was missing is known now
+    return [
+        [tuple(result.get_value(row, column) for column in range(result.nfields)) for row in range(result.ntuples)]
+        for result in _results(connection, calls)
+    ]
+
+
+def make_here(*calls: Call) -> list[list[Row]]:
+    """Do the same as a part of the Django transaction that this thread is in; raises Django's errors."""
+    django.ensure_connection()
+    with django.wrap_database_errors:
+        return make(django.connection, *calls)
 
 
 @contextmanager
@@ -100,7 +106,9 @@ def transaction(connection: Connection, *calls: Call) -> Iterator[list[list[Row]
     except BaseException:
         _undo(connection)
         raise
-    make(connection, _COMMIT)
+    (ended,) = _results(connection, [_COMMIT])
+    if ended.command_status != b"COMMIT":
+        raise InFailedSqlTransaction("an error that nobody raised had undone this transaction")
 
 
 def _undo(connection: Connection) -> None:
@@ -108,7 +116,25 @@ def _undo(connection: Connection) -> None:
         make(connection, _ROLLBACK)
 
 
-def _make(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
+def _results(connection: Connection, calls: Sequence[Call]) -> list[pq.abc.PGresult]:
+    sent = [(called, [None if value is None else _encoded(value) for value in values]) for called, values in calls]
+    try:
+        return _exchange(connection, sent)
+    except InvalidSqlStatementName:
+        if connection.info.transaction_status != pq.TransactionStatus.IDLE:
+            raise
+        return _exchange(connection, sent)  # nothing was written, and what was missing is known now
+
+
+def _encoded(value: str) -> bytes:
+    if "\0" in value:
+        raise DataError("text with the character NUL cannot be kept")  # libpq would cut it there
+    return value.encode()
+
+
+def _exchange(
+    connection: Connection, calls: Sequence[tuple[Statement, Sequence[bytes | None]]]
+) -> list[pq.abc.PGresult]:
     wire, ready = connection.pgconn, _prepared.setdefault(connection, set())
     new = [called for called, _ in calls if called.name not in ready]
     wire.enter_pipeline_mode()
@@ -116,7 +142,7 @@ def _make(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
         for called in new:
             wire.send_prepare(called.name, called.sql)
         for called, values in calls:
-            wire.send_query_prepared(called.name, [None if value is None else value.encode() for value in values])
+            wire.send_query_prepared(called.name, values)
         wire.pipeline_sync()
         _send(wire)
         results = _receive(wire)
@@ -130,10 +156,7 @@ def _make(connection: Connection, calls: Sequence[Call]) -> list[list[Row]]:
     ready.update(called.name for called, result in prepared if result.status == pq.ExecStatus.COMMAND_OK)
     if error is not None:
         raise error
-    return [
-        [tuple(result.get_value(row, column) for column in range(result.nfields)) for row in range(result.ntuples)]
-        for result in results[len(new) :]
-    ]
+    return results[len(new) :]
 
 
 def _error(connection: Connection, results: Sequence[pq.abc.PGresult]) -> Error | None:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.db import DataError, OperationalError, transaction
+from django.db import connection as django
 
 from db import trip
 from db.pool import Connection, transaction_connection
@@ -66,11 +68,7 @@ def test_what_is_larger_than_the_sockets_buffers_gets_through(connection: Connec
 def test_a_broken_connection_is_said_to_be_one(connection: Connection) -> None:
     pid = connection.info.backend_pid
 
-    def end() -> None:
-        with transaction_connection() as other:
-            other.execute("SELECT pg_terminate_backend(%s)", [pid])
-
-    killer = threading.Timer(0.3, end)
+    killer = threading.Timer(0.3, end, [pid])
     killer.start()
     with pytest.raises(psycopg.OperationalError):
         trip.make(connection, (SLEEP, ["30"]))
@@ -100,3 +98,50 @@ def test_a_transaction_begins_though_its_statements_were_dropped(connection: Con
     with trip.transaction(connection, (NOTE, ["two"])):
         pass
     assert noted(connection) == "two"
+
+
+def test_what_cannot_be_sent_is_refused_before_anything_is(connection: Connection) -> None:
+    trip.make(connection, (NOTE, ["kept"]))
+    with pytest.raises(psycopg.DataError):
+        trip.make(connection, (NOTE, ["a"]), (NOTE, ["a\0b"]))
+    with pytest.raises(UnicodeEncodeError):
+        trip.make(connection, (NOTE, ["a"]), (NOTE, ["\ud800"]))
+    assert noted(connection) == "kept"
+
+
+def test_a_commit_that_the_server_made_a_rollback_is_not_taken_for_one(connection: Connection) -> None:
+    with pytest.raises(psycopg.errors.InFailedSqlTransaction), trip.transaction(connection, (NOTE, ["lost"])):
+        swallow(connection)
+    assert noted(connection) == "nothing"
+
+
+def swallow(connection: Connection) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        trip.make(connection, (DIVIDE, ["0"]))
+
+
+def test_in_djangos_transaction_a_trip_is_a_part_of_it_and_its_errors_are_djangos(database: None) -> None:
+    def divide() -> None:
+        with transaction.atomic():
+            assert trip.make_here((SCOPE, ["t"]), (TELL, ["x"]))[1] == [(b"t", b"x")]
+            trip.make_here((DIVIDE, ["0"]))
+
+    with pytest.raises(DataError):
+        divide()
+
+
+def test_a_connection_that_breaks_in_djangos_transaction_is_djangos_error(database: None) -> None:
+    def break_off() -> None:
+        with transaction.atomic():
+            trip.make_here((TELL, ["x"]))
+            end(django.connection.info.backend_pid)
+            trip.make_here((TELL, ["x"]))
+
+    with pytest.raises(OperationalError):
+        break_off()
+    django.close()
+
+
+def end(pid: int) -> None:
+    with transaction_connection() as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
