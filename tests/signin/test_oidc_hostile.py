@@ -16,6 +16,7 @@ from tenants.models import Membership, Role, User
 from tenants.principal import COMMAND
 from tests.console.conftest import signed_in
 from tests.signin.idp import IdP
+from tests.signin.people import add_totp
 from tests.signin.sso import change, come, domain, opens, person, provide, told, visitor
 from tests.worlds import World
 
@@ -111,6 +112,36 @@ def test_session_cannot_take_the_account_over(acme: World, victim: User, taken: 
         assert answer.status_code == 403, (page, answer.content)
     assert Authenticator.objects.filter(user=victim).count() == 0
     assert [facts["method"] for _, _, _, facts in told(acme.tenant_id, "account.refused")] == ["GET", "POST"]
+
+
+def test_session_stays_limited_beyond_the_accounts_own_second_factor(
+    acme: World, globex: World, victim: User, idp: IdP
+) -> None:
+    _, spare = add_totp(signed_in(globex, "alice"))
+    provide(acme, idp, of=globex)
+    client = visitor()
+    asked = come(client, acme, idp, **person(globex, "alice"))
+    assert asked["Location"] == "/accounts/2fa/authenticate/"
+    assert not opens(client, acme)
+    assert "an access token" not in str(client.session.items())
+    client.post("/accounts/2fa/authenticate/", {"code": spare[0]})
+    assert opens(client, acme)
+    assert not opens(client, globex)
+    assert client.get("/accounts/").status_code == 403
+    [(*_, facts)] = [row for row in told(acme.tenant_id, "login.succeeded") if "providers" in row[3]]
+    assert facts["steps"] == ["socialaccount", "recovery_codes"]
+
+
+def test_sign_in_that_waits_is_over_when_the_provider_is_switched_off(
+    acme: World, globex: World, victim: User, idp: IdP
+) -> None:
+    _, spare = add_totp(signed_in(globex, "alice"))
+    made = provide(acme, idp, of=globex)
+    client = visitor()
+    come(client, acme, idp, **person(globex, "alice"))
+    change(acme, issuer=made.issuer, client_id=made.client_id, domains=[domain(globex)], enabled=False)
+    assert client.post("/accounts/2fa/authenticate/", {"code": spare[0]})["Location"] == "/accounts/login/"
+    assert not opens(client, acme)
 
 
 def test_account_of_the_tenant_alone_is_looked_after_from_its_session(acme: World, idp: IdP) -> None:

@@ -23,10 +23,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         return Provider(request, app=self.get_app(request, provider, client_id))
 
     def get_app(self, request: HttpRequest, provider: str, client_id: str | None = None) -> SocialApp:
-        try:
-            return installed.app(UUID(provider))
-        except ValueError as error:
-            raise SocialApp.DoesNotExist from error
+        return installed.app(UUID(provider))
 
     def list_apps(self, request: HttpRequest, provider: str | None = None, client_id: str | None = None) -> list[Any]:
         return []
@@ -44,6 +41,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             raise NotAdmitted("not_a_member")
         sociallogin.account = linking.account_of(door, sociallogin.claims)
         sociallogin.user = sociallogin.account.user
+        sociallogin.token = None  # it was for the questions above; a sign-in that waits must not keep it
 
     def on_authentication_error(
         self,

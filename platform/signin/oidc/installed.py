@@ -16,6 +16,10 @@ from tenants.errors import BadSlug, UnknownTenant
 from tenants.models import Role, Tenant
 
 
+class NotInUse(SocialApp.DoesNotExist, ValueError):  # type: ignore[misc]
+    """The provider was removed or switched off. (A ValueError, too: allauth gives such a pending sign-in up.)"""
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
     """A provider in use, and where it stands. joins_as: None when membership is by invitation only."""
@@ -62,14 +66,14 @@ def door(provider_id: UUID) -> Door | None:
 
 
 def app(provider_id: UUID) -> SocialApp:
-    """Return a provider in use as allauth knows one, never saved; raises `SocialApp.DoesNotExist`."""
+    """Return a provider in use as allauth knows one, never saved; raises `NotInUse`."""
     tenant = _tenant_of(provider_id)
     if tenant is None:
-        raise SocialApp.DoesNotExist
+        raise NotInUse
     with tenant_scope(tenant.id):
         row = IdentityProvider.objects.filter(id=provider_id, enabled=True).first()
         if row is None:
-            raise SocialApp.DoesNotExist
+            raise NotInUse
         return SocialApp(
             provider="openid_connect",
             provider_id=str(row.id),

@@ -114,6 +114,10 @@ class Provider(OpenIDConnectProvider):  # type: ignore[misc]
     supports_token_authentication = False
     pkce_enabled_default = True
 
+    def serialize(self) -> dict[str, Json]:
+        """Name the provider, so that a sign-in that waits for a second factor finds it again."""
+        return {"id": self.app.provider_id}
+
     def extract_extra_data(self, data: Json) -> dict[str, Json]:
         return {}
 

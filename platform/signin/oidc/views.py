@@ -71,6 +71,8 @@ def callback(request: HttpRequest, tenant: str, provider: str) -> HttpResponseBa
         answer: HttpResponseBase = _Callback.adapter_view(Conversation(request, str(door.id)))(request)
     except (Refused, RequestException) as error:  # those that allauth's view lets through
         return _refused(request, door, error)
+    except installed.NotInUse:  # since a moment
+        return _page(request, nowhere=True)
     return answer
 
 
@@ -88,9 +90,9 @@ class _Callback(OAuth2CallbackView):  # type: ignore[misc]
 
 
 def _leave(request: HttpRequest, door: Door) -> HttpResponse:
-    provider = SocialAccountAdapter(request).get_provider(request, str(door.id))
     nonce = secrets.token_urlsafe(32)
     try:
+        provider = SocialAccountAdapter(request).get_provider(request, str(door.id))
         out = provider.redirect(
             request,
             AuthProcess.LOGIN,
@@ -100,6 +102,8 @@ def _leave(request: HttpRequest, door: Door) -> HttpResponse:
         )
     except (Refused, RequestException) as error:
         return _refused(request, door, error)
+    except installed.NotInUse:
+        return _page(request, nowhere=True)
     return render(request, "signin/sso_leave.html", {"door": door, "url": out.url})
 
 
