@@ -10,7 +10,8 @@ from db.scope import tenant_scope
 from signin.models import IdentityProvider
 from signin.sealing import opened
 from tenants.principal import COMMAND
-from tests.signin.sso import CLIENT_SECRET, change
+from tests.signin.idp import CLIENT_SECRET
+from tests.signin.sso import change
 from tests.worlds import World
 from vault import ring
 from vault.actions import keys
