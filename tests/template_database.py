@@ -36,7 +36,7 @@ def copied(server: Server) -> Iterator[str]:
         try:
             _drop_abandoned(keeper)
             template = _template(keeper, server)
-            keeper.execute(_HOLD, [name])
+            hold(keeper, name)
             _execute(keeper, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
         finally:
             keeper.execute(_UNLOCK)
@@ -45,6 +45,11 @@ def copied(server: Server) -> Iterator[str]:
             yield name
         finally:
             _execute(keeper, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+def hold(keeper: Connection, name: str) -> None:
+    """Keep other runs from dropping the database of that name as abandoned, as long as the connection lasts."""
+    keeper.execute(_HOLD, [name])
 
 
 def use(name: str) -> None:

@@ -17,7 +17,7 @@ from audit import journal
 from audit.journal import Entry
 from db.models import new_id
 from db.roles import APP, DISPATCH, JOURNAL, OWNER, SEAL
-from db.scope import tenant_scope
+from db.scope import PLATFORM, tenant_scope
 from tests.worlds import World, world
 
 SERVING: Final = (APP, DISPATCH, SEAL)
@@ -386,6 +386,20 @@ def test_a_payload_comes_with_its_record_or_never(acme: World, superuser: Any) -
         with superuser.transaction():
             superuser.execute("SET LOCAL session_replication_role = replica")
             superuser.execute("DELETE FROM audit_record WHERE id = %s", [bare])
+
+
+def test_the_platforms_own_journal_is_guarded_alike(owner_connection: BaseDatabaseWrapper) -> None:
+    with tenant_scope(PLATFORM):
+        journal.record("a.b", stream=PLATFORM, actor="engine", payload={"x": 1})
+
+    for operation in CHANGES:
+        with pytest.raises(DatabaseError, match=r"append-only|cannot truncate only"):
+            attempt(filled(ROWS[operation], "audit_record", "audit_record"), role=JOURNAL, tenant_id=PLATFORM)
+        with pytest.raises(DatabaseError, match="permission denied"):
+            attempt(filled(ROWS[operation], "audit_record", "audit_record"), role=APP, tenant_id=PLATFORM)
+    for shape in FORGED.values():
+        with pytest.raises(DatabaseError, match=r"row-level security|no partition"):
+            attempt(forged(*shape), role=APP, tenant_id=PLATFORM)
 
 
 # --- partitions -----------------------------------------------------------------------------------------------------

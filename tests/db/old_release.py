@@ -39,6 +39,7 @@ def using(server: Server, name: str, *, like: str | None = None) -> Iterator[Bas
     before = settings.DATABASES["default"]["NAME"]
     with psycopg.connect(server.dsn(database="postgres"), autocommit=True) as keeper:
         close_connections()
+        template_database.hold(keeper, name)
         keeper.execute(f'CREATE DATABASE "{name}" TEMPLATE "{like or "template1"}" STRATEGY FILE_COPY'.encode())
         try:
             provision.provision(server.dsn(database=name))

@@ -19,6 +19,7 @@ from db.models import new_id
 from db.references import wanted
 from db.scope import tenant_scope
 from tenants.models import Membership, Team, TeamMember
+from tests import template_database
 from tests.db import old_release
 
 NAME = f"test_old_{secrets.token_hex(4)}"
@@ -27,12 +28,15 @@ NAME = f"test_old_{secrets.token_hex(4)}"
 @pytest.fixture(scope="module")
 def old(embedded_server: Server, django_db_setup: None, django_db_blocker: object) -> Iterator[list[UUID]]:
     """The old database, made once; yields its tenants."""
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+    with (
+        django_db_blocker.unblock(),  # type: ignore[attr-defined]
+        psycopg.connect(embedded_server.dsn(database="postgres"), autocommit=True) as keeper,
+    ):
+        template_database.hold(keeper, NAME)
         with old_release.using(embedded_server, NAME) as owner:
             tenants = old_release.build(owner)
         yield tenants
-        with psycopg.connect(embedded_server.dsn(database="postgres"), autocommit=True) as keeper:
-            keeper.execute(f'DROP DATABASE "{NAME}" WITH (FORCE)'.encode())
+        keeper.execute(f'DROP DATABASE "{NAME}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture
