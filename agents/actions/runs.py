@@ -138,8 +138,7 @@ def _open_line(run_id: UUID) -> list[Run]:
     run = Run.objects.filter(id=run_id).first()
     if run is None:
         raise UnknownRun
-    if run.status in TERMINAL:
-        raise RunEnded
+    _check_open(run)
     return [run, *above(run)]
 
 
@@ -242,12 +241,16 @@ def transaction_time() -> datetime:
 
 
 def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
-    """Ask for the run's end; the engine ends it after the step it is in. Raises `UnknownRun`, `RunEnded`."""
+    """Ask for the run's end; the engine ends it after the step it is in.
+
+    Raises `UnknownRun`, `AccessDenied`, `RunEnded`, in this order.
+    """
     permissions.check(acting_as, "runs:write")
     with tenant_scope(acting_as.tenant_id):
         run = _locked(run_id)
         if not grants.held(acting_as, "run", run.agent):
             raise MissingGrant("You may not end runs of this agent.")
+        _check_open(run)
         if not Record.objects.filter(stream=run.id, action=RunCancelRequested.action).exists():
             _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
         engine().cancel(run.id)
@@ -260,6 +263,7 @@ def record_decision(run_id: UUID, made: DecisionMade) -> None:
     Raises `RunEnded` when the run ended meanwhile.
     """
     run = _locked(run_id)
+    _check_open(run)
     _append(run, [made], made.by)
     engine().wake(run.id)
 
@@ -268,9 +272,12 @@ def _locked(run_id: UUID) -> Run:
     run = Run.objects.select_for_update(of=("self",)).select_related("agent", "version").filter(id=run_id).first()
     if run is None:
         raise UnknownRun
+    return run
+
+
+def _check_open(run: Run) -> None:
     if run.status in TERMINAL:
         raise RunEnded
-    return run
 
 
 def _append(run: Run, events: Sequence[Event], actor: str) -> None:

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from agents.models import Run
 from db.scope import tenant_scope
+from tenants.models import Role
 from tests.api.conftest import Caller, caller, start
 from tests.worlds import World
 
@@ -249,6 +250,16 @@ def test_cancelling_needs_the_right_to_start(acme: World, alice: Caller, bob: Ca
     assert alice.post(f"runs/{uuid4()}/cancel").code == "not_found"
     with tenant_scope(acme.tenant_id):
         assert Run.objects.get(id=run).seq == 1
+
+
+def test_that_a_run_has_ended_is_told_to_those_alone_who_might_end_it(acme: World, alice: Caller, echo: str) -> None:
+    dan = caller(acme, acme.member("dan", Role.DEVELOPER))
+    run = start(alice, echo)
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=run).update(status="completed")
+
+    assert dan.post(f"runs/{run}/cancel").code == "missing_grant"
+    assert alice.post(f"runs/{run}/cancel").code == "run_ended"
 
 
 def test_acting_for_somebody_needs_its_own_scope(acme: World, alice: Caller, echo: str) -> None:
