@@ -58,7 +58,8 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
     """Run the block as one transaction that sees `tenant_id`'s rows and no others.
 
     Nests: an inner scope is a savepoint, and the outer tenant is back in force afterwards. Raises what the block
-    raises, after rolling it back.
+    raises, after rolling it back; `OutsideTenantScope` when scopes are not left in the order they were entered, as two
+    generators can do that each hold one while they yield.
     """
     with transaction.atomic():
         outer = _current.get()
@@ -68,6 +69,8 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
         token = _current.set(scope)
         try:
             yield
+            if _current.get() is not scope:
+                raise OutsideTenantScope("This tenant scope was left while another one, entered later, is still open.")
         finally:
             scope.open = False
             _current.reset(token)

@@ -130,18 +130,19 @@ def _reseal(holder: Holder, rows: Sequence[Any]) -> tuple[int, int]:
     return done, failed
 
 
-def _retire(actor: str) -> Iterator[str]:
-    """Delete the notes of keys that seal nothing any more; yields them.
+def _retire(actor: str) -> list[str]:
+    """Delete the notes of keys that seal nothing any more; return them.
 
     Their rows are locked first, which waits for everybody who is sealing with them, and then everything is looked at.
     """
     with tenant_scope(PLATFORM):
         keys = FieldKey.objects.select_for_update().exclude(id=keyring().ids[0]).order_by("id")
         old = {key.id for key in keys}
-        for key in sorted(old - _in_use()) if old else ():
+        retired = sorted(old - _in_use()) if old else []
+        for key in retired:
             FieldKey.objects.filter(id=key).delete()
             journal.record("field_key.retired", stream=PLATFORM, actor=actor, facts={"key": key})
-            yield key
+        return retired
 
 
 def _in_use() -> set[str]:
