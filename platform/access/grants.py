@@ -14,6 +14,7 @@ from uuid import UUID
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.db.models import QuerySet
 from guardian.utils import get_group_obj_perms_model, get_user_obj_perms_model
 
 from access.acting import acting
@@ -72,9 +73,7 @@ def remove(obj: TenantModel, grant_id: UUID, *, acting_as: Principal | str) -> N
     """Take a grant on `obj` back. Raises `UnknownGrant`, `UnknownObject`; `acting`'s errors for `grants:write`."""
     with acting(acting_as, "grants:write") as actor:
         _check_own(obj)
-        found = next((grant for grant in of(obj) if grant.id == grant_id), None)
-        if found is None:
-            raise UnknownGrant
+        found = one(obj, grant_id)
         model, _ = _table(obj, type(found.holder))
         model.objects.filter(pk=grant_id).delete()
         _record("grant.removed", obj, found, actor)
@@ -99,17 +98,33 @@ def replace_all(
 
 
 def of(obj: TenantModel) -> list[Grant]:
-    """Return the grants on `obj`, oldest first. Works inside the tenant's scope."""
-    by_user, by_team = _table(obj, User)[0], _table(obj, Team)[0]
-    found = [
-        Grant(row.pk, row.permission.codename, row.user, _condition(row))
-        for row in by_user.objects.filter(content_object=obj).select_related("permission", "user")
-    ]
-    found += [
-        Grant(row.pk, row.permission.codename, row.group.team, _condition(row))
-        for row in by_team.objects.filter(content_object=obj).select_related("permission", "group__team")
-    ]
+    """Return all grants on `obj`, oldest first, however many. Works inside the tenant's scope."""
+    found = [grant_of(row) for rows in rows_of(obj) for row in rows]
     return sorted(found, key=lambda grant: grant.id)
+
+
+def one(obj: TenantModel, grant_id: UUID) -> Grant:
+    """Return one grant on `obj`; raises `UnknownGrant`. Works inside the tenant's scope."""
+    for rows in rows_of(obj):
+        row = rows.filter(pk=grant_id).first()
+        if row is not None:
+            return grant_of(row)
+    raise UnknownGrant
+
+
+def rows_of(obj: TenantModel) -> list[QuerySet[Any]]:
+    """Return the rows that hold the grants on `obj`, one query set for each table, for lists that read in pages."""
+    by_user, by_team = _table(obj, User)[0], _table(obj, Team)[0]
+    return [
+        by_user.objects.filter(content_object=obj).select_related("permission", "user"),
+        by_team.objects.filter(content_object=obj).select_related("permission", "group__team"),
+    ]
+
+
+def grant_of(row: Any) -> Grant:
+    """Return the grant that a row of `rows_of` holds."""
+    holder = row.user if hasattr(row, "user_id") else row.group.team
+    return Grant(row.pk, row.permission.codename, holder, getattr(row, "condition", None))
 
 
 def held(principal: Principal, permission: str, obj: TenantModel) -> bool:
@@ -174,11 +189,6 @@ def _permission(obj: TenantModel, codename: str) -> Permission:
     if codename not in known:
         raise UnknownPermission(f"There is no permission {codename!r} here. Known: {', '.join(known)}.")
     return Permission.objects.get(content_type=ContentType.objects.get_for_model(type(obj)), codename=codename)
-
-
-def _condition(row: Any) -> str | None:
-    condition: str | None = getattr(row, "condition", None)
-    return condition
 
 
 def _record(action: str, obj: TenantModel, grant: Grant, actor: str) -> None:

@@ -5,7 +5,7 @@ added meanwhile neither repeat nor push out any other.
 """
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -107,10 +107,16 @@ class Page:
         self._after = self._read(query.text("cursor"))
 
     def of(self, rows: "QuerySet[M]", render: Callable[[list[M]], list[Json]]) -> dict[str, Json]:
-        """Return `{results, next}`; raises `BadCursor`."""
-        if self._after:
-            rows = rows.filter(self._beyond(self._after))
-        page = list(rows.order_by(*(f"-{field}" for field in self._by))[: self._limit + 1])
+        """Return `{results, next}`."""
+        return self.of_all([rows], render)
+
+    def of_all(self, tables: "Iterable[QuerySet[Any]]", render: Callable[[list[Any]], list[Json]]) -> dict[str, Json]:
+        """Return `{results, next}` of a list whose rows lie in several tables; of each no more than a page is read."""
+        page: list[Any] = []
+        for rows in tables:
+            beyond = rows.filter(self._beyond(self._after)) if self._after else rows
+            page += beyond.order_by(*(f"-{field}" for field in self._by))[: self._limit + 1]
+        page.sort(key=lambda row: [getattr(row, field) for field in self._by], reverse=True)
         more = len(page) > self._limit
         page = page[: self._limit]
         return {"results": render(page), "next": self._cursor(page[-1]) if more else None}

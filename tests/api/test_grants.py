@@ -1,15 +1,19 @@
 """Conditions on grants over REST, and what the grants on agents let one do there."""
 
+import re
 from collections.abc import Callable
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from agents.engine.driver import Driver
 from agents.models import Run
+from agents.models.grants import ToolUserGrant
 from db.scope import tenant_scope
-from tenants.actions import members
-from tenants.models import Membership, Role
+from tenants.actions import members, teams, tenants
+from tenants.models import Membership, Role, User
 from tenants.principal import COMMAND
 from tests.api.conftest import Caller, caller, member, start
 from tests.worlds import LOOKUP, PAY, World
@@ -73,6 +77,79 @@ def test_grants_on_agents_have_none(alice: Caller, acme: World, echo: str) -> No
     assert alice.post(f"agents/{echo}/grants", body).pointers == ["/condition"]
     del body["condition"]
     assert "condition" not in alice.post(f"agents/{echo}/grants", body).json
+
+
+# --- reading them -------------------------------------------------------------------------------------------------
+
+
+def test_grants_are_listed_by_pages_newest_first(acme: World, alice: Caller, echo: str) -> None:
+    tool = {"spec": LOOKUP}
+    assert alice.put("tools/lookup", tool, If_None_Match="*").status == 201
+    assert alice.put("tools/other", tool, If_None_Match="*").status == 201
+    tenant = tenants.by_id(acme.tenant_id)
+    given = []
+    for each in range(3):
+        name = f"p{each}"
+        person = f"{name}@{acme.slug}.example"
+        members.put(tenant=tenant, email=person, role=Role.VIEWER, acting_as=COMMAND)
+        teams.put(tenant_id=acme.tenant_id, slug=name, emails=[person], acting_as=COMMAND)
+        for holder in ({"user": person}, {"team": name}):
+            given.append(alice.post("tools/lookup/grants", {**holder, "permission": "use"}).json)
+    alice.post("tools/other/grants", {"team": "p0", "permission": "use"})
+
+    whole = alice.get("tools/lookup/grants").json
+    assert whole == {"results": given[::-1], "next": None}
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = alice.get(f"tools/lookup/grants?limit=2{cursor and '&cursor='}{cursor}").json
+        assert len(page["results"]) == 2
+        seen += page["results"]
+        cursor = page["next"]
+    assert seen == given[::-1]
+    first = alice.get("tools/lookup/grants?limit=2").json["next"]
+    assert alice.get(f"tools/other/grants?cursor={first}").status == 400
+    assert alice.get("tools/lookup/grants?limit=201").code == "invalid_query"
+
+
+def test_a_page_of_grants_reads_no_more_than_itself(acme: World, alice: Caller, bobs: dict[str, str]) -> None:
+    tool = "tools/lookup/grants"
+    given = alice.post(tool, bobs).json["id"]
+    with tenant_scope(acme.tenant_id):
+        grant = ToolUserGrant.objects.get(id=given)
+        permission, on = grant.permission_id, grant.content_object_id
+        people = [User(email=f"{uuid4().hex}@{acme.slug}.example") for _ in range(300)]
+        User.objects.bulk_create(people)
+        Membership.objects.bulk_create([Membership(user=each, role=Role.VIEWER) for each in people])
+        ToolUserGrant.objects.bulk_create(
+            [ToolUserGrant(user=each, permission_id=permission, content_object_id=on) for each in people]
+        )
+
+    with CaptureQueriesContext(connection) as asked:
+        page = alice.get(tool).json
+        removed = alice("DELETE", f"{tool}/{given}").status
+
+    assert (len(page["results"]), removed) == (50, 204)
+    of_grants = [
+        sql for sql in (each["sql"] for each in asked) if re.match(r'SELECT .* FROM "agents_tool\w+grant"', sql)
+    ]
+    assert of_grants
+    assert all("LIMIT" in sql for sql in of_grants)
+
+
+def test_whoever_may_not_see_people_sees_none_in_grants(
+    acme: World, alice: Caller, bob: Caller, rita: Caller, bobs: dict[str, str], echo: str
+) -> None:
+    alice.post("tools/lookup/grants", {**bobs, "condition": "principal.email == 'bob@example.com'"})
+    alice.post(f"agents/{echo}/grants", {**bobs, "permission": "run"})
+    dan = member(acme, Role.DEVELOPER, "dan")
+    for path in ("tools/lookup/grants", f"agents/{echo}/grants"):
+        for who in (bob, rita, caller(acme, dan, "tools:read", "agents:read")):
+            refused = who.get(path)
+            assert refused.status == 403
+            assert b"bob@" not in refused.content
+        reads = ("tools:read", "agents:read")
+        for who in (caller(acme, dan, *reads, "people:read"), caller(acme, acme.alice, *reads, "grants:write")):
+            assert who.get(path).json["results"][0]["user"] == bobs["user"]
 
 
 # --- run, edit, review --------------------------------------------------------------------------------------------

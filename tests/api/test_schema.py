@@ -94,7 +94,7 @@ def test_what_is_answered_is_as_described(acme: World, alice: Caller, driver: Dr
     assert fits(alice.get("tools"), "ToolPage")
     assert fits(alice.get("tools/pay"), "Tool")
     alice.post("tools/pay/grants", {"user": f"bob@{acme.slug}.example", "permission": "use"})
-    assert fits(alice.get("tools/pay/grants"), "GrantList")
+    assert fits(alice.get("tools/pay/grants"), "GrantPage")
     assert fits(alice.get("nope"), "Problem")
     assert fits(alice.post("runs", {}), "Problem")
 

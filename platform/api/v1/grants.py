@@ -7,7 +7,8 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from access import grants
+from access import grants, permissions
+from access.errors import UnknownGrant
 from access.grants import Grant, Holder
 from agents.actions.grants import give
 from agents.core.rules import MAX_LENGTH
@@ -15,7 +16,8 @@ from agents.errors import BadCondition
 from agents.models import Agent, Tool
 from api.bodies import Body
 from api.errors import Fault, InvalidBody, NotFound
-from api.schema import call, component, nullable
+from api.queries import Page, Query
+from api.schema import PAGING, call, component, nullable, page_of
 from api.views import View, found, identifier, name
 from tenants.actions import members, teams
 from tenants.errors import UnknownMember, UnknownTeam
@@ -55,7 +57,7 @@ _GRANT = component(
     optional=("user", "team", "condition"),
     example={"id": "0198c2a0-0000-7000-8000-000000000000", "team": "credit", "permission": "use"},
 )
-_GRANTS = component("GrantList", {"results": {"type": "array", "items": _GRANT}, "next": {"type": "null"}})
+_GRANTS = page_of("GrantPage", _GRANT)
 _ON_AGENT = _body("run", "edit", "review")
 _ON_TOOL = _body(
     "use",
@@ -84,7 +86,10 @@ class _Grants(View):
         with self.scope():
             obj = self._object(text)
             self.require(self.reads)
-            return Response({"results": [_json(grant) for grant in grants.of(obj)], "next": None})
+            if not permissions.can(self.principal, "grants:write"):
+                self.require("people:read")  # whom grants name, and their conditions, are about people
+            page = Page(Query(self.plain_request, ("limit", "cursor")), name=f"grants.{obj.pk}")
+            return Response(page.of_all(grants.rows_of(obj), _listed))
 
     def _add(self, text: str, body: Body) -> Response:
         with self.scope():
@@ -101,11 +106,12 @@ class _Grants(View):
     def _remove(self, text: str, grant_id: str) -> HttpResponse:
         with self.scope():
             obj = self._object(text)
-            wanted = identifier(grant_id)
-            if all(grant.id != wanted for grant in grants.of(obj)):
-                raise NotFound
+            try:
+                grant = grants.one(obj, identifier(grant_id))
+            except UnknownGrant as error:
+                raise NotFound from error
             self.require("grants:write")
-            grants.remove(obj, wanted, acting_as=self.principal)
+            grants.remove(obj, grant.id, acting_as=self.principal)
         return HttpResponse(status=204)
 
 
@@ -125,9 +131,19 @@ _GRANT_ID = {"grant_id": "The grant's id."}
 class AgentGrants(_OnAgent):
     """Who may run, edit or review an agent."""
 
-    @call("listAgentGrants", "List an agent's grants", answer=_GRANTS, path=_AGENT, refusals=(404,))
+    @call(
+        "listAgentGrants",
+        "List an agent's grants, newest first",
+        answer=_GRANTS,
+        path=_AGENT,
+        parameters=PAGING,
+        refusals=(400, 404, 422),
+    )
     def get(self, request: Request, slug: str) -> Response:
-        """List them, oldest first. Owners and operators hold all of them without any."""
+        """List them, newest first, for those who may see people or give grants.
+
+        Owners and operators hold all of them without any.
+        """
         return self._list(slug)
 
     @call("addAgentGrant", "Grant", status=201, answer=_GRANT, body=_ON_AGENT, path=_AGENT, refusals=(404,))
@@ -148,9 +164,19 @@ class AgentGrant(_OnAgent):
 class ToolGrants(_OnTool):
     """Who may have runs use a tool."""
 
-    @call("listToolGrants", "List a tool's grants", answer=_GRANTS, path=_TOOL, refusals=(404,))
+    @call(
+        "listToolGrants",
+        "List a tool's grants, newest first",
+        answer=_GRANTS,
+        path=_TOOL,
+        parameters=PAGING,
+        refusals=(400, 404, 422),
+    )
     def get(self, request: Request, tool_name: str) -> Response:
-        """List them, oldest first. Owners and operators hold all of them without any."""
+        """List them, newest first, for those who may see people or give grants.
+
+        Owners and operators hold all of them without any.
+        """
         return self._list(tool_name)
 
     @call("addToolGrant", "Grant", status=201, answer=_GRANT, body=_ON_TOOL, path=_TOOL, refusals=(404,))
@@ -178,6 +204,10 @@ def _holder(wanted: dict[str, Json]) -> Holder:
     except (UnknownMember, UnknownTeam) as error:
         place = "/team" if "team" in wanted else "/user"
         raise InvalidBody(faults=[Fault(place, str(error))]) from error
+
+
+def _listed(rows: list[Any]) -> list[Json]:
+    return [_json(grants.grant_of(row)) for row in rows]
 
 
 def _json(grant: Grant) -> Json:
