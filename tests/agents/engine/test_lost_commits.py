@@ -55,7 +55,7 @@ class Breaking:
             cut(connection)
             return self._whole(connection, calls)
         self._whole(connection, calls)
-        cut(connection)
+        connection.close()
         raise psycopg.OperationalError("the server closed the connection")
 
 
