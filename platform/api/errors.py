@@ -60,6 +60,14 @@ class BodyTooSlow(ApiError):
     retryable = True
 
 
+class Overloaded(ApiError):
+    """The installation is overloaded; try again."""
+
+    code = "unavailable"
+    status = 503
+    retryable = True
+
+
 class WrongMediaType(ApiError):
     """Send the body as `Content-Type: application/json`."""
 

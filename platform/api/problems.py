@@ -15,12 +15,12 @@ from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable
 
-from access import refusals
 from access.errors import AccessDenied
 from agents.errors import AgentError
 from api.errors import ApiError, NotFound
 from audit.canonical import NotCanonical
 from escalations.errors import EscalationError
+from quotas import refusals
 from quotas.errors import QuotaError, RateLimited
 from signin.errors import SigninError
 from tenants.errors import TenantError
@@ -85,6 +85,8 @@ def of(exception: Exception) -> HttpResponse:
     """Return the problem that an exception stands for; one nobody foresaw is logged and shown without its insides."""
     if isinstance(exception, ROOTS):
         headers = {"WWW-Authenticate": CHALLENGE} if exception.status == 401 else {}
+        if exception.status == 503:
+            headers = {"Retry-After": "1"}
         if isinstance(exception, RateLimited):
             wait = exception.retry_after_s
             headers = {"Retry-After": str(wait), "RateLimit": f'"{exception.policy}";r=0;t={wait}'}
@@ -106,7 +108,7 @@ def _errors(exception: Exception) -> list[dict[str, str]]:
 
 
 def handle(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """Django REST framework's exception handler. A refusal that cannot be recorded is not told either."""
+    """Django REST framework's exception handler. A refusal that cannot or may not be recorded is not told either."""
     answer = of(exception)
     request = context["request"]
     if answer.status_code != 403 or not isinstance(request.user, Principal):
@@ -116,7 +118,7 @@ def handle(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
         refusals.record(
             request.user, exception, route=request.resolver_match.view_name, method=request.method, code=code
         )
-    except (DatabaseError, InterfaceError, PoolTimeout) as error:
+    except (RateLimited, DatabaseError, InterfaceError, PoolTimeout) as error:
         return of(error)
     return answer
 

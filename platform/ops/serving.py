@@ -16,9 +16,6 @@ from web.protocol import BoundedProtocol
 GRACE_SECONDS = 5
 """How long open requests and live pages may go on after SIGTERM."""
 
-CONNECTIONS = 4096
-"""How many one process holds, watchers of live pages among them; beyond it answers 503."""
-
 KEEP_ALIVE_SECONDS = 15
 """How long a connection may lie idle between requests."""
 
@@ -88,7 +85,6 @@ def serve(listener: socket.socket) -> None:
         ws="none",
         http=BoundedProtocol,
         proxy_headers=False,  # `quotas.addresses` and Django's SECURE_PROXY_SSL_HEADER say what is believed
-        limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )

@@ -42,7 +42,7 @@ def limited(application: Application) -> Application:
             await application(scope, incoming.receive, send)
         if incoming.refusal is not None:
             await incoming.discard()
-            await _refuse(send, problems.of(incoming.refusal))
+            await answer(send, problems.of(incoming.refusal))
 
     return guarded
 
@@ -91,8 +91,9 @@ def _announced(scope: Message) -> int:
     return int(length) if length.isdigit() else 0
 
 
-async def _refuse(send: Send, answer: HttpResponse) -> None:
-    told = {**headers.always(), **answer.headers, "Content-Length": str(len(answer.content)), "Connection": "close"}
-    raw = [(name.lower().encode(), value.encode()) for name, value in told.items()]
-    await send({"type": "http.response.start", "status": answer.status_code, "headers": raw})
-    await send({"type": "http.response.body", "body": answer.content})
+async def answer(send: Send, told: HttpResponse) -> None:
+    """Send an answer that Django never saw, with what each carries, and end the connection."""
+    named = {**headers.always(), **told.headers, "Content-Length": str(len(told.content)), "Connection": "close"}
+    raw = [(name.lower().encode(), value.encode()) for name, value in named.items()]
+    await send({"type": "http.response.start", "status": told.status_code, "headers": raw})
+    await send({"type": "http.response.body", "body": told.content})

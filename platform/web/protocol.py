@@ -10,14 +10,19 @@ from typing import Any, Final
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from api import problems
+from api.errors import Overloaded
 from web import headers
-from web.body_limit import DISCARDED
+from web.body_limit import DISCARDED, answer
 
 #: Bytes of a request line and its header fields together.
 HEAD_BYTES: Final = 32 * 1024
 
 #: Header fields of one request.
 HEAD_FIELDS: Final = 100
+
+#: Connections of one process, watchers of live pages among them; requests on others get 503.
+CONNECTIONS: Final = 4096
 
 #: Seconds for a request's head: from the connection on, or from the head's first byte.
 HEAD_S: Final = 15.0
@@ -79,6 +84,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self.app = _overloaded if len(self.connections) > CONNECTIONS else self.config.loaded_app
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -109,6 +115,11 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+async def _overloaded(scope: Any, receive: Any, send: Any) -> None:
+    # Not uvicorn's own `limit_concurrency`, whose answer has none of the headers.
+    await answer(send, problems.of(Overloaded()))
 
 
 def _message_bytes() -> int:

@@ -18,7 +18,7 @@ from quotas import rates
 from quotas.addresses import client_address, network
 from quotas.errors import RateLimited
 
-API: Final = "/api/"
+API: Final = "/api"
 
 #: The policy whose rest a caller is told: what it shares with nobody. Before it is known, its address's.
 OWN: Final = "key"
@@ -47,6 +47,10 @@ class RateLimits(MiddlewareMixin):
         return _refusal(request, exception) if isinstance(exception, RateLimited) else None
 
 
+def _is_interface(request: HttpRequest) -> bool:
+    return request.path == API or request.path.startswith(f"{API}/")
+
+
 def _count(request: HttpRequest) -> HttpResponseBase | None:
     try:
         rates.count(request, ("address", network(client_address(request))))
@@ -56,7 +60,7 @@ def _count(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _refusal(request: HttpRequest, limited: RateLimited) -> HttpResponseBase:
-    if request.path.startswith(API):
+    if _is_interface(request):
         return problems.of(limited)
     page = render(request, "429.html", status=limited.status)
     page["Retry-After"] = str(limited.retry_after_s)
@@ -65,7 +69,7 @@ def _refusal(request: HttpRequest, limited: RateLimited) -> HttpResponseBase:
 
 def _tell(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     counted = rates.counted(request)
-    if not counted or not request.path.startswith(API):
+    if not counted or not _is_interface(request):
         return response
     response["RateLimit-Policy"] = ", ".join(f'"{each.policy}";q={each.quota};w={each.window_s}' for each in counted)
     if "RateLimit" not in response:

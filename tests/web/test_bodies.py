@@ -4,7 +4,8 @@ import asyncio
 import gzip
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import uvicorn
@@ -206,26 +207,50 @@ def test_a_client_that_waits_for_its_answer_is_not_hurried(monkeypatch: pytest.M
     assert [message.get("status") for message in wire.sent] == [200]
 
 
+@contextmanager
+def serving() -> Iterator[tuple[str, int]]:
+    """A server of this process with the installation's protocol; yields its address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(_hello, http=protocol.BoundedProtocol, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+    thread.start()
+    try:
+        yield listener.getsockname()
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], bool]:
-    """Say whether a server of this process, that gives heads 0.2 s, ends a connection that sends only this."""
+    """Say whether a server that gives heads 0.2 s ends a connection that sends only this."""
     monkeypatch.setattr(protocol, "HEAD_S", 0.2)
 
     def ended(sent: bytes) -> bool:
-        listener = socket.create_server(("127.0.0.1", 0))
-        config = uvicorn.Config(_hello, http=protocol.BoundedProtocol, lifespan="off", log_config=None)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-        thread.start()
-        try:
-            with socket.create_connection(listener.getsockname(), timeout=30) as wire:
-                wire.sendall(sent)
-                return wire.recv(1000) == b""
-        finally:
-            server.should_exit = True
-            thread.join()
+        with serving() as address, socket.create_connection(address, timeout=30) as wire:
+            wire.sendall(sent)
+            return wire.recv(1000) == b""
 
     return ended
+
+
+def test_more_connections_than_are_held_are_told_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "CONNECTIONS", 2)
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving() as address, ExitStack() as held:
+        for _ in range(2):
+            wire = held.enter_context(socket.create_connection(address, timeout=30))
+            wire.sendall(request)
+            assert answer_of(wire).status == 200
+        third = held.enter_context(socket.create_connection(address, timeout=30))
+        third.sendall(request)
+        refused = answer_of(third)
+
+    assert refused.status == 503
+    assert refused.headers["retry-after"] == "1"
+    assert refused.headers["x-content-type-options"] == "nosniff"
+    assert b'"code": "unavailable"' in refused.body
 
 
 async def _hello(scope: body_limit.Message, receive: body_limit.Receive, send: body_limit.Send) -> None:
