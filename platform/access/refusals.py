@@ -1,4 +1,7 @@
-"""One record for each request of a known principal that was refused, in the journal of the principal's tenant."""
+"""One record for each request of a known principal that was refused, in the journal of the principal's tenant.
+
+How many there may be is for `quotas.refusals` to say, by which the faces come here.
+"""
 
 from typing import Any
 
@@ -19,9 +22,18 @@ def record(principal: Principal, refusal: Exception, *, route: str, method: str,
     permission = getattr(refusal, "permission", None)
     if permission is not None:
         facts["permission"] = permission
+    _write("access.refused", principal, facts)
+
+
+def throttled(principal: Principal) -> None:
+    """Record that so much was refused to `principal` that more is not recorded one by one: a transaction of its own."""
+    _write("access.throttled", principal, {})
+
+
+def _write(action: str, principal: Principal, facts: dict[str, Json]) -> None:
     with tenant_scope(principal.tenant_id):
         journal.record(
-            "access.refused",
+            action,
             stream=principal.user_id,
             actor=principal.actor,
             subject=f"key:{principal.key_id}" if principal.key_id is not None else None,

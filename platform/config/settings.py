@@ -55,7 +55,7 @@ ENGINE: str = _env.choice("ENGINE", ("django_q", "temporal"), "django_q")
 TEMPORAL_ADDRESS: str = _env.text("TEMPORAL_ADDRESS", "127.0.0.1:7233")
 TEMPORAL_NAMESPACE: str = _env.text("TEMPORAL_NAMESPACE", "default")
 REDIS_URL: str = _env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
-"""A cache shared by several machines; "" keeps one per process."""
+"""Where several web processes count requests together; "" lets each count for itself."""
 
 WORKERS: int = _env.integer("WORKERS", 2, minimum=0, maximum=64)
 """Worker processes of one `qcluster` or `up`."""
@@ -70,11 +70,13 @@ RATE_LIMITS: dict[str, tuple[int, int] | None] = {
     "address": _env.rate("RATE_LIMITS_ADDRESS", "60000/minute"),
     "failures": _env.rate("RATE_LIMITS_FAILURES", "1200/minute"),
     "key": _env.rate("RATE_LIMITS_KEY", "30000/minute"),
+    "refusals": _env.rate("RATE_LIMITS_REFUSALS", "120/minute"),
     "user": _env.rate("RATE_LIMITS_USER", "30000/minute"),
     "tenant": _env.rate("RATE_LIMITS_TENANT", "60000/minute"),
     "reports": (60, 60),
 }
 """Requests within seconds, by what they are counted for; None counts nothing. failures: refused keys of an address.
+refusals: what is refused to one member, or to one key that opens nothing any more, with a record each.
 reports: what browsers of an address report about the content security policy."""
 
 API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3650)
@@ -234,13 +236,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
-CACHES: dict[str, dict[str, Any]] = {
-    "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
-        if REDIS_URL
-        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
-    ),
-}
+CACHES = {"default": {"BACKEND": "signin.counts.Counts"}}  # allauth counts in it, so it must not forget too early
 
 
 # --- Static files -----------------------------------------------------------------------------------------------

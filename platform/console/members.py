@@ -18,10 +18,10 @@ from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
-from access import permissions, refusals
+from access import permissions
 from access.errors import AccessDenied
 from db.scope import tenant_scope
-from quotas import rates
+from quotas import rates, refusals
 from signin import second_factor
 from signin.reach import Admission, Reach, reach_of
 from tenants.actions import members, staff
@@ -115,7 +115,10 @@ def note_staff(request: HttpRequest, member: Member) -> None:
 
 @contextmanager
 def refusals_recorded(request: HttpRequest, member: Member) -> Iterator[None]:
-    """Record that the block refused the member, after its transaction was rolled back; the error goes on its way."""
+    """Record that the block refused the member, after its transaction was rolled back; the error goes on its way.
+
+    Raises `RateLimited` in its place when the member has been refused too much.
+    """
     try:
         yield
     except PermissionDenied as error:

@@ -1,5 +1,8 @@
 """A small budget for keys that do not fit, by address, so that guessing is slow and cheap to refuse.
 
+A key of which it is known that it was good once has a budget of its own besides, wherever it is used from: each use of
+it leaves a record.
+
 An address is often many people's, so one who guesses must not lock the others out: a key that has signed in since this
 process began goes on working while its address is refused.
 """
@@ -10,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from quotas import rates
+from quotas import rates, refusals
 from quotas.errors import RateLimited
 from quotas.rates import Spent
 from tenants.errors import BadKey
@@ -27,16 +30,18 @@ _good: OrderedDict[bytes, None] = OrderedDict()
 def limited(address: str, key: str) -> Iterator[None]:
     """Authenticate `key` in the block: `BadKey` is counted against the address, success is remembered.
 
-    address: as `quotas.addresses.network` gives it. Raises `RateLimited` when the address's budget is used up.
+    address: as `quotas.addresses.network` gives it. Raises `RateLimited` when a budget is used up.
     """
     digest = hashlib.sha256(key.encode()).digest()
-    if digest not in _good and rates.exhausted(POLICY, address):
-        raise RateLimited(POLICY, rates.left(Spent(POLICY, address)).reset_s)
+    budgets = ((POLICY, address), (refusals.POLICY, digest.hex()))
+    for policy, of in () if digest in _good else budgets:
+        if rates.exhausted(policy, of):
+            raise RateLimited(policy, rates.left(Spent(policy, of)).reset_s)
     try:
         yield
     except BadKey:
         _good.pop(digest, None)
-        rates.spend([(POLICY, address)])
+        rates.spend(budgets)
         raise
     _good[digest] = None
     if len(_good) > REMEMBERED:

@@ -8,7 +8,8 @@ process counts for itself rather than refusing or letting everything through.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from math import ceil
@@ -93,6 +94,19 @@ def exhausted(policy: str, of: str) -> bool:
     return settings.RATE_LIMITS[policy] is not None and not _counts().ask(
         lambda limiter: limiter.test(_item(policy), of)
     )
+
+
+@contextmanager
+def once(policy: str, of: str) -> Iterator[bool]:
+    """Tell the block whether it is the first one within the policy's window; one that raises does not count."""
+    item, whom = _item(policy), f"{of} once"
+    first = _counts().ask(lambda limiter: limiter.hit(item, whom, cost=item.amount))
+    try:
+        yield first
+    except BaseException:
+        if first:
+            _counts().ask(lambda limiter: limiter.clear(item, whom))
+        raise
 
 
 def left(spent: Spent) -> Left:

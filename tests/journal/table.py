@@ -366,6 +366,7 @@ CASES: Final[dict[str, dict[str, Case]]] = {
             )
         ),
     },
+    "access.refusals.throttled": {"": Case(lambda s: partial(refusals.throttled, s.alice))},
     "audit.search.leave_record": {
         "": Case(lambda s: inside(s, search.leave_record, actor=s.olga.actor, facts={"count": 0})),
     },

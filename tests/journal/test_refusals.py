@@ -1,5 +1,6 @@
 """Whoever is known and is refused leaves one record of it; a stranger leaves none."""
 
+import hashlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -19,7 +20,10 @@ from tenants.principal import COMMAND
 from tests.api.conftest import Caller, caller, member
 from tests.console.conftest import peopled, signed_in
 from tests.journal.conftest import Failing
+from tests.web.conftest import limits
 from tests.worlds import World
+
+__all__ = ["limits"]
 
 Json = Any
 
@@ -39,9 +43,9 @@ def refusals(of: World, action: str = "access.refused") -> list[tuple[Json, ...]
 
 def key_of(of: World, who: Caller) -> ApiKey:
     """Return the caller's key."""
-    assert who.principal is not None
+    assert who.key is not None
     with tenant_scope(of.tenant_id):
-        return ApiKey.objects.filter(principal_id=who.principal.user_id).latest("created_at")
+        return ApiKey.objects.get(digest=hashlib.sha256(who.key.encode()).digest())
 
 
 def test_a_403_of_a_role_names_address_method_code_and_permission(acme: World) -> None:
@@ -75,6 +79,72 @@ def test_each_one_leaves_one(acme: World) -> None:
         bob.post("runs", {"agent": "refund-desk", "input": {}})
 
     assert len(refusals(acme)) == 3
+
+
+def test_too_many_are_not_told_one_by_one(acme: World, limits: Callable[..., None]) -> None:
+    bob, other_key, alice = caller(acme, acme.bob), caller(acme, acme.bob), caller(acme, acme.alice)
+    limits(refusals=3)
+
+    codes = [who.post("runs", {}).code for who in (bob, other_key, bob, bob, other_key, bob)]
+
+    assert codes == ["forbidden"] * 3 + ["rate_limited"] * 3
+    assert len(refusals(acme)) == 3
+    user = acme.bob.user_id
+    assert refusals(acme, "access.throttled") == [(user, f"user:{user}", f"key:{key_of(acme, bob).id}", "denied", {})]
+    assert bob.get("runs").status == 200
+    assert caller(acme, acme.alice, "usage:read").get("agents").status == 403
+    assert alice.get("runs").status == 200
+
+
+def test_too_many_say_when_to_come_again(acme: World, limits: Callable[..., None]) -> None:
+    bob = caller(acme, acme.bob)
+    limits(refusals=1)
+    bob.post("runs", {})
+
+    answer = bob.post("runs", {})
+
+    assert (answer.status, int(answer.headers["Retry-After"]) >= 1) == (429, True)
+    assert answer.headers["RateLimit"].startswith('"refusals";r=0;t=')
+
+
+def test_that_there_were_too_many_is_told_as_soon_as_it_can_be(
+    acme: World, limits: Callable[..., None], failing: Failing
+) -> None:
+    bob = caller(acme, acme.bob)
+    limits(refusals=1)
+    bob.post("runs", {})
+
+    with failing():
+        assert bob.post("runs", {}).code == "unavailable"
+    assert refusals(acme, "access.throttled") == []
+    assert [bob.post("runs", {}).code for _ in range(2)] == ["rate_limited"] * 2
+    assert len(refusals(acme, "access.throttled")) == 1
+
+
+def test_pages_have_the_same_budget(acme: World, limits: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    from access import permissions
+
+    monkeypatch.setitem(permissions.ALLOWED, Role.VIEWER, frozenset({"agents:read"}))
+    bob, key = signed_in(acme, "bob"), caller(acme, acme.bob)
+    limits(refusals=2)
+
+    runs = f"/{acme.slug}/runs/"
+    assert [bob.get(runs).status_code, key.get("runs").status] == [403, 403]
+    assert [bob.get(runs).status_code, bob.get(f"{runs}{uuid4()}/live/").status_code] == [429, 429]
+    assert [len(refusals(acme, action)) for action in ("access.refused", "access.throttled")] == [2, 1]
+
+
+def test_a_key_that_opens_nothing_any_more_leaves_so_many_records_and_no_more(
+    acme: World, limits: Callable[..., None]
+) -> None:
+    bob, alice = caller(acme, acme.bob), caller(acme, acme.alice)
+    api_keys.revoke(key_of(acme, bob), acting_as=COMMAND)
+    limits(refusals=2)
+
+    assert [bob.get("agents").code for _ in range(4)] == ["bad_key"] * 2 + ["rate_limited"] * 2
+    assert len(refusals(acme, "key.refused")) == 2
+    assert Caller(None, "cs_nobody-made-this").get("agents").code == "bad_key"
+    assert alice.get("agents").status == 200
 
 
 def test_what_is_not_there_and_what_is_wrong_leaves_none(acme: World) -> None:

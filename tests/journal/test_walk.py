@@ -116,6 +116,7 @@ JOURNAL = {"audit_record", "audit_payload", "audit_outbox"}
 #: What changes nothing but tells what happened.
 ONLY_RECORDS = {
     "access.refusals.record",
+    "access.refusals.throttled",
     "agents.config.applying.export",
     "audit.search.leave_record",
     "signin.records.write",
