@@ -70,7 +70,7 @@ RATE_LIMITS: dict[str, tuple[int, int] | None] = {
     "address": _env.rate("RATE_LIMITS_ADDRESS", "60000/minute"),
     "failures": _env.rate("RATE_LIMITS_FAILURES", "1200/minute"),
     "key": _env.rate("RATE_LIMITS_KEY", "30000/minute"),
-    "refusals": _env.rate("RATE_LIMITS_REFUSALS", "120/minute"),
+    "refusals": _env.rate("RATE_LIMITS_REFUSALS", "1200/minute"),
     "user": _env.rate("RATE_LIMITS_USER", "30000/minute"),
     "tenant": _env.rate("RATE_LIMITS_TENANT", "60000/minute"),
     "reports": (60, 60),
