@@ -5,7 +5,7 @@ By name, as Django does it, but for the variables of the traceback as well; then
 
 from collections.abc import ItemsView
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -32,8 +32,8 @@ class Reporter(ExceptionReporter):
 
     def get_traceback_html(self) -> SafeString:
         """Return the page."""
-        return SafeString(hide(super().get_traceback_html()))
+        return cast(SafeString, hide(super().get_traceback_html()))
 
     def get_traceback_text(self) -> SafeString:
         """Return the text."""
-        return SafeString(hide(super().get_traceback_text()))
+        return cast(SafeString, hide(super().get_traceback_text()))
