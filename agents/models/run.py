@@ -62,6 +62,7 @@ class Run(TenantModel):
                 name="one_run_per_idempotency_key",
             ),
         )
+        # Newest first they are read from the unique index over (tenant_id, id), which `parent` refers to.
         indexes = (
             models.Index(
                 "tenant_id",
@@ -71,7 +72,6 @@ class Run(TenantModel):
                 condition=models.Q(ready_at__isnull=False),
             ),
             models.Index(fields=["due_at"], name="run_due", condition=models.Q(due_at__isnull=False)),
-            models.Index(fields=["tenant_id", "-id"], name="run_newest"),
             models.Index(fields=["tenant_id", "status", "-id"], name="run_by_status"),
             models.Index(fields=["tenant_id", "agent", "-id"], name="run_by_agent"),
             models.Index(fields=["parent"], name="run_by_parent", condition=models.Q(parent__isnull=False)),
