@@ -1,4 +1,6 @@
-"""Who may reach the tables of sign-in. Allauth's own are of people; providers and domains are a tenant's."""
+"""Who may reach the tables of sign-in. Allauth's own are of people; providers and domains are a tenant's.
+
+Counts are the installation's: whoever guesses is of no tenant."""
 
 from db.tables import ALL, Table
 
@@ -15,6 +17,7 @@ TABLES = (
             "socialaccount_socialtoken",
         )
     ),
+    Table("signin_count", ALL, tenant=None),
     # Whoever signs in is of no tenant yet: the look-up by a domain goes across tenants.
     Table(
         "signin_identityprovider",

@@ -28,8 +28,10 @@ def globex(database: None) -> World:
 
 
 @pytest.fixture(autouse=True)
-def _no_attempts_counted() -> None:
-    attempts.clear()
+def _no_attempts_counted(request: pytest.FixtureRequest) -> None:
+    if "database" in request.fixturenames:
+        request.getfixturevalue("database")
+        attempts.clear()
 
 
 def peopled() -> World:
