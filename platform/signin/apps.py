@@ -15,6 +15,7 @@ class SigninConfig(AppConfig):
         from tenants.leaving import LEAVING
         from vault.holders import HOLDERS
 
-        import_module("signin.records")
+        for receiving in ("signin.records", "signin.sessions"):
+            import_module(receiving)
         LEAVING.append(linking.take_from_member)
         HOLDERS.extend((second_factor.HOLDER, sealing.HOLDER))

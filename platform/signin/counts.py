@@ -14,17 +14,15 @@ from typing import Any, Final
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
 from django.db import connection
 
-#: Entries whose time is over that one new entry takes away: more than are added, so that they don't pile up.
-_SWEPT: Final = 10
-
 _GET: Final = "SELECT value FROM signin_count WHERE key = %(key)s AND expires_at > statement_timestamp()"
 
-# Entries another transaction is busy with are skipped, so that nobody waits to sweep.
-_PUT: Final = f"""\
+# Each entry that comes takes away some whose time is over, so that they don't pile up; those another transaction is
+# busy with are skipped, so that nobody waits to sweep.
+_PUT: Final = """\
 WITH swept AS (
     DELETE FROM signin_count WHERE key IN (
         SELECT key FROM signin_count WHERE expires_at <= statement_timestamp() AND key <> %(key)s
-        ORDER BY expires_at LIMIT {_SWEPT} FOR UPDATE SKIP LOCKED))
+        ORDER BY expires_at LIMIT 10 FOR UPDATE SKIP LOCKED))
 INSERT INTO signin_count AS present (key, value, expires_at)
 VALUES (%(key)s, %(value)s, statement_timestamp() + %(lasts)s)
 ON CONFLICT (key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"""

@@ -5,8 +5,8 @@ of the address with this account, one of the address. So a thousand guesses from
 makes them can lock out neither the account's owner nor the neighbours behind the same address where they signed in
 before. From a new browser the owner comes in by a passkey or by a link to a new password, which need no guess.
 
-Counters lie in the database (`counts`), where no number of others drops one, and each counts attempts that failed or are being looked at: one that succeeds is given back.
-Budgets are the same for addresses nobody has, so they tell nothing.
+Counters lie in the database (`counts`), where no number of others drops one. Each counts attempts that failed or are
+being looked at: one that succeeds is given back. Budgets are the same for addresses nobody has, so they tell nothing.
 """
 
 import hashlib

@@ -1,16 +1,20 @@
-"""How long a session lasts, where it was seen last, and how it is ended."""
+"""How long a session lasts, where it was seen last, how it is ended, and when it is forgotten."""
 
 import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import logout
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.db.models.signals import post_save
+from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponseBase
 
 from signin import records
@@ -52,6 +56,30 @@ class SessionLimits:
 def _asks_by_itself(request: HttpRequest) -> bool:
     # A page that keeps itself up to date is nobody's work: the stream of a run, and a list that says what it shows.
     return "text/event-stream" in request.headers.get("Accept", "") or "shown" in request.GET
+
+
+# Anybody can have a session made, by setting out for single sign-on. Each one takes away some that are over, those of a
+# browser that never came back as well, so that they don't pile up wherever and however long the installation runs;
+# those another transaction is busy with are skipped.
+_FORGET: Final = """\
+DELETE FROM django_session WHERE session_key IN (
+    SELECT session_key FROM django_session WHERE expire_date < statement_timestamp()
+    ORDER BY expire_date LIMIT 10 FOR UPDATE SKIP LOCKED)"""
+
+# The oldest places come first by their ids; sessions end at most SESSION_MAX_AGE_S after they began.
+_FORGET_PLACES: Final = """\
+DELETE FROM usersessions_usersession WHERE id IN (
+    SELECT id FROM usersessions_usersession
+    WHERE id IN (SELECT id FROM usersessions_usersession ORDER BY id LIMIT 10)
+      AND created_at < statement_timestamp() - %s FOR UPDATE SKIP LOCKED)"""
+
+
+@receiver(post_save, sender=Session)
+def _forget(created: bool, **_: Any) -> None:
+    if created:
+        with connection.cursor() as cursor:
+            cursor.execute(_FORGET)
+            cursor.execute(_FORGET_PLACES, [timedelta(seconds=settings.SESSION_MAX_AGE_S)])
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]

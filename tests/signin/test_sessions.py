@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from signin.sessions import browser_of
 from tests.console.conftest import PASSWORD, email, signed_in
@@ -147,3 +150,19 @@ def test_use_is_what_a_person_does(acme: World, visit: Callable[[Client, str], N
 )
 def test_browsers_have_names(user_agent: str, words: str) -> None:
     assert browser_of(user_agent) == words
+
+
+def test_sessions_that_are_over_are_forgotten_as_others_begin(acme: World) -> None:
+    there, gone = signed_in(acme, "bob"), [session_of(signed_in(acme, "alice")) for _ in range(3)]
+    over = timezone.now() - timedelta(seconds=settings.SESSION_MAX_AGE_S + 1)
+    keys = [each.session_key for each in gone]
+    UserSession.objects.exclude(session_key__in=[*keys, session_of(there).session_key]).delete()
+    UserSession.objects.filter(session_key__in=keys).update(created_at=over)
+    Session.objects.filter(session_key__in=keys).update(expire_date=over)
+    abandoned = [Session(session_key=f"abandoned-{number}", session_data="", expire_date=over) for number in range(25)]
+    Session.objects.bulk_create(abandoned)
+    for _ in range(4):
+        Client().get("/accounts/2fa/webauthn/login/", headers={"Accept": "application/json"})
+    assert not Session.objects.filter(expire_date__lte=over).exists()
+    assert not UserSession.objects.filter(session_key__in=keys).exists()
+    assert is_in(there)
