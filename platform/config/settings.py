@@ -79,6 +79,13 @@ RATE_LIMITS: dict[str, tuple[int, int] | None] = {
 refusals: what is refused to one member, or to one key that opens nothing any more, with a record each.
 reports: what browsers of an address report about the content security policy."""
 
+STREAMS: dict[str, int] = {
+    "key": _env.integer("STREAMS_KEY", 1000, minimum=1, maximum=100_000),
+    "user": _env.integer("STREAMS_USER", 1000, minimum=1, maximum=100_000),
+    "tenant": _env.integer("STREAMS_TENANT", 2000, minimum=1, maximum=100_000),
+}
+"""Streams of events and live pages that one web process keeps open, by whose they are. key: an API key or a session."""
+
 API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3650)
 """How many days an API key lives at most; 0 lets it live until it is revoked."""
 

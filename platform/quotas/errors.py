@@ -1,6 +1,9 @@
 """Errors of quotas."""
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+#: Seconds after which one may ask again for what ends at nobody knows what time.
+RETRY_AFTER_S: Final = 10
 
 
 class QuotaError(Exception):
@@ -24,3 +27,13 @@ class RateLimited(QuotaError):
         super().__init__()
         self.policy = policy
         self.retry_after_s = retry_after_s
+
+
+class TooManyStreams(RateLimited):
+    """Too many streams are open; end some, or come again as `Retry-After` says."""
+
+    code = "too_many_streams"
+
+    def __init__(self, policy: str) -> None:
+        """policy: the limit that refused. How long others' streams last, nobody can say."""
+        super().__init__(policy, RETRY_AFTER_S)

@@ -21,7 +21,7 @@ HEAD_BYTES: Final = 32 * 1024
 #: Header fields of one request.
 HEAD_FIELDS: Final = 100
 
-#: Connections of one process, watchers of live pages among them; requests on others get 503.
+#: Connections of one process, those of `quotas.streams.PROCESS` watchers among them; requests on others get 503.
 CONNECTIONS: Final = 4096
 
 #: Seconds for a request's head: from the connection on, or from the head's first byte.

@@ -27,6 +27,7 @@ from api.schema import PAGING, answer_header, call, component, header, nullable,
 from api.views import View, found, identifier
 from audit import journal
 from escalations.models import Escalation
+from quotas import streams as places
 
 Json = Any
 
@@ -300,9 +301,13 @@ class Stream(View):
             self.require("runs:read")
         after = Query(self.plain_request, ("after",)).number("after", 0, minimum=0, maximum=MAX_SEQ)
         after = _last_event_id(self.plain_request, after)
-        watched = streams.Watched(self.principal, run.id, self.shows_payloads, str(request.auth))
+        who = self.principal
+        place = places.take(key=str(who.key_id), user_id=who.user_id, tenant_id=who.tenant_id)
+        watched = streams.Watched(who, run.id, self.shows_payloads, str(request.auth))
         return StreamingHttpResponse(
-            streams.stream(watched, after=after), content_type="text/event-stream", headers=streams.HEADERS
+            places.Placed(place, streams.stream(watched, after=after)),
+            content_type="text/event-stream",
+            headers=streams.HEADERS,
         )
 
 

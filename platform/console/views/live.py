@@ -29,6 +29,7 @@ from console import run_page
 from console.members import Member, check, count, member_of, note_staff, refusals_recorded
 from console.run_view import changes_context
 from db.scope import tenant_scope
+from quotas import streams
 from signin.reach import reach_of
 from tenants.models import User
 from tenants.principal import Principal
@@ -53,14 +54,16 @@ VIEWS: Final = {"steps": "console/runs/_live_steps.html", "events": "console/run
 @require_GET
 async def live(request: HttpRequest, tenant: str, run: UUID) -> HttpResponseBase:
     """Stream what happens in the run behind `Last-Event-ID`, else `?after=`, until it ends."""
-    member = await sync_to_async(_enter)(request, tenant, run)
-    if member is None:
+    entered = await sync_to_async(_enter)(request, tenant, run)
+    if entered is None:
         return HttpResponse("Sign in first.", status=401, content_type="text/plain")
+    member, place = entered
     told = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else 0
     template = VIEWS.get(request.GET.get("view", ""), VIEWS["steps"])
+    watcher = _Watcher(request.session, member.principal, tenant, run, template)
     return StreamingHttpResponse(
-        _messages(_Watcher(request.session, member.principal, tenant, run, template), after),
+        streams.Placed(place, _messages(watcher, after)),
         content_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -100,8 +103,11 @@ async def _messages(watcher: _Watcher, after: int) -> AsyncIterator[str]:
             await watch.changed(watcher.run, after=after, timeout_s=min(LOOK_S, HEARTBEAT_S))
 
 
-def _enter(request: HttpRequest, tenant: str, run: UUID) -> Member | None:
-    """Return who watches, or None when nobody is signed in; raises like the page. Holds no connection afterwards."""
+def _enter(request: HttpRequest, tenant: str, run: UUID) -> tuple[Member, streams.Place] | None:
+    """Return who watches and the place taken for it, or None when nobody is signed in; raises like the page.
+
+    Holds no connection afterwards.
+    """
     try:
         member = _member(request, tenant)
         if member is None:
@@ -112,7 +118,8 @@ def _enter(request: HttpRequest, tenant: str, run: UUID) -> Member | None:
             check(member, "runs:read")
         with tenant_scope(member.tenant.id):
             run_page.run_of(run)
-        return member
+        session = str(request.session.session_key)
+        return member, streams.take(key=session, user_id=member.user.id, tenant_id=member.tenant.id)
     finally:
         connection.close()
 
