@@ -289,7 +289,7 @@ ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_RATE_LIMITS = {
     "login": None,  # wrong passwords and codes are bounded by `signin.guesses`, which leaves known browsers alone
     "login_failed": None,
-    "reset_password": "20/m/ip,5/h/key",
+    "reset_password": "10/m/ip,60/h/ip,5/h/key",  # and so many over all: `signin.letters`
     "reset_password_from_key": "20/m/ip",
     "change_password": "10/m/user",
     "reauthenticate": "20/m/user",

@@ -2,7 +2,8 @@
 
 from allauth.account.adapter import get_adapter
 from allauth.account.forms import ChangePasswordForm, ResetPasswordForm
-from allauth.core import context
+from allauth.core import context, ratelimit
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
@@ -69,5 +70,8 @@ class AskForReset(ResetPasswordForm):  # type: ignore[misc]
 
     def save(self, request: HttpRequest, **_: object) -> str:
         email = str(self.cleaned_data["email"])
-        letters.ask_for_reset(User.objects.filter(email=email).first())
+        try:
+            letters.ask_for_reset(request, User.objects.filter(email=email).first())
+        except letters.TooManyLinks as error:
+            raise ImmediateHttpResponse(ratelimit.respond_429(request)) from error
         return email

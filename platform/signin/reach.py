@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from allauth.account.internal.flows.login import get_authentication_records
+from allauth.socialaccount.models import SocialAccount
 from django.contrib.auth.signals import user_logged_in
 from django.db import connection
 from django.dispatch import receiver
@@ -69,6 +70,23 @@ class Reach:
         if self.by_own_means:
             return found
         return [(tenant_id, slug) for tenant_id, slug in found if self.admits(tenant_id) is Admission.OPEN]
+
+
+def only_by_provider(user: User) -> bool:
+    """Say whether the account has no password and comes in by the provider that answers for its address.
+
+    A link or an invitation gives no password to such an account. Works outside any scope.
+    """
+    if user.has_usable_password():
+        return False
+    bound = list(SocialAccount.objects.filter(user_id=user.pk).values_list("provider", flat=True))
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM signin_emaildomain WHERE domain = %s AND provider_id::text = ANY(%s))",
+            [domain_of(user.email), bound],
+        )
+        (found,) = cursor.fetchone()
+    return bool(found)
 
 
 def reach_of(request: HttpRequest, user: User) -> Reach:

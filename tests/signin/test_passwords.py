@@ -1,9 +1,12 @@
 """Changing a password, and getting a new one by a link."""
 
+import threading
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from allauth.socialaccount.models import SocialAccount
+from django.core.mail.backends.locmem import EmailBackend
 from django.test import Client
 
 from db.scope import PLATFORM, tenant_scope
@@ -12,7 +15,9 @@ from tenants.actions import members
 from tenants.models import Role, User
 from tenants.principal import COMMAND
 from tests.console.conftest import PASSWORD, email, signed_in
+from tests.signin.idp import IdP
 from tests.signin.people import actions, attempt, deliver, everything, is_in, link_in, new_password_by_link, told
+from tests.signin.sso import provide
 from tests.worlds import World
 
 NEW = "another horse that signs"
@@ -125,12 +130,12 @@ def test_asking_answers_alike_for_everybody(acme: World) -> None:
     assert [letter.to for letter in deliver()] == [[email(acme, "alice")]]
 
 
-def test_closed_accounts_services_and_providers_own_people_get_no_link(acme: World) -> None:
+def test_closed_accounts_services_and_providers_own_people_get_no_link(acme: World, idp: IdP) -> None:
     alice, bob = (User.objects.get(id=getattr(acme, name).user_id) for name in ("alice", "bob"))
     alice.is_active = False
     bob.set_unusable_password()
     bob.save()
-    SocialAccount.objects.create(user=bob, provider="anything", uid="1")
+    SocialAccount.objects.create(user=bob, provider=str(provide(acme, idp).id), uid="1")
     with tenant_scope(acme.tenant_id):
         robot = members.put_service(name="robot", role=Role.DEVELOPER, acting_as=COMMAND)
     assert [letters.may_reset(user) for user in (alice, bob, robot)] == [False, False, False]
@@ -173,3 +178,47 @@ def test_letter_that_cannot_be_sent_is_logged_and_holds_nobody_up(
     assert f"A letter to user {acme.alice.user_id} was not sent: ConnectionRefusedError" in caplog.text
     assert email(acme, "alice") not in caplog.text
     assert "/password/reset/key/" not in caplog.text
+
+
+class Slow(EmailBackend):
+    """A mail server that takes nothing before it is let."""
+
+    let = threading.Event()
+
+    def send_messages(self, email_messages: Any) -> int:
+        self.let.wait(60)
+        return int(super().send_messages(email_messages))
+
+
+def ask(address: str, number: int) -> int:
+    """Ask for a link from a place of its own; return how that was answered."""
+    fields = {"email": address}
+    return int(Client().post("/accounts/password/reset/", fields, REMOTE_ADDR=f"198.19.0.{number}").status_code)
+
+
+def test_links_that_wait_are_only_so_many_and_word_of_changes_comes_through(acme: World, settings: Any) -> None:
+    deliver()
+    settings.EMAIL_BACKEND = f"{__name__}.Slow"
+    try:
+        assert ask(email(acme, "alice"), 0) == 302
+        for number in range(1, letters.LINKS_WAITING):
+            assert ask(f"nobody-{number}@nowhere.example", number) == 302
+        assert (ask(email(acme, "bob"), 100), ask("nobody@nowhere.example", 101)) == (429, 429)
+        letters.tell(User.objects.get(id=acme.rita.user_id), of="password_changed")
+    finally:
+        Slow.let.set()
+    assert [letter.to for letter in deliver()] == [[email(acme, "alice")], [email(acme, "rita")]]
+    assert ask(email(acme, "bob"), 102) == 302
+
+
+def test_links_of_a_minute_are_only_so_many_over_all(acme: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(letters.LINKS, "links", "3/60s/key")
+    answers = [ask(f"nobody-{number}@nowhere.example", number) for number in range(3)]
+    assert [*answers, ask(email(acme, "alice"), 3), ask("nobody@nowhere.example", 4)] == [302, 302, 302, 429, 429]
+
+
+def test_account_whose_provider_answers_for_it_no_more_may_have_a_link(acme: World) -> None:
+    user = User.objects.get(id=acme.alice.user_id)
+    user.set_unusable_password()
+    SocialAccount.objects.create(user=user, provider=str(uuid4()), uid="sub-of-alice")
+    assert letters.may_reset(user)
