@@ -11,6 +11,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from django.test import Client
 
 from db.scope import PLATFORM, tenant_scope
+from signin.actions import email_domains
 from signin.mail import send_invitation
 from tenants.actions import invitations, tenants
 from tenants.models import Invitation, Membership, Role, User
@@ -145,23 +146,43 @@ def test_account_is_not_made_of_anything(acme: World, wrong: dict[str, str], wor
     assert not User.objects.filter(email=address).exists()
 
 
-def test_account_that_never_had_a_password_gets_one(acme: World, globex: World, idp: IdP) -> None:
+def test_account_that_only_has_a_provider_comes_by_it_first(acme: World, globex: World, idp: IdP) -> None:
     provide(acme, idp, joins_as=Role.VIEWER)
     address = f"solo@{domain(acme)}"
-    limited = visitor()
-    come(limited, acme, idp, **person(acme, "solo"))
-    token = invite(globex, address)
-    assert "which cannot speak for you here" in follow(limited, token).content.decode()
-    limited.post(HERE, NEW)
+    come(visitor(), acme, idp, **person(acme, "solo"))
+    token, client = invite(globex, address), visitor()
+    assert "through its own provider" in follow(client, token).content.decode()
+    assert client.post(HERE, NEW).status_code == 200  # changes nothing
+    assert not User.objects.get(email=address).has_usable_password()
     assert role_in(globex, address) is None
-    assert not opens(limited, globex)
 
-    client = visitor()
-    follow(client, token)
-    client.post(HERE, NEW)
+    come(client, acme, idp, **person(acme, "solo"))
+    assert "A password" in client.get(HERE).content.decode()
+    assert client.post(HERE, NEW)["Location"] == f"/{globex.slug}/"
     assert opens(client, globex)
+    assert opens(client, acme)
     assert SocialAccount.objects.filter(user__email=address).exists()
     assert [row[0] for row in told(acme.tenant_id, "password.%")] == ["password.reset"]
+    assert [row[3]["steps"] for row in told(globex.tenant_id, "login.succeeded")] == [["password"]]
+
+
+def test_provider_does_not_speak_for_an_account_that_has_a_password(acme: World, globex: World, idp: IdP) -> None:
+    provide(acme, idp)
+    limited, token = visitor(), invite(globex, email(acme, "alice"))
+    come(limited, acme, idp, **person(acme, "alice"))
+    assert "which cannot speak for you here" in follow(limited, token).content.decode()
+    limited.post(HERE, NEW)
+    assert role_in(globex, email(acme, "alice")) is None
+
+
+def test_account_whose_provider_answers_for_it_no_more_gets_a_password(acme: World, globex: World, idp: IdP) -> None:
+    provide(acme, idp, joins_as=Role.VIEWER)
+    address, client = f"solo@{domain(acme)}", visitor()
+    come(visitor(), acme, idp, **person(acme, "solo"))
+    email_domains.withdraw(tenants.by_slug(acme.slug), domain(acme), acting_as=COMMAND)
+    follow(client, invite(globex, address))
+    client.post(HERE, NEW)
+    assert opens(client, globex)
 
 
 def test_who_is_asked_for_the_tenants_own_provider_chooses_no_password(acme: World, idp: IdP) -> None:

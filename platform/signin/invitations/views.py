@@ -1,7 +1,8 @@
 """Accept an invitation: with the account of the one invited, or with a new one.
 
 The link came by e-mail, so whoever holds it reads that mailbox. It does no less than a link to a new password and no
-more: an account that has a password is signed in to first, and second factors are asked for as ever. The token goes
+more: an account that has a password is signed in to first, one that comes by its provider comes by it first and then
+chooses a password, and second factors are asked for as ever. The token goes
 from the link into a cookie for the page below, so that no further address, and no `Referer`, holds it.
 """
 
@@ -11,6 +12,7 @@ from typing import Final
 from allauth.account.internal.flows.login import record_authentication
 from allauth.account.utils import perform_login
 from django.conf import settings
+from django.contrib.auth import logout
 from django.contrib.auth.hashers import make_password
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -25,7 +27,7 @@ from quotas.addresses import client_address
 from signin import records
 from signin.domains import domain_of
 from signin.invitations.forms import NewAccount
-from signin.reach import answering_for, reach_of
+from signin.reach import answering_for, only_by_provider, reach_of
 from tenants.actions import invitations, tenants
 from tenants.actions.invitations import Found
 from tenants.errors import TenantError, UnknownInvitation
@@ -36,12 +38,16 @@ _COOKIE_S: Final = 3600
 
 
 class Step(Enum):
-    """What is left to do. SIGN_OUT: this session is somebody else's, or a provider's word for them."""
+    """What is left to do. PROVIDER: come in by the account's provider first, then choose a password.
+
+    SIGN_OUT: this session is somebody else's, or a provider's word for an account that has a password.
+    """
 
     ACCEPT = "accept"
     NEW = "new"
     JOIN = "join"
     SIGN_IN = "sign_in"
+    PROVIDER = "provider"
     SIGN_OUT = "sign_out"
 
 
@@ -81,14 +87,24 @@ def _none() -> Found:
 
 def _step(request: HttpRequest, found: Found) -> Step:
     if isinstance(request.user, User):
-        own = request.user.email == found.email and reach_of(request, request.user).by_own_means
-        return Step.ACCEPT if own else Step.SIGN_OUT
+        return _step_of_session(request, request.user, found)
     user = User.objects.filter(email=found.email).first()
     if user is not None and (user.has_usable_password() or not user.is_active):
         return Step.SIGN_IN
     answering = answering_for(domain_of(found.email))
     enforced = answering is not None and answering.enforced and answering.tenant_id == found.tenant_id
-    return Step.JOIN if enforced else Step.NEW
+    if enforced:
+        return Step.JOIN
+    return Step.PROVIDER if user is not None and only_by_provider(user) else Step.NEW
+
+
+def _step_of_session(request: HttpRequest, user: User, found: Found) -> Step:
+    reach = reach_of(request, user)
+    if user.email != found.email:
+        return Step.SIGN_OUT
+    if reach.by_own_means:
+        return Step.ACCEPT
+    return Step.NEW if reach.tenants() and not user.has_usable_password() else Step.SIGN_OUT
 
 
 def _show(request: HttpRequest, found: Found, form: NewAccount | None = None) -> HttpResponse:
@@ -109,6 +125,7 @@ def _accept(request: HttpRequest, token: str, found: Found) -> HttpResponseBase:
         return _show(request, found, form if step is Step.NEW else None)
     user = _account(request, found, name=form.cleaned_data["name"], password=form.cleaned_data["password"])
     invitations.accept(token, user_id=user.id)
+    logout(request)  # of what the provider vouched for: from here on the person is in by their own means
     user = User.objects.get(id=user.id)
     record_authentication(request, user, method="password", email=user.email)
     return _used(perform_login(request, user, redirect_url=reverse("console:tenant", kwargs={"tenant": _slug(found)})))
