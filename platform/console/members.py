@@ -63,7 +63,7 @@ class AskProvider(Http404):
 
 
 class AskSecondFactor(Http404):
-    """The tenant wants its members to have a second factor."""
+    """The tenant wants its members, and everybody wants the platform's staff, to have a second factor."""
 
 
 def member_of(reach: Reach, slug: str) -> Member:
@@ -75,7 +75,7 @@ def member_of(reach: Reach, slug: str) -> Member:
     admission = reach.admits(tenant.id)
     if admission is not Admission.OPEN:
         raise AskProvider if admission is Admission.ASK else Http404
-    if second_factor.is_missing(reach, tenant):
+    if second_factor.is_missing(reach, tenant, staff=principal.staff_access_id is not None):
         raise AskSecondFactor
     return Member(tenant, reach.user, principal)
 

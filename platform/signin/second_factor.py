@@ -8,10 +8,8 @@ from db.scope import PLATFORM
 from signin import letters, records
 from signin.reach import Admission, Reach
 from tenants.models import Tenant, User
+from tenants.models.user import SECOND_FACTORS
 from vault.holders import Holder
-
-#: What counts as a second factor; recovery codes only stand in for one.
-TYPES: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 #: What the vault's encryption binds their secrets to; a colon stands in no secret's name.
 SEALED_AS: Final = "second_factor:"
@@ -20,22 +18,20 @@ SEALED_AS: Final = "second_factor:"
 _SECRET: Final = {Authenticator.Type.TOTP: "secret", Authenticator.Type.RECOVERY_CODES: "seed"}
 
 
-def has_one(user: User) -> bool:
-    """Say whether the account has a second factor, so that nobody signs in to it without."""
-    return bool(Authenticator.objects.filter(user_id=user.id, type__in=TYPES).exists())
-
-
-def is_missing(reach: Reach, tenant: Tenant) -> bool:
+def is_missing(reach: Reach, tenant: Tenant, *, staff: bool) -> bool:
     """Say whether the tenant asks for a second factor that the session has not got.
 
     Adding the first one ends the account's other sessions, so a session of an account that has one has shown it.
+    staff: whether the platform's staff look, who are asked for one of their own everywhere.
     """
+    if staff:
+        return not (reach.by_own_means and reach.user.has_second_factor())
     if not tenant.require_mfa:
         return False
     vouched = not reach.by_own_means and reach.admits(tenant.id) is Admission.OPEN
     if tenant.trust_provider_mfa and vouched:
         return False
-    return not has_one(reach.user)
+    return not reach.user.has_second_factor()
 
 
 def remove_all(user: User) -> int:
@@ -47,7 +43,7 @@ def remove_all(user: User) -> int:
         removed = 0
         for each in Authenticator.objects.select_for_update().filter(user_id=user.id).order_by("id"):
             each.delete()
-            removed += each.type in TYPES
+            removed += each.type in SECOND_FACTORS
         if removed:
             letters.tell(user, of="second_factors_taken")
     return removed

@@ -19,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from signin import records, second_factor, sessions
+from signin import records, sessions
 from signin.device import remember
 from signin.reach import reach_of
 from tenants.models import Tenant, User
@@ -60,7 +60,7 @@ def home(request: HttpRequest) -> HttpResponse:
     factors = list(Authenticator.objects.filter(user=user).order_by("created_at"))
     codes = next((each for each in factors if each.type == Authenticator.Type.RECOVERY_CODES), None)
     tenants = Tenant.objects.filter(id__in=[tenant_id for tenant_id, _ in reach.tenants()]).order_by("name")
-    has_factor = second_factor.has_one(user)
+    has_factor = user.has_second_factor()
     return render(
         request,
         "account/home.html",
@@ -141,7 +141,7 @@ class _FirstFactorEndsOthers:
 
     def form_valid(self, form: Any) -> HttpResponse:
         user = user_of(self.request)
-        first = not second_factor.has_one(user)
+        first = not user.has_second_factor()
         response: HttpResponse = super().form_valid(form)  # type: ignore[misc]
         if first:
             ending.end_other_sessions(self.request, user)

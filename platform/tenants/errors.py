@@ -172,6 +172,12 @@ class UnknownStaff(TenantError):
     code = "unknown_staff"
 
 
+class NoSecondFactor(TenantError):
+    """Platform staff look with a second factor; they sign in and add one first."""
+
+    code = "no_second_factor"
+
+
 class BadAccess(TenantError):
     """Staff look into a tenant for a stated reason, for at most four hours."""
 

@@ -1,11 +1,13 @@
 """/admin: for platform staff to look at the queues, and for nothing else.
 
 Whatever changes, changes through an action with its record in the journal, so nothing can be edited here, and what
-libraries register of people, factors and providers is not shown. Staff come in by the sign-in page as everybody does.
+libraries register of people, factors and providers is not shown. Staff come in by the sign-in page as everybody does,
+with a second factor, and each request leaves a record in the platform's journal.
 """
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, Final, TypeVar, cast
 
 from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
@@ -14,6 +16,11 @@ from django.db.models import Model
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
+
+from tenants.actions import staff
+from tenants.models import User
+
+V = TypeVar("V", bound=Callable[..., Any])
 
 #: The apps whose tables are shown.
 SHOWN: Final = frozenset({"django_q"})
@@ -56,11 +63,40 @@ class StaffSite(admin.AdminSite):
             if model._meta.app_label in SHOWN:
                 super().register(model, type(base.__name__, (LookOnly, base), {}), **options)
 
+    def has_permission(self, request: HttpRequest) -> bool:
+        """Say whether somebody of the staff asks who has a second factor."""
+        user = request.user
+        return super().has_permission(request) and isinstance(user, User) and user.has_second_factor()
+
+    def admin_view(self, view: V, cacheable: bool = False) -> V:
+        """Return the view for staff alone; one that cannot be recorded is not answered."""
+
+        @wraps(view)
+        def recorded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            user, match = request.user, request.resolver_match
+            assert isinstance(user, User)  # noqa: S101 - what `has_permission` asks
+            staff.looked_at_queues(
+                user,
+                route=match.view_name if match else "",
+                method=request.method or "",
+                path=request.get_full_path(),
+            )
+            return view(request, *args, **kwargs)
+
+        return cast(V, super().admin_view(recorded, cacheable))
+
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Send whoever is not signed in to the sign-in page; to others than staff these pages are closed."""
-        if request.user.is_authenticated:
+        """Send whoever is not signed in to the sign-in page, and staff without a second factor to where one is added.
+
+        To others than staff these pages are closed.
+        """
+        wanted = request.GET.get("next") or reverse("admin:index")
+        user = request.user
+        if isinstance(user, User) and user.is_staff and not user.has_second_factor():
+            return redirect_to_login(wanted, reverse("account_enrol"))
+        if user.is_authenticated:
             raise PermissionDenied("These pages are for the installation's own staff.")
-        return redirect_to_login(request.GET.get("next") or reverse("admin:index"))
+        return redirect_to_login(wanted)
 
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Refuse: one's password is changed on the account's own page, which ends other sessions and is recorded."""

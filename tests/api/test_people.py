@@ -18,7 +18,7 @@ from tenants.principal import COMMAND
 from tenants.scopes import SCOPES
 from tests.api.conftest import Answer, Caller, caller
 from tests.api.test_schema import fits
-from tests.worlds import LOOKUP, World
+from tests.worlds import LOOKUP, World, add_factor
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ def test_a_team_that_a_queue_names_stays(acme: World, olga: Caller) -> None:
 
 
 def test_owners_and_compliance_see_when_staff_could_look(acme: World, olga: Caller, carol: Caller) -> None:
-    sam = staff.add(email=f"sam@staff-{acme.slug}.example", acting_as=COMMAND)
+    sam = add_factor(staff.add(email=f"sam@staff-{acme.slug}.example", acting_as=COMMAND))
     tenant = tenants.by_id(acme.tenant_id)
     staff.open_access(tenant, email=sam.email, reason="Ticket 4711: a run hangs.", hours=1, acting_as=COMMAND)
 

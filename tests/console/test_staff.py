@@ -8,27 +8,25 @@ from django.test import Client
 from audit import journal
 from audit.models import Record
 from db.scope import tenant_scope
+from signin import second_factor
 from tenants.actions import staff, tenants
 from tenants.models import User
 from tenants.principal import COMMAND
-from tests.console.conftest import PASSWORD, email, hashed
-from tests.worlds import World
+from tests.console.conftest import PASSWORD, email
+from tests.worlds import World, add_factor
 
 
 @pytest.fixture
 def sam(acme: World) -> User:
     """Somebody of the platform's staff."""
-    made = staff.add(email=f"sam@staff-{acme.slug}.example", acting_as=COMMAND)
-    made.password = hashed()
-    made.save(update_fields=["password"])
-    return made
+    return add_factor(staff.add(email=f"sam@staff-{acme.slug}.example", acting_as=COMMAND))
 
 
 @pytest.fixture
 def browser(sam: User) -> Client:
     """Sam's browser, signed in."""
-    client = Client(REMOTE_ADDR=f"10.{uuid4().int % 250}.{uuid4().int % 250}.1")
-    assert client.post("/accounts/login/", {"login": sam.email, "password": PASSWORD}).status_code == 302
+    client = Client()
+    client.force_login(sam, backend="signin.backend.PeopleBackend")
     return client
 
 
@@ -50,6 +48,16 @@ def test_staff_find_no_tenant_that_was_not_opened(acme: World, globex: World, sa
 
     assert hidden.status_code == missing.status_code == 404
     assert looks(acme) == looks(globex) == []
+
+
+def test_staff_who_lost_their_second_factor_look_no_more(acme: World, sam: User, browser: Client) -> None:
+    open_access(acme, sam)
+    assert browser.get(f"/{acme.slug}/runs/").status_code == 200
+    second_factor.remove_all(sam)
+
+    sent = browser.get(f"/{acme.slug}/runs/")
+    assert (sent.status_code, sent["Location"].split("?")[0]) == (302, "/accounts/enrol/")
+    assert len(looks(acme)) == 1
 
 
 def test_each_request_of_staff_is_one_record(acme: World, sam: User, browser: Client) -> None:

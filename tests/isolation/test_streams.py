@@ -19,7 +19,7 @@ from tenants.models import ApiKey, Membership, Role, User
 from tenants.principal import COMMAND, Principal
 from tests.api.conftest import caller
 from tests.console import journals
-from tests.worlds import World, world
+from tests.worlds import World, add_factor, world
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -146,7 +146,7 @@ def test_on_the_page(web_server: str, django_db_setup: None) -> None:
     acme = world()
     run = start(acme)
     path = f"/{acme.slug}/runs/{run}/live/?after=2"
-    looker = staff.add(email=f"{uuid4()}@staff.example", acting_as=COMMAND)
+    looker = add_factor(staff.add(email=f"{uuid4()}@staff.example", acting_as=COMMAND))
     tenant = tenants.by_id(acme.tenant_id)
     staff.open_access(tenant, email=looker.email, reason="Looks at a run.", hours=1, acting_as=COMMAND)
     with ExitStack() as opened:

@@ -13,7 +13,7 @@ from tenants.actions import api_keys, invitations, members, staff, teams
 from tenants.models import ApiKey, Membership, Role, StaffAccess, Team, Tenant, User
 from tenants.principal import COMMAND, Principal
 from tests.isolation.peopling import ask, peopled
-from tests.worlds import World
+from tests.worlds import World, add_factor
 
 Json = Any
 
@@ -111,7 +111,7 @@ class Scene:
     def staffer(self) -> str:
         """The address of one of the platform's staff."""
         email = f"staff-{uuid4().hex[:8]}@platform.example"
-        staff.add(email=email, acting_as=COMMAND)
+        add_factor(staff.add(email=email, acting_as=COMMAND))
         return email
 
     def opened(self) -> StaffAccess:

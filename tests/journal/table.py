@@ -328,6 +328,9 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     },
     "tenants.actions.staff.close_access": {"": Case(close_access)},
     "tenants.actions.staff.looked": {"": Case(look)},
+    "tenants.actions.staff.looked_at_queues": {
+        "": Case(lambda s: partial(staff.looked_at_queues, s.bob, route="admin:index", method="GET", path="/admin/")),
+    },
     "tenants.actions.teams.put": {
         "new": Case(
             lambda s: partial(

@@ -122,4 +122,5 @@ ONLY_RECORDS = {
     "signin.records.write",
     "tenants.actions.refused_keys.record",
     "tenants.actions.staff.looked",
+    "tenants.actions.staff.looked_at_queues",
 }

@@ -16,7 +16,7 @@ from audit import journal
 from db.roles import dispatch
 from db.scope import PLATFORM, tenant_scope
 from tenants.actions import members
-from tenants.errors import AccessNotOpen, AccessOpen, BadAccess, UnknownStaff
+from tenants.errors import AccessNotOpen, AccessOpen, BadAccess, NoSecondFactor, UnknownStaff
 from tenants.models import Membership, StaffAccess, Tenant, User
 from tenants.principal import Principal
 
@@ -74,7 +74,7 @@ def open_access(tenant: Tenant, *, email: str, reason: str, hours: int, acting_a
     """Let one of the staff look into the tenant for so many hours (1 to 4), and say so in its journal.
 
     reason: 10 to 2000 characters; it stands in the record's payload alone. Raises `UnknownStaff`, `BadAccess`,
-    `AccessOpen`.
+    `NoSecondFactor`, `AccessOpen`.
     """
     reason = reason.strip()
     if not 1 <= hours <= MAX_HOURS or not 10 <= len(reason) <= MAX_REASON:
@@ -84,6 +84,8 @@ def open_access(tenant: Tenant, *, email: str, reason: str, hours: int, acting_a
         _lock(user)
         if Membership.objects.filter(user=user).exists():
             raise BadAccess(f"{email} is a member of {tenant.slug} and looks there as such.")
+        if not user.has_second_factor():
+            raise NoSecondFactor(f"{email} has no second factor; they sign in and add one first.")
         _retire(user)
         access = StaffAccess(user=user, opened_at=now, expires_at=now + timedelta(hours=hours))
         access.record_id = journal.record(
@@ -119,6 +121,18 @@ def looked(principal: Principal, *, route: str, method: str, path: str) -> None:
             "staff.looked",
             stream=principal.staff_access_id,
             actor=principal.actor,
+            facts={"route": route, "method": method},
+            payload={"path": path},
+        )
+
+
+def looked_at_queues(user: User, *, route: str, method: str, path: str) -> None:
+    """Record one request of one of the staff for the installation's own pages, before it is answered."""
+    with tenant_scope(PLATFORM):
+        journal.record(
+            "staff.looked",
+            stream=user.id,
+            actor=f"user:{user.id}",
             facts={"route": route, "method": method},
             payload={"path": path},
         )

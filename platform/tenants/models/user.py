@@ -1,11 +1,15 @@
 """Mutable: a person or a service that acts."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 
 from db.models import new_id
+
+#: What counts as a second factor; recovery codes only stand in for one.
+SECOND_FACTORS: Final = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 class UserManager(BaseUserManager["User"]):
@@ -47,3 +51,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.email
+
+    def has_second_factor(self) -> bool:
+        """Say whether nobody signs in to the account with a password alone."""
+        return bool(Authenticator.objects.filter(user_id=self.id, type__in=SECOND_FACTORS).exists())

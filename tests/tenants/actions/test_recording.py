@@ -13,7 +13,7 @@ from db.scope import PLATFORM, tenant_scope
 from tenants.actions import api_keys, invitations, members, staff, teams, tenants
 from tenants.models import ApiKey, Invitation, Membership, Role, User
 from tenants.principal import COMMAND
-from tests.worlds import World, world
+from tests.worlds import World, add_factor, world
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -143,7 +143,7 @@ def here() -> World:
         member_email=email(made, "bob"),
         acting_as=COMMAND,
     )
-    staff.add(email=email(made, "sam"), acting_as=COMMAND)
+    add_factor(staff.add(email=email(made, "sam"), acting_as=COMMAND))
     return made
 
 

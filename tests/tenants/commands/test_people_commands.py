@@ -15,6 +15,7 @@ from tenants.actions import api_keys, invitations, members, tenants
 from tenants.errors import BadKey
 from tenants.models import Role, Team, User
 from tenants.principal import COMMAND
+from tests.worlds import add_factor
 
 GOOD = "correct horse battery staple"
 
@@ -148,6 +149,8 @@ def test_staff_are_made_and_look_for_a_reason(slug: str, process_environment: di
     assert done("staff", "add", sam, "--password-stdin", stdin=f"{GOOD}\n") == f"{sam} is platform staff\n"
     assert User.objects.get(email=sam).check_password(GOOD)
     assert f"{sam}\n" in done("staff", "list")
+    assert "add one first" in refused("staff", "open", slug, sam, "--reason-stdin", stdin="Ticket 4711, a run hangs")
+    add_factor(User.objects.get(email=sam))
 
     opening = [sys.executable, str(settings.BASE_DIR / "manage.py"), "staff", "open", slug, sam, "--reason-stdin"]
     opened = subprocess.run(
