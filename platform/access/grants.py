@@ -168,7 +168,7 @@ def _table(obj: TenantModel, holder: type[Holder]) -> tuple[Any, str]:
 
 
 def _check_own(obj: TenantModel) -> None:
-    # A foreign key does not know of tenants: without this a row could point at another's object.
+    # The database refuses another tenant's object too, but only when the transaction ends.
     if obj.tenant_id != current_tenant_id():
         raise UnknownObject
 
