@@ -142,7 +142,7 @@ class World:
 
 
 def add_factor(user: User) -> User:
-    """Give an account a second factor that nobody can show, for those who are signed in already; returns the account."""
+    """Give an account a second factor that nobody can show, for who is signed in already; returns the account."""
     Authenticator.objects.create(user=user, type=Authenticator.Type.TOTP, data={})
     return user
 
