@@ -61,8 +61,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def post_login(self, request: HttpRequest, user: User, **how: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **how)
-        if reach_of(request, user).by_own_means:  # a provider's word makes no browser known to the account
-            remember(request, response, user.id)
+        # A provider's word makes no browser known to the account, but to the provider.
+        for known_to in reach_of(request, user).providers or (user.id,):
+            remember(request, response, known_to)
         return response
 
     def send_notification_mail(self, template_prefix: str, user: User, *_: Any, **__: Any) -> None:

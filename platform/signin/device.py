@@ -1,7 +1,8 @@
 """Browsers that an account is known from: a signed, long-lived cookie set at each full sign-in.
 
 It opens nothing. It only gives its browser a budget of guesses of its own, so that whoever guesses at an account from
-elsewhere can't use up the owner's (OWASP, "Slow Down Online Guessing Attacks with Device Cookies").
+elsewhere can't use up the owner's (OWASP, "Slow Down Online Guessing Attacks with Device Cookies"). One that came in by
+a provider is known to the provider instead, in the same way.
 """
 
 import secrets

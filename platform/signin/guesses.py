@@ -29,11 +29,21 @@ BUDGETS: Final = {
     "address": "30/300s/ip",
     "address_and_account": "5/300s/key",
     "account": "20/3600s/key",
+    "address_and_provider": "60/300s/key",
+    "provider": "100/3600s/key",
 }
 
 
 class TooManyGuesses(Exception):
-    """Too many failed attempts; nothing is looked at before the window is over."""
+    """Too many failed attempts; nothing is looked at before the window is over.
+
+    budget: the one that is used up. key: whom it is counted for; "" for the address.
+    """
+
+    def __init__(self, budget: str, key: str) -> None:
+        super().__init__(budget)
+        self.budget = budget
+        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,15 @@ class Guess:
         """Give the attempt back."""
         for usage in self.usages:
             usage.rollback()
+
+    def kept(self) -> list[Any]:
+        """Return it as JSON, for an attempt that is looked at in a later request."""
+        return [[each.cache_key, each.cache_duration, each.timestamp] for used in self.usages for each in used.usage]
+
+    @classmethod
+    def of(cls, kept: list[Any]) -> "Guess":
+        """Return what was kept."""
+        return cls(tuple(ratelimit.SingleRateLimitUsage(*each) for each in kept))
 
 
 def begin(request: HttpRequest, *, of: str, login: str, user: User | None) -> Guess:
@@ -61,19 +80,29 @@ def begin(request: HttpRequest, *, of: str, login: str, user: User | None) -> Gu
         if name
         else {"address": "", "address_and_account": f"{account}:{ratelimit.get_ip(request)}", "account": account}
     )
+    try:
+        return take(request, wanted)
+    except TooManyGuesses as spent:
+        if is_first(request, spent):
+            records.throttled(request, user, of=of, budget=spent.budget)
+        raise
+
+
+def take(request: HttpRequest, wanted: dict[str, str]) -> Guess:
+    """Count an attempt against each budget, budget → whom it is counted for. Raises `TooManyGuesses`."""
     taken: list[Any] = []
     for budget, key in wanted.items():
         usage = ratelimit.consume(request, app="signin", action=budget, config=BUDGETS, key=key, limit_get=True)
         if usage is None:
             Guess(tuple(taken)).was_right()
-            _tell(request, user, of=of, budget=budget, key=key)
-            raise TooManyGuesses
+            raise TooManyGuesses(budget, key)
         taken.append(usage)
     return Guess(tuple(taken))
 
 
-def _tell(request: HttpRequest, user: User | None, *, of: str, budget: str, key: str) -> None:
-    whom = key or client_address(request)
-    window = ratelimit.parse_rate(BUDGETS[budget]).duration
-    if cache.add(f"signin:told:{budget}:{hashlib.sha256(whom.encode()).hexdigest()}", 1, timeout=int(window)):
-        records.throttled(request, user, of=of, budget=budget)
+def is_first(request: HttpRequest, spent: TooManyGuesses) -> bool:
+    """Say whether this is the first attempt in a window that a used-up budget stops; only that one is recorded."""
+    whom = spent.key or client_address(request)
+    window = ratelimit.parse_rate(BUDGETS[spent.budget]).duration
+    told = f"signin:told:{spent.budget}:{hashlib.sha256(whom.encode()).hexdigest()}"
+    return bool(cache.add(told, 1, timeout=int(window)))

@@ -4,7 +4,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
@@ -71,7 +71,7 @@ _FORGET_PLACES: Final = """\
 DELETE FROM usersessions_usersession WHERE id IN (
     SELECT id FROM usersessions_usersession
     WHERE id IN (SELECT id FROM usersessions_usersession ORDER BY id LIMIT 10)
-      AND created_at < statement_timestamp() - %s FOR UPDATE SKIP LOCKED)"""
+      AND created_at < statement_timestamp() - make_interval(secs => %s) FOR UPDATE SKIP LOCKED)"""
 
 
 @receiver(post_save, sender=Session)
@@ -79,7 +79,7 @@ def _forget(created: bool, **_: Any) -> None:
     if created:
         with connection.cursor() as cursor:
             cursor.execute(_FORGET)
-            cursor.execute(_FORGET_PLACES, [timedelta(seconds=settings.SESSION_MAX_AGE_S)])
+            cursor.execute(_FORGET_PLACES, [settings.SESSION_MAX_AGE_S])
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.test import Client
 
 from egress import installed
+from signin.oidc import documents
 from signin.oidc.transport import MAX_BYTES
 from tenants.models import Role, User
 from tests.console.conftest import PASSWORD, signed_in
@@ -270,8 +271,10 @@ def test_provider_that_says_no_is_believed(acme: World, corp: IdP, error: str, r
     answer = client.get(
         CALLBACK.format(acme.slug), {"state": back["state"], "error": error, "error_description": told_why}
     )
-    refused(acme, answer, reason)
+    assert (answer.status_code, f"<code>{reason}</code>" in answer.content.decode()) == (403, True)
     assert "alert(1)" not in answer.content.decode()
+    assert not opens(client, acme)
+    assert told(acme.tenant_id, "login.%") == []  # anybody who comes back can say so
 
 
 @pytest.mark.parametrize(
@@ -309,6 +312,7 @@ def test_endpoints_in_private_places_are_not_called(acme: World, corp: IdP, endp
 def test_redirects_are_not_followed(acme: World, corp: IdP, path: str, target: str) -> None:
     client = visitor()
     began = begin(client, acme)
+    documents.forget()
     corp.lies.paths[path] = (302, {"Location": target.replace("SELF", corp.issuer)}, lambda: iter([b""]))
     answer = client.get(CALLBACK.format(acme.slug), corp.authorize(began, **person(acme, "alice")))
     refused(acme, answer, "provider_unreachable")
@@ -325,6 +329,7 @@ def endless() -> Iterator[bytes]:
 def test_gigabyte_is_cut_off(acme: World, corp: IdP, path: str) -> None:
     client = visitor()
     began = begin(client, acme)
+    documents.forget()
     corp.lies.paths[path] = (200, {"Content-Type": "application/json"}, endless)
     answer = client.get(CALLBACK.format(acme.slug), corp.authorize(began, **person(acme, "alice")))
     refused(acme, answer, "provider_unreachable")

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.hashers import make_password
+from django.http import HttpRequest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from db.scope import tenant_scope
+from signin import device
 from signin.oidc.confinement import OPEN_PAGES
 from tenants.actions import members, tenants
 from tenants.models import Membership, Role, User
@@ -64,8 +66,10 @@ def test_other_tenants_journal_is_left_alone(acme: World, globex: World, taken: 
     assert [action for action, *_ in told(acme.tenant_id, "login.%")] == ["login.succeeded", "login.ended"]
 
 
-def test_browser_does_not_become_one_of_the_accounts_own(taken: Client) -> None:
-    assert "known" not in taken.cookies  # a budget of guesses at the victim's password
+def test_browser_does_not_become_one_of_the_accounts_own(victim: User, taken: Client) -> None:
+    request = HttpRequest()
+    request.COOKIES[device.COOKIE] = taken.cookies[device.COOKIE].value
+    assert device.known_as(request, victim.id) is None  # a budget of guesses at the victim's password
 
 
 def test_owner_of_the_account_still_opens_both(acme: World, globex: World, victim: User, taken: Client) -> None:

@@ -11,7 +11,7 @@ from allauth.socialaccount.providers.base.constants import AuthError
 from django.http import HttpRequest
 from requests import Session
 
-from signin.oidc import installed, linking, refusals, transport
+from signin.oidc import attempts, installed, linking, refusals, transport
 from signin.oidc.errors import NotAdmitted
 from signin.oidc.provider import Provider
 
@@ -41,6 +41,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
             raise NotAdmitted("not_a_member")
         sociallogin.account = linking.account_of(door, sociallogin.claims)
         sociallogin.user = sociallogin.account.user
+        attempts.finished(sociallogin.state)
         sociallogin.token = None  # it was for the questions above; a sign-in that waits must not keep it
 
     def on_authentication_error(

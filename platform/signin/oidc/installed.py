@@ -80,7 +80,12 @@ def app(provider_id: UUID) -> SocialApp:
             name=row.name,
             client_id=row.client_id,
             secret=opened(row),
-            settings={"server_url": row.issuer, "tenant": tenant.slug, "slug": row.slug},
+            settings={
+                "server_url": row.issuer,
+                "tenant": tenant.slug,
+                "slug": row.slug,
+                "version": f"{row.id}:{row.updated_at.isoformat()}",
+            },
         )
 
 

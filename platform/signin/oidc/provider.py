@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
-from signin.oidc import id_token
+from signin.oidc import documents, id_token
 from signin.oidc.addresses import why_unfit
 from signin.oidc.errors import Refused
 
@@ -20,6 +20,9 @@ Json = Any
 
 _WELL_KNOWN: Final = "/.well-known/openid-configuration"
 _NAME_LENGTH: Final = 200
+
+#: What a token is refused for that a provider signed with a key that is new.
+_KEYS_CHANGED: Final = frozenset({"id_token_key", "id_token_signature"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +63,22 @@ class Conversation(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
     def openid_config(self) -> dict[str, Json]:
         """The discovery document (OpenID Connect Discovery 1.0, 4); raises `CallFailed`, `Refused`."""
         if not hasattr(self, "_openid_config"):
-            self._openid_config = _checked(self._ask(self._issuer.rstrip("/") + _WELL_KNOWN), self._issuer)
+            url = self._issuer.rstrip("/") + _WELL_KNOWN
+            document: dict[str, Json] = documents.kept(self._version, url) or documents.ask(
+                self._version, url, lambda: _checked(self._ask(url), self._issuer)
+            )
+            self._openid_config = document
         return self._openid_config
 
     @property
     def _issuer(self) -> str:
         issuer: str = self.get_provider().app.settings["server_url"]
         return issuer
+
+    @property
+    def _version(self) -> str:
+        version: str = self.get_provider().app.settings["version"]
+        return version
 
     def get_callback_url(self, request: HttpRequest, app: SocialApp) -> str:
         """Return where the browser comes back: an address made of settings, never of the request."""
@@ -79,13 +91,7 @@ class Conversation(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
     def complete_login(self, request: HttpRequest, app: SocialApp, token: SocialToken, **kwargs: Any) -> SocialLogin:
         """Return who the provider says has signed in; raises `CallFailed`, `Refused`."""
-        said = id_token.verified(
-            kwargs["response"].get("id_token"),
-            keys=self._ask(self.openid_config["jwks_uri"]),
-            issuer=self._issuer,
-            client_id=app.client_id,
-            nonce=self.nonce,
-        )
+        said = self._verified(kwargs["response"].get("id_token"))
         if "email" not in said and "userinfo_endpoint" in self.openid_config:
             more = self._ask(self.openid_config["userinfo_endpoint"], bearer=token.token)
             if more.get("sub") != said["sub"]:  # OpenID Connect Core 1.0, 5.3.2
@@ -99,6 +105,21 @@ class Conversation(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             name=_name(said.get("name")),
         )
         return login
+
+    def _verified(self, token: object) -> dict[str, Json]:
+        """Return the ID token's claims; a key that is not among those kept is looked for among the present ones."""
+        url = self.openid_config["jwks_uri"]
+        if (keys := documents.kept(self._version, url)) is not None:
+            try:
+                return self._verified_by(keys, token)
+            except Refused as error:
+                if error.reason not in _KEYS_CHANGED:
+                    raise
+        return self._verified_by(documents.ask(self._version, url, lambda: self._ask(url)), token)
+
+    def _verified_by(self, keys: Json, token: object) -> dict[str, Json]:
+        client_id = self.get_provider().app.client_id
+        return id_token.verified(token, keys=keys, issuer=self._issuer, client_id=client_id, nonce=self.nonce)
 
     def _ask(self, url: str, *, bearer: str = "") -> dict[str, Json]:
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}

@@ -17,7 +17,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from requests import RequestException
 
 from signin.domains import domain_of
-from signin.oidc import installed, refusals
+from signin.guesses import TooManyGuesses
+from signin.oidc import attempts, installed, refusals
 from signin.oidc.adapter import SocialAccountAdapter
 from signin.oidc.errors import Refused
 from signin.oidc.installed import Door
@@ -92,14 +93,17 @@ class _Callback(OAuth2CallbackView):  # type: ignore[misc]
 def _leave(request: HttpRequest, door: Door) -> HttpResponse:
     nonce = secrets.token_urlsafe(32)
     try:
+        counted = attempts.begin(request, door)
         provider = SocialAccountAdapter(request).get_provider(request, str(door.id))
         out = provider.redirect(
             request,
             AuthProcess.LOGIN,
             next_url=_next(request) or resolve_url("console:tenant", tenant=door.tenant),
             auth_params={_NONCE: nonce},
-            **{_NONCE: nonce},
+            **{_NONCE: nonce, attempts.COUNTED: counted.kept()},
         )
+    except TooManyGuesses as error:
+        return refusals.too_many(request, door, error)
     except (Refused, RequestException) as error:
         return _refused(request, door, error)
     except installed.NotInUse:
