@@ -6,7 +6,7 @@ from db.tables import ALL, EDIT, READ, Reference, Table
 MEMBER = Reference("tenants_membership", "user_id", cascade=True)
 TEAM_GROUP = Reference("tenants_team", "group_id", cascade=True)
 
-_KEY = ("id", "tenant_id", "digest", "scopes", "principal_id", "expires_at", "revoked_at", "last_used_at")
+_KEY = ("id", "tenant_id", "digest", "scopes", "principal_id", "created_at", "expires_at", "revoked_at", "last_used_at")
 
 TABLES = (
     Table("tenants_tenant", EDIT, tenant=None, dispatch={"SELECT": ("id", "slug")}),

@@ -1,11 +1,12 @@
 """API keys over REST: who makes which, what they may do, and that nobody gets another person's."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from tenants.actions import api_keys
 from tenants.models import Role, Tenant
@@ -142,6 +143,32 @@ def test_a_key_is_replaced_and_both_work_meanwhile(olga: Caller, dora: Caller, o
     ended = who.post(f"keys/{new['id']}/rotate", {"overlap_s": 0}).json
     assert Caller(None, new["key"]).get("runs").code == "bad_key"
     assert Caller(None, ended["key"]).get("runs").status == 200
+
+
+def test_a_key_that_ends_makes_none_that_lives_longer(acme: World, olga: Caller, dora: Caller) -> None:
+    until = (timezone.now() + timedelta(hours=1)).isoformat()
+    later = (timezone.now() + timedelta(days=1)).isoformat()
+    scopes = ["keys:write", "runs:read"]
+    short = dora.post("keys", {"name": "short", "scopes": scopes, "expires_at": until}).json
+    who = Caller(dora.principal, short["key"])
+
+    assert who.post("keys", {**READ, "expires_at": later}).code == "bad_expiry"
+    assert who.post("keys", READ).json["expires_at"] == until
+    endless = dora.post("keys", {"name": "endless", "scopes": scopes}).json
+    assert endless["expires_at"] is None
+    assert who.post(f"keys/{endless['id']}/rotate").json["expires_at"] == until
+    assert who.post(f"keys/{short['id']}/rotate", {"expires_at": later}).code == "bad_expiry"
+    assert who.post(f"keys/{short['id']}/rotate").json["expires_at"] == until
+
+
+def test_the_installations_bound_is_shown(olga: Caller, settings: Settings) -> None:
+    key = olga.post("keys", READ).json
+    assert key["expires_at"] is None
+
+    settings.API_KEY_MAX_DAYS = 30
+
+    shown = olga.get(f"keys/{key['id']}").json
+    assert datetime.fromisoformat(shown["expires_at"]) == datetime.fromisoformat(key["created_at"]) + timedelta(days=30)
 
 
 def test_an_owner_replaces_a_services_key(olga: Caller) -> None:

@@ -4,7 +4,7 @@ Owners (`admin`) see and revoke every key; who holds `keys:write` only those tha
 text of a key that acts as another person: decisions made with it would be signed with that person's name.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -125,7 +125,7 @@ class Keys(_Keys):
     def post(self, request: Request) -> Response:
         """Make a key that acts as you, or as a service's account (owners only), with scopes you have yourself.
 
-        The answer holds the key; it is shown this once.
+        The answer holds the key; it is shown this once. It ends no later than the key it is made with.
         """
         self.check()
         wanted = self.body(_NEW)
@@ -139,6 +139,7 @@ class Keys(_Keys):
                 scopes=wanted["scopes"],
                 member_email=self._acts_as(wanted).email,
                 expires_at=_instant(wanted),
+                made_with=self.principal.key_id,
                 acting_as=self.principal.actor,
             )
             return _shown_once(key, text)
@@ -185,7 +186,8 @@ class Rotation(_Keys):
     def post(self, request: Request, key_id: str) -> Response:
         """Make a key with the same scopes that acts as the same; the old one works on for `overlap_s`, then ends.
 
-        The key of another person is not replaced but revoked. One that has ended or has a successor is a 409.
+        The key of another person is not replaced but revoked. One that has ended or has a successor is a 409. The
+        successor ends no later than the key it is made with.
         """
         with self.scope():
             key = self.key(key_id)
@@ -197,6 +199,7 @@ class Rotation(_Keys):
                 key,
                 overlap=timedelta(seconds=wanted.get("overlap_s", _DAY_S)),
                 expires_at=_instant(wanted),
+                made_with=self.principal.key_id,
                 acting_as=self.principal.actor,
             )
             return _shown_once(successor, text)
@@ -211,22 +214,23 @@ def _shown_once(key: ApiKey, text: str) -> Response:
 
 
 def _json(key: ApiKey) -> Json:
+    ends = api_keys.ends_at(key)
     return {
         "id": str(key.id),
         "name": key.name,
         "prefix": key.prefix,
         "scopes": key.scopes,
         "acts_as": key.principal.email,
-        "status": _status(key),
+        "status": _status(key, ends),
         "created_at": key.created_at.isoformat(),
-        "expires_at": key.expires_at.isoformat() if key.expires_at else None,
+        "expires_at": ends.isoformat() if ends else None,
         "last_used_at": key.last_used_at.isoformat() if key.last_used_at else None,
         "revoked_at": key.revoked_at.isoformat() if key.revoked_at else None,
         "successor": str(key.successor_id) if key.successor_id else None,
     }
 
 
-def _status(key: ApiKey) -> str:
+def _status(key: ApiKey, ends: datetime | None) -> str:
     if key.revoked_at is not None:
         return "revoked"
-    return "expired" if key.expires_at is not None and key.expires_at <= timezone.now() else "active"
+    return "expired" if ends is not None and ends <= timezone.now() else "active"

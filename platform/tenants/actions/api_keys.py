@@ -38,12 +38,14 @@ def create(
     scopes: Iterable[str],
     member_email: str | None = None,
     expires_at: datetime | None = None,
+    made_with: UUID | None = None,
     acting_as: str,
 ) -> tuple[ApiKey, str]:
     """Make a key; returns it with its text, which is kept nowhere and cannot be shown again.
 
     member_email: the member it acts as; without one the key gets a service account of the operator's role, which its
-    scopes narrow. expires_at: aware, in the future; None for none but the installation's (`API_KEY_MAX_DAYS`).
+    scopes narrow. expires_at: aware, in the future; None for none but the installation's (`API_KEY_MAX_DAYS`) and the
+    maker's. made_with: id of the key that this is asked with, beyond whose end the new one does not live.
     Raises `BadName`, `UnknownScope`, `UnknownMember`, `BadExpiry`.
     """
     check_name(name)
@@ -51,8 +53,8 @@ def create(
     unknown = [scope for scope in wanted if scope not in SCOPES]
     if unknown or not wanted:
         raise UnknownScope(f"Unknown scope {', '.join(unknown) or '(none given)'}. Known: {', '.join(SCOPES)}.")
-    until = _end(expires_at)
     with tenant_scope(tenant.id):
+        until = _end(expires_at, made_with=made_with)
         principal = (
             members.by_email(member_email)
             if member_email is not None
@@ -84,38 +86,58 @@ def _make(name: str, scopes: list[str], principal: User, expires_at: datetime | 
     return key, text
 
 
-def _end(wanted: datetime | None) -> datetime | None:
+def _end(
+    wanted: datetime | None, *, otherwise: datetime | None = None, made_with: UUID | None = None
+) -> datetime | None:
+    """Return when the key ends: at `wanted`, which must be possible, or as late as `otherwise` and what bounds it."""
     now, days = timezone.now(), settings.API_KEY_MAX_DAYS
-    last = now + timedelta(days=days) if days else None
+    longest = now + timedelta(days=days) if days else None
+    makers = ends_at(ApiKey.objects.get(id=made_with)) if made_with is not None else None
     if wanted is None:
-        return last
+        return min((end for end in (otherwise, longest, makers) if end is not None), default=None)
     if wanted <= now:
         raise BadExpiry("A key's end lies in the future.")
-    if last is not None and wanted > last:
+    if longest is not None and wanted > longest:
         raise BadExpiry(f"On this installation a key ends after {days} days at most.")
+    if makers is not None and wanted > makers:
+        raise BadExpiry(f"A key ends no later than the one that makes it, at {makers:%Y-%m-%d %H:%M} UTC.")
     return wanted
 
 
+def ends_at(key: ApiKey) -> datetime | None:
+    """Return when the key stops working unless it is revoked: at its own end, or the installation's for all keys."""
+    days = settings.API_KEY_MAX_DAYS
+    longest = key.created_at + timedelta(days=days) if days else None
+    return min((end for end in (key.expires_at, longest) if end is not None), default=None)
+
+
 def rotate(
-    key: ApiKey, *, overlap: timedelta, expires_at: datetime | None = None, acting_as: str
+    key: ApiKey,
+    *,
+    overlap: timedelta,
+    expires_at: datetime | None = None,
+    made_with: UUID | None = None,
+    acting_as: str,
 ) -> tuple[ApiKey, str]:
     """Make a successor that acts as the same member with the same scopes; returns it with its text, shown once.
 
     overlap: how long the old key goes on, unless it ends before; nothing ends it now. expires_at: the successor's end;
-    by default it lives as long as the old key was made to. Raises `BadOverlap`, `BadExpiry`, `KeyEnded`, `UnknownKey`.
+    by default it lives as long as the old key was made to. made_with: as of `create`. Raises `BadOverlap`, `BadExpiry`,
+    `KeyEnded`, `UnknownKey`.
     """
     if not timedelta() <= overlap <= MAX_OVERLAP:
         raise BadOverlap
     with tenant_scope(key.tenant_id):
         old = _locked(key)
-        if old.revoked_at or old.successor_id or (old.expires_at is not None and old.expires_at <= timezone.now()):
+        now, ends = timezone.now(), ends_at(old)
+        if old.revoked_at or old.successor_id or (ends is not None and ends <= now):
             raise KeyEnded
         members.hold(old.principal)
-        if expires_at is None and old.expires_at is not None:
-            expires_at = timezone.now() + (old.expires_at - old.created_at)
-        successor, text = _make(old.name, old.scopes, old.principal, _end(expires_at))
-        until = ExpressionWrapper(Now() + Value(overlap), output_field=DateTimeField())
-        ApiKey.objects.filter(id=old.id).update(successor=successor, expires_at=Least("expires_at", until))
+        as_long = None if old.expires_at is None else now + (old.expires_at - old.created_at)
+        until = _end(expires_at, otherwise=as_long, made_with=made_with)
+        successor, text = _make(old.name, old.scopes, old.principal, until)
+        over = ExpressionWrapper(Now() + Value(overlap), output_field=DateTimeField())
+        ApiKey.objects.filter(id=old.id).update(successor=successor, expires_at=Least("expires_at", over))
         journal.record(
             "key.rotated",
             stream=old.id,
@@ -164,8 +186,8 @@ SELECT k.digest, k.id, k.tenant_id, k.scopes, k.principal_id, m.role, u.is_servi
 FROM tenants_apikey k
 JOIN tenants_user u ON u.id = k.principal_id
 JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.principal_id
-WHERE k.digest = ANY(%s) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-  AND u.is_active AND m.is_active
+WHERE k.digest = ANY(%(digests)s) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+  AND (%(days)s = 0 OR k.created_at > now() - make_interval(days => %(days)s)) AND u.is_active AND m.is_active
 """  # noqa: S608 - constants only
 
 #: Whoever finds the row locked leaves it to the one who holds it. READ COMMITTED: a row just written is not stale.
@@ -184,7 +206,7 @@ def authenticate(text: str) -> Principal:
         raise BadKey
     digest = _digest(text)
     with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_AUTHENTICATE, [[digest]])
+        cursor.execute(_AUTHENTICATE, {"digests": [digest], "days": settings.API_KEY_MAX_DAYS})
         row = cursor.fetchone()
         if row is not None and row[-1]:
             cursor.execute(_USED, [row[1]])
@@ -198,7 +220,7 @@ def standing(texts: Collection[str]) -> dict[str, Principal]:
     """Return whom each of these keys acts for now; one that opens nothing is missing. It counts as no use of them."""
     by_digest = {_digest(text): text for text in texts}
     with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_AUTHENTICATE, [list(by_digest)])
+        cursor.execute(_AUTHENTICATE, {"digests": list(by_digest), "days": settings.API_KEY_MAX_DAYS})
         return {by_digest[bytes(row[0])]: _principal(row) for row in cursor.fetchall()}
 
 

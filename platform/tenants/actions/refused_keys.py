@@ -5,6 +5,7 @@ A key nobody ever made is only logged: a stranger must not be able to make the j
 
 import logging
 
+from django.conf import settings
 from django.db import connection
 
 from audit import journal
@@ -15,8 +16,11 @@ _logger = logging.getLogger(__name__)
 
 _KNOWN = """
 SELECT k.id, k.tenant_id, k.principal_id,
-       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked' WHEN k.expires_at <= now() THEN 'expired' ELSE 'inactive' END
-FROM tenants_apikey k WHERE k.digest = %s
+       CASE WHEN k.revoked_at IS NOT NULL THEN 'revoked'
+            WHEN k.expires_at <= now() THEN 'expired'
+            WHEN %(days)s > 0 AND k.created_at <= now() - make_interval(days => %(days)s) THEN 'expired'
+            ELSE 'inactive' END
+FROM tenants_apikey k WHERE k.digest = %(digest)s
 """
 
 
@@ -25,7 +29,7 @@ def record(digest: bytes) -> None:
     one it acts for is not an active member any more. digest: SHA-256 of its text. Works outside any scope.
     """
     with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_KNOWN, [digest])
+        cursor.execute(_KNOWN, {"digest": digest, "days": settings.API_KEY_MAX_DAYS})
         row = cursor.fetchone()
     if row is None:
         _logger.info("An unknown API key was refused.")

@@ -83,6 +83,70 @@ def test_an_installation_may_bound_all_keys(here: World, settings: Any) -> None:
     assert 29 * DAY < key.expires_at - timezone.now() <= 30 * DAY
 
 
+def test_keys_that_are_there_already_are_bound_too(here: World, settings: Any) -> None:
+    old, old_text = create(here)
+    young, young_text = create(here, expires_at=timezone.now() + 90 * DAY)
+    with tenant_scope(here.tenant_id):
+        ApiKey.objects.filter(id=old.id).update(created_at=timezone.now() - 30 * DAY)
+    assert works(old_text)
+
+    settings.API_KEY_MAX_DAYS = 30
+
+    assert (works(old_text), works(young_text)) == (False, True)
+    assert list(api_keys.standing([old_text, young_text])) == [young_text]
+    with tenant_scope(here.tenant_id):
+        refused = Record.objects.get(action="key.refused", stream=old.id)
+    assert refused.facts == {"reason": "expired"}
+    assert api_keys.ends_at(again(here, young)) == young.created_at + 30 * DAY
+    with pytest.raises(KeyEnded):
+        api_keys.rotate(old, overlap=HOUR, acting_as=COMMAND)
+    successor, _ = api_keys.rotate(young, overlap=HOUR, acting_as=COMMAND)
+    assert successor.expires_at is not None
+    assert successor.expires_at <= timezone.now() + 30 * DAY
+
+
+# --- whoever makes one --------------------------------------------------------------------------------------------
+
+
+def test_a_key_ends_no_later_than_the_one_that_makes_it(here: World) -> None:
+    until = timezone.now() + HOUR
+    maker, _ = create(here, expires_at=until)
+
+    with pytest.raises(BadExpiry, match="no later than the one that makes it"):
+        create(here, made_with=maker.id, expires_at=until + timedelta(seconds=1))
+    assert create(here, made_with=maker.id)[0].expires_at == until
+    assert create(here, made_with=maker.id, expires_at=until)[0].expires_at == until
+    earlier = until - timedelta(minutes=1)
+    assert create(here, made_with=maker.id, expires_at=earlier)[0].expires_at == earlier
+    endless, _ = create(here)
+    assert create(here, made_with=endless.id)[0].expires_at is None
+
+
+def test_a_key_that_ends_cannot_prolong_itself_by_a_successor(here: World) -> None:
+    until = timezone.now() + HOUR
+    first, _ = create(here, expires_at=until)
+    other, _ = create(here)
+
+    with pytest.raises(BadExpiry, match="no later"):
+        api_keys.rotate(first, overlap=HOUR, made_with=first.id, expires_at=until + DAY, acting_as=COMMAND)
+    second, _ = api_keys.rotate(first, overlap=HOUR, made_with=first.id, acting_as=COMMAND)
+    third, _ = api_keys.rotate(second, overlap=timedelta(), made_with=second.id, acting_as=COMMAND)
+    of_another, _ = api_keys.rotate(other, overlap=HOUR, made_with=third.id, acting_as=COMMAND)
+
+    assert second.expires_at == third.expires_at == of_another.expires_at == until
+
+
+def test_the_installations_bound_is_the_makers_too(here: World, settings: Any) -> None:
+    maker, _ = create(here)
+    with tenant_scope(here.tenant_id):
+        ApiKey.objects.filter(id=maker.id).update(created_at=timezone.now() - 29 * DAY)
+    settings.API_KEY_MAX_DAYS = 30
+
+    made, _ = create(here, made_with=maker.id)
+
+    assert made.expires_at == api_keys.ends_at(again(here, maker))
+
+
 # --- successors ---------------------------------------------------------------------------------------------------
 
 

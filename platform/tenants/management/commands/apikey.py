@@ -1,7 +1,7 @@
 """`apikey create|list|rotate|revoke`: a key is printed once, alone on standard output."""
 
 from argparse import ArgumentParser
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -77,9 +77,9 @@ def _span(**amount: int) -> timedelta:
 
 
 def _state(key: ApiKey) -> str:
-    now: datetime = timezone.now()
+    now, ends = timezone.now(), api_keys.ends_at(key)
     if key.revoked_at is not None:
         return "revoked"
-    if key.expires_at is None:
+    if ends is None:
         return "active"
-    return f"{'expired' if key.expires_at <= now else 'active until'} {key.expires_at:%Y-%m-%d %H:%M}"
+    return f"{'expired' if ends <= now else 'active until'} {ends:%Y-%m-%d %H:%M}"
