@@ -414,6 +414,7 @@ READS: Final = frozenset(
         "signin.actions.identity_providers.all_of_tenant",
         "signin.actions.identity_providers.by_slug",
         "tenants.actions.api_keys.authenticate",
+        "tenants.actions.api_keys.ends_at",
         "tenants.actions.api_keys.named",
         "tenants.actions.api_keys.standing",
         "tenants.actions.invitations.find",
