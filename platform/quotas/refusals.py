@@ -4,6 +4,7 @@ Within it every refusal is told and recorded; beyond it there is nothing to lear
 record a window says so.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from access import refusals
@@ -19,12 +20,16 @@ def record(principal: Principal, refusal: Exception, *, route: str, method: str,
 
     The budget is the member's in the tenant, over all their keys and sessions.
     """
-    of = f"{principal.tenant_id} {principal.user_id}"
+    spend(f"{principal.tenant_id} {principal.user_id}", tell=lambda: refusals.throttled(principal))
+    refusals.record(principal, refusal, route=route, method=method, code=code)
+
+
+def spend(of: str, *, tell: Callable[[], None]) -> None:
+    """Count one refusal that is to be recorded; raises `RateLimited`, the first time in a window after `tell`."""
     try:
         rates.spend([(POLICY, of)])
     except RateLimited:
         with rates.once(POLICY, of) as first:
             if first:
-                refusals.throttled(principal)
+                tell()
         raise
-    refusals.record(principal, refusal, route=route, method=method, code=code)

@@ -1,6 +1,6 @@
 """A tenant's owner runs the provider, and has it say whatever helps them into other tenants."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -20,7 +20,10 @@ from tests.console.conftest import signed_in
 from tests.signin.idp import IdP
 from tests.signin.people import add_totp
 from tests.signin.sso import change, come, domain, opens, person, provide, told, visitor
+from tests.web.conftest import limits
 from tests.worlds import World
+
+__all__ = ["limits"]
 
 
 @pytest.fixture
@@ -116,6 +119,17 @@ def test_session_cannot_take_the_account_over(acme: World, victim: User, taken: 
         assert answer.status_code == 403, (page, answer.content)
     assert Authenticator.objects.filter(user=victim).count() == 0
     assert [facts["method"] for _, _, _, facts in told(acme.tenant_id, "account.refused")] == ["GET", "POST"]
+
+
+def test_it_can_not_make_the_journal_grow_without_end(acme: World, taken: Client, limits: Callable[..., None]) -> None:
+    limits(refusals=2)
+    answers = [taken.get("/accounts/") for _ in range(5)]
+
+    assert [answer.status_code for answer in answers] == [403] * 2 + [429] * 3
+    assert int(answers[-1]["Retry-After"]) >= 1
+    assert len(told(acme.tenant_id, "account.refused")) == 2
+    assert len(told(acme.tenant_id, "account.throttled")) == 1
+    assert opens(taken, acme)
 
 
 def test_session_stays_limited_beyond_the_accounts_own_second_factor(

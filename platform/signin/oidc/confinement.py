@@ -11,6 +11,8 @@ from typing import Any, Final
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
+from quotas import refusals
+from quotas.errors import RateLimited
 from signin import records
 from signin.reach import Reach, reach_of
 from tenants.actions.members import tenants_of
@@ -40,7 +42,10 @@ _OWN_PAGES: Final = ("account_", "mfa_")
 
 
 class Confinement:
-    """Middleware: answers 403, after a record, where a session reaches for what its provider cannot vouch for."""
+    """Middleware: answers 403, after a record, where a session reaches for what its provider cannot vouch for.
+
+    429 instead when that was refused too often, with one record a window.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -59,9 +64,18 @@ class Confinement:
         own_page = match.app_name == "" and str(match.url_name).startswith(_OWN_PAGES)
         if reach.by_own_means or (own_page and _of_one_tenant(reach)):
             return None
-        facts = {"route": match.view_name, "method": request.method}
-        records.write("account.refused", reach.user, request, facts=facts, outcome="denied", reach=reach)
+        try:
+            refusals.spend(str(reach.user.id), tell=lambda: _record("account.throttled", reach, request, {}))
+        except RateLimited as limited:
+            page = render(request, "429.html", status=limited.status)
+            page["Retry-After"] = str(limited.retry_after_s)
+            return page
+        _record("account.refused", reach, request, {"route": match.view_name, "method": request.method})
         return render(request, "signin/confined.html", status=403)
+
+
+def _record(action: str, reach: Reach, request: HttpRequest, facts: dict[str, Any]) -> None:
+    records.write(action, reach.user, request, facts=facts, outcome="denied", reach=reach)
 
 
 def _of_one_tenant(reach: Reach) -> bool:
