@@ -1,11 +1,15 @@
 """EMAIL_URL as Django's mail settings."""
 
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import parse_qs, unquote
 
 from django.core.exceptions import ImproperlyConfigured
 
 from config.env import split_url
+
+#: The backend that sends nothing.
+OFF: Final = "django.core.mail.backends.dummy.EmailBackend"
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ def email_settings(url: str) -> Email:
     if url in {"", "console", "console:"}:
         return Email("django.core.mail.backends.console.EmailBackend")
     if url == "off":
-        return Email("django.core.mail.backends.dummy.EmailBackend")
+        return Email(OFF)
     parts = split_url("EMAIL_URL", url, ("smtp", "smtps"))
     mode = parse_qs(parts.query).get("tls", ["starttls"])[0]
     if mode not in {"starttls", "none"} or not parts.hostname:

@@ -11,9 +11,15 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from config.email import OFF
 from tenants.models import Invitation, Tenant
 
 _logger = logging.getLogger(__name__)
+
+
+def is_on() -> bool:
+    """Say whether this installation sends mail at all (`EMAIL_URL=off` sends none)."""
+    return bool(settings.EMAIL_BACKEND != OFF)
 
 
 def send_invitation(invitation: Invitation, token: str, *, tenant: Tenant) -> bool:
@@ -21,6 +27,11 @@ def send_invitation(invitation: Invitation, token: str, *, tenant: Tenant) -> bo
 
     A mail that cannot be sent is logged, without the address and the link; inviting again makes a new one.
     """
+    if not is_on():
+        _logger.warning(
+            "The invitation %s was not sent: EMAIL_URL is off. `tenant invite` prints a link.", invitation.id
+        )
+        return False
     context = {
         "tenant": tenant.name,
         "host": settings.BASE_URL,

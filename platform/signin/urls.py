@@ -10,7 +10,7 @@ from signin import views
 
 _password = [
     path("change/", views.password_change, name="account_change_password"),
-    path("reset/", account.password_reset, name="account_reset_password"),
+    path("reset/", views.password_reset, name="account_reset_password"),
     path("reset/done/", account.password_reset_done, name="account_reset_password_done"),
     path("reset/key/done/", account.password_reset_from_key_done, name="account_reset_password_from_key_done"),
     re_path(

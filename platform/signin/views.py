@@ -19,7 +19,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
-from signin import records, sessions
+from signin import mail, records, sessions
 from signin.device import remember
 from signin.reach import reach_of
 from tenants.models import Tenant, User
@@ -168,6 +168,17 @@ class RemovePasskey(webauthn.RemoveWebAuthnView):  # type: ignore[misc]
     success_url = reverse_lazy("account_home")
 
 
+class AskForReset(account.PasswordResetView):  # type: ignore[misc]
+    """Promises no link where no mail is sent."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not mail.is_on():
+            return render(request, "account/password_reset_off.html")
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
+
+
+password_reset = AskForReset.as_view()
 password_change = one_change(ChangePassword.as_view())
 password_reset_from_key = never_cache(ResetPassword.as_view())
 activate_totp = one_change(ActivateTotp.as_view())

@@ -10,6 +10,7 @@ from django.core import mail
 from django.core.mail.backends.base import BaseEmailBackend
 from django.test import Client
 
+from config.email import email_settings
 from db.scope import PLATFORM, tenant_scope
 from signin.actions import email_domains
 from signin.mail import send_invitation
@@ -228,6 +229,17 @@ def test_name_of_a_tenant_writes_no_header(acme: World) -> None:
     assert send_invitation(made, token, tenant=tenant)
     assert mail.outbox[-1].subject == "You are invited to A&B Bcc: x@nowhere.example on Countersign"
     assert mail.outbox[-1].recipients() == [made.email]
+
+
+def test_where_mail_is_off_none_is_said_to_have_gone(
+    acme: World, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.EMAIL_BACKEND = email_settings("off").backend
+    sent, token = mailed(acme, address := stranger())
+    assert not sent
+    assert "`tenant invite` prints a link" in caplog.text
+    assert token not in caplog.text
+    assert address not in caplog.text
 
 
 class Away(BaseEmailBackend):

@@ -9,6 +9,7 @@ from allauth.socialaccount.models import SocialAccount
 from django.core.mail.backends.locmem import EmailBackend
 from django.test import Client
 
+from config.email import email_settings
 from db.scope import PLATFORM, tenant_scope
 from signin import letters
 from tenants.actions import members
@@ -222,3 +223,11 @@ def test_account_whose_provider_answers_for_it_no_more_may_have_a_link(acme: Wor
     user.set_unusable_password()
     SocialAccount.objects.create(user=user, provider=str(uuid4()), uid="sub-of-alice")
     assert letters.may_reset(user)
+
+
+def test_where_mail_is_off_no_link_is_promised(settings: Any) -> None:
+    settings.EMAIL_BACKEND = email_settings("off").backend
+    place = "/accounts/password/reset/"
+    for answer in (Client().get(place), Client().post(place, {"email": "ada@acme.example"})):
+        assert answer.status_code == 200
+        assert "sends no mail" in answer.content.decode()

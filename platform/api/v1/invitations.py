@@ -28,10 +28,14 @@ _FIELDS: dict[str, Json] = {
     "created_at": _TIME,
     "expires_at": _TIME,
 }
+_MAILED = (
+    "Whether the link was handed to the mail server. If not, invite again when mail works, or have whoever runs the"
+    " installation make a link with `manage.py tenant invite`, to hand over."
+)
 _INVITATION = component("Invitation", _FIELDS)
 _MADE = component(
     "NewInvitation",
-    {**_FIELDS, "mailed": {"type": "boolean", "description": "Whether the mail server took the link."}},
+    {**_FIELDS, "mailed": {"type": "boolean", "description": _MAILED}},
 )
 _PAGE = page_of("InvitationPage", _INVITATION)
 _NEW = Body(
