@@ -142,3 +142,18 @@ def test_while_redis_is_away_each_process_counts_for_itself(
         assert ask("a")
         back.stop()
     rates.forget()
+
+
+def test_once_is_once_in_a_window_unless_it_failed(limit: Callable[[int], None]) -> None:
+    limit(3)
+
+    with pytest.raises(ValueError, match="x"), rates.once("key", "a") as first:
+        assert first
+        raise ValueError("x")
+    told = []
+    for _ in range(3):
+        with rates.once("key", "a") as first:
+            told.append(first)
+
+    assert told == [True, False, False]
+    assert [ask("a") for _ in range(4)] == [True] * 3 + [False]
