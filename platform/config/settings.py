@@ -309,6 +309,7 @@ MFA_TOTP_PERIOD = 30
 MFA_TOTP_TOLERANCE = 1  # a clock may be half a minute off
 MFA_RATE_LIMITS = {"webauthn_login": "60/m/ip"}  # nothing can be guessed there
 MFA_FORMS = {
+    "activate_totp": "signin.forms.BoundedFirstCode",
     "authenticate": "signin.forms.BoundedCode",
     "reauthenticate": "signin.forms.BoundedCodeAgain",
 }

@@ -7,6 +7,7 @@ from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import get_adapter as get_mfa_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
@@ -43,15 +44,16 @@ class _Bounded:
         typed: str = super().clean_code()  # type: ignore[misc]
         guess.was_right()
         if self.authenticator.type == Authenticator.Type.TOTP:
-            self._use_up(typed)
+            _use_up(self.user, typed)
         return typed
 
-    def _use_up(self, typed: str) -> None:
-        # Allauth forgets a code after one period; with the tolerance it is good for longer.
-        good_for_s = settings.MFA_TOTP_PERIOD * (2 * settings.MFA_TOTP_TOLERANCE + 1)
-        digits = "".join(letter for letter in typed if letter.isalnum())
-        if not cache.add(f"signin:code:{self.user.id}:{digits}", 1, timeout=good_for_s):
-            raise get_mfa_adapter().validation_error("incorrect_code")
+
+def _use_up(user: User, typed: str) -> None:
+    # Allauth forgets a code after one period; with the tolerance it is good for longer.
+    good_for_s = settings.MFA_TOTP_PERIOD * (2 * settings.MFA_TOTP_TOLERANCE + 1)
+    digits = "".join(letter for letter in typed if letter.isalnum())
+    if not cache.add(f"signin:code:{user.id}:{digits}", 1, timeout=good_for_s):
+        raise get_mfa_adapter().validation_error("incorrect_code")
 
 
 class BoundedCode(_Bounded, AuthenticateForm):  # type: ignore[misc]
@@ -60,6 +62,17 @@ class BoundedCode(_Bounded, AuthenticateForm):  # type: ignore[misc]
 
 class BoundedCodeAgain(_Bounded, ReauthenticateForm):  # type: ignore[misc]
     """A code before something about the account is changed."""
+
+
+class BoundedFirstCode(ActivateTOTPForm):  # type: ignore[misc]
+    """The code that shows that an authenticator app was set up; it opens nothing afterwards."""
+
+    def clean_code(self) -> str:
+        guess = _begin("code", self.user)
+        typed: str = super().clean_code()
+        guess.was_right()
+        _use_up(self.user, typed)
+        return typed
 
 
 class AskForReset(ResetPasswordForm):  # type: ignore[misc]

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from django.core import mail
+from django.core.cache import cache
 from django.db import connection
 from django.test import Client
 
@@ -40,13 +41,19 @@ def code(secret: str) -> str:
     return shown
 
 
-def add_totp(client: Client) -> tuple[str, list[str]]:
-    """Set up an authenticator app; returns its secret and the recovery codes that came with it."""
+def add_totp(client: Client, *, long_ago: bool = True) -> tuple[str, list[str]]:
+    """Set up an authenticator app; returns its secret and the recovery codes that came with it.
+
+    long_ago: what it showed then is forgotten, as it is after some minutes.
+    """
     again(client)
     page = client.get("/accounts/2fa/totp/activate/").content.decode()
     found = re.search(r"<code>([A-Z2-7]{32})</code>", page)
     assert found is not None
-    done = client.post("/accounts/2fa/totp/activate/", {"code": code(found[1])}, follow=True)
+    shown = code(found[1])
+    done = client.post("/accounts/2fa/totp/activate/", {"code": shown}, follow=True)
+    if long_ago:
+        cache.delete(f"signin:code:{client.session['_auth_user_id']}:{shown}")
     return found[1], re.findall(r"<code>(\d{10})</code>", done.content.decode())
 
 

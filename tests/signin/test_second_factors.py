@@ -1,5 +1,6 @@
 """Authenticator apps, recovery codes, and tenants that ask for a second factor. Passkeys: `test_browser.py`."""
 
+import time
 from io import StringIO
 
 import pytest
@@ -42,6 +43,17 @@ def test_code_is_good_once(acme: World) -> None:
         attempt(email(acme, "alice"), PASSWORD, client)
         client.post("/accounts/2fa/authenticate/", {"code": shown})
     assert (is_in(first), is_in(second)) == (True, False)
+
+
+def test_code_that_set_the_app_up_opens_nothing(acme: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now)
+    secret, _ = add_totp(signed_in(acme, "alice"), long_ago=False)
+    client = Client()
+    attempt(email(acme, "alice"), PASSWORD, client)
+    answer = client.post("/accounts/2fa/authenticate/", {"code": code(secret)})
+    assert "This code is not right" in answer.content.decode()
+    assert not is_in(client)
 
 
 def test_code_is_good_once_for_as_long_as_it_is_good_at_all(acme: World) -> None:
