@@ -31,14 +31,14 @@ class RateLimits(MiddlewareMixin):
         """Answer the request, or say that there were too many."""
         if self.async_mode:
             return self.__acall__(request)
-        return _count(request) or _tell(request, cast(HttpResponseBase, self.get_response(request)))
+        return _tell(request, _count(request) or cast(HttpResponseBase, self.get_response(request)))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         """Answer as `__call__` does. Counting in this process takes less than a thread; Redis must not hold all up."""
         remote = bool(settings.REDIS_URL)
         refused = await sync_to_async(_count)(request) if remote else _count(request)
         if refused is not None:
-            return refused
+            return _tell(request, refused)
         response = await cast(Awaitable[HttpResponseBase], self.get_response(request))
         return await sync_to_async(_tell)(request, response) if remote else _tell(request, response)
 
@@ -69,11 +69,20 @@ def _refusal(request: HttpRequest, limited: RateLimited) -> HttpResponseBase:
 
 def _tell(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     counted = rates.counted(request)
-    if not counted or not _is_interface(request):
+    told = [*counted, *_refusing(response, counted)]
+    if not told or not _is_interface(request):
         return response
-    response["RateLimit-Policy"] = ", ".join(f'"{each.policy}";q={each.quota};w={each.window_s}' for each in counted)
+    response["RateLimit-Policy"] = ", ".join(f'"{each.policy}";q={each.quota};w={each.window_s}' for each in told)
     if "RateLimit" not in response:
         own = next((each for each in counted if each.policy == OWN), counted[0])
         left = rates.left(own)
         response["RateLimit"] = f'"{own.policy}";r={left.requests};t={left.reset_s}'
     return response
+
+
+def _refusing(response: HttpResponseBase, counted: list[rates.Spent]) -> list[rates.Spent]:
+    """Return the limit that the answer says has refused, unless it was counted; that of streams has no window."""
+    policy = response.get("RateLimit", "").partition(";")[0].strip('"')
+    if settings.RATE_LIMITS.get(policy) is None or any(each.policy == policy for each in counted):
+        return []
+    return [rates.Spent(policy, "")]

@@ -105,6 +105,18 @@ def test_an_answer_tells_the_limits(limits: Limits, alice: Caller) -> None:
     assert 1 <= int(answer.headers["RateLimit"].rpartition("=")[2]) <= 3600
 
 
+@pytest.mark.parametrize("policy", ["address", "key", "user", "tenant"])
+def test_a_refusal_tells_the_limit_that_refused(limits: Limits, alice: Caller, policy: str) -> None:
+    limits(**{policy: 1})
+    alice.get("runs")
+
+    refused = alice.get("runs")
+
+    assert refused.status == 429
+    assert refused.headers["RateLimit"].startswith(f'"{policy}";r=0;')
+    assert refused.headers["RateLimit-Policy"].endswith(f'"{policy}";q=1;w=3600')
+
+
 def test_without_a_key_the_address_is_told(limits: Limits) -> None:
     answer = Client().get("/api/v1/runs")
 
