@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from console.members import MemberRequest
+from console.members import Member, MemberRequest
+from tenants.models import StaffAccess
 
 #: The key that the rehearsal server is called with; no supplier gives it out.
 REHEARSAL_KEY: Final = "rehearsal"
@@ -63,5 +65,11 @@ def show(request: MemberRequest, template: str, context: Mapping[str, Any], *, p
         "theme": theme_of(request),
         "themes": THEMES,
         "supplier": supplier(),
+        "looks_until": _looks_until(member),
     }
     return render(request, template, around | dict(context))
+
+
+def _looks_until(member: Member) -> datetime | None:
+    access = member.principal.staff_access_id
+    return StaffAccess.objects.get(id=access).expires_at if access else None

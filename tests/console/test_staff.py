@@ -12,7 +12,7 @@ from signin import second_factor
 from tenants.actions import staff, tenants
 from tenants.models import User
 from tenants.principal import COMMAND
-from tests.console.conftest import PASSWORD, email
+from tests.console.conftest import PASSWORD, email, signed_in
 from tests.worlds import World, add_factor
 
 
@@ -69,6 +69,15 @@ def test_each_request_of_staff_is_one_record(acme: World, sam: User, browser: Cl
     assert browser.get(f"/{acme.slug}/runs/{run}/").status_code == 200
     assert browser.get(f"/{acme.slug}/runs/{uuid4()}/").status_code == 404
     assert looks(acme) == [("console:runs", "GET"), ("console:run", "GET"), ("console:run", "GET")]
+
+
+def test_staff_are_told_that_they_look_as_such_and_members_are_not(acme: World, sam: User, browser: Client) -> None:
+    open_access(acme, sam)
+    shown = browser.get(f"/{acme.slug}/runs/").content.decode()
+
+    assert "You look as platform staff until" in shown
+    assert f"the journal of {acme.slug}" in shown
+    assert "platform staff" not in signed_in(acme, "bob").get(f"/{acme.slug}/runs/").content.decode()
 
 
 def test_staff_change_nothing(acme: World, sam: User, browser: Client) -> None:
