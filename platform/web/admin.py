@@ -13,8 +13,8 @@ from django.contrib import admin
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 
 from tenants.actions import staff
@@ -98,6 +98,8 @@ class StaffSite(admin.AdminSite):
             raise PermissionDenied("These pages are for the installation's own staff.")
         return redirect_to_login(wanted)
 
-    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Refuse: one's password is changed on the account's own page, which ends other sessions and is recorded."""
-        raise Http404
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the account's own page, where changing the password ends other sessions and is recorded."""
+        return redirect("account_change_password")

@@ -139,4 +139,6 @@ def test_staff_change_nothing(label: str) -> None:
 
 
 def test_a_password_is_not_changed_here() -> None:
-    assert staff().get("/admin/password_change/").status_code == 404
+    page = staff().get("/admin/password_change/")
+
+    assert (page.status_code, page["Location"]) == (302, "/accounts/password/change/")
