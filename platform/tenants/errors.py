@@ -179,7 +179,7 @@ class NoSecondFactor(TenantError):
 
 
 class BadAccess(TenantError):
-    """Staff look into a tenant for a stated reason, for at most four hours."""
+    """Staff look into a tenant for one to four hours, and for a reason of 10 to 2000 characters."""
 
     code = "bad_access"
 

@@ -72,6 +72,16 @@ def test_the_last_owner_stays_and_an_inactive_member_is_told_of(slug: str) -> No
     assert "reactivate them first" in refused("tenant", "member", slug, bob, "--role", "owner")
 
 
+@pytest.mark.parametrize("base_url", ["", "http://localhost:8000"])
+def test_an_invitation_says_when_nobody_told_where_its_link_leads(
+    slug: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], base_url: str
+) -> None:
+    monkeypatch.setenv("BASE_URL", base_url)
+    done("tenant", "invite", slug, f"ina@{slug}.example", "--role", "reviewer")
+
+    assert ("BASE_URL is not set" in capsys.readouterr().err) is (not base_url)
+
+
 def test_an_invitation_prints_its_link(slug: str) -> None:
     link = done("tenant", "invite", slug, f"ina@{slug}.example", "--role", "reviewer").strip()
 
@@ -169,7 +179,7 @@ def test_an_access_without_reason_or_for_too_long_is_refused(slug: str) -> None:
     sam = f"sam@staff-{slug}.example"
     done("staff", "add", sam)
 
-    assert "stated reason" in refused("staff", "open", slug, sam, "--reason-stdin", stdin=" ")
+    assert "10 to 2000 characters" in refused("staff", "open", slug, sam, "--reason-stdin", stdin=" ")
     assert "four hours" in refused("staff", "open", slug, sam, "--reason-stdin", "--hours", "5", stdin="Ticket 4711!")
     assert "--reason-stdin" in refused("staff", "open", slug, sam)
     assert "There is no tenant" in refused("staff", "open", "none-such", sam, "--reason-stdin", stdin="Ticket 4711!")

@@ -20,8 +20,8 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
         create = verbs.add_parser("create", help="make a key and print it once")
-        create.add_argument("slug")
-        create.add_argument("--name", required=True)
+        create.add_argument("slug", help="the tenant's slug")
+        create.add_argument("--name", required=True, help="what the key is for; shown in lists")
         create.add_argument("--scopes", required=True, help="comma-separated, e.g. runs:write,runs:read")
         create.add_argument("--as", dest="email", help="the member it acts as; otherwise a service account is made")
         create.add_argument("--days", type=int, help="how many days it lives; otherwise until it is revoked")

@@ -23,11 +23,14 @@ class Command(BaseCommand):
         verbs.add_parser("remove", help="take somebody off the staff, and close what is open").add_argument("email")
         verbs.add_parser("list", help="list the staff")
         opening = verbs.add_parser("open", help="let one of the staff read a tenant; it is told in its journal")
-        opening.add_argument("slug")
-        opening.add_argument("email")
+        opening.add_argument("slug", help="the tenant's slug")
+        opening.add_argument("email", help="the address of one of the staff")
         opening.add_argument("--hours", type=int, default=1, help=f"1 to {staff.MAX_HOURS}")
         opening.add_argument(
-            "--reason-stdin", action="store_true", required=True, help="read the reason from standard input"
+            "--reason-stdin",
+            action="store_true",
+            required=True,
+            help="read the reason (10 to 2000 characters) from stdin",
         )
         close = verbs.add_parser("close", help="end that before its time")
         close.add_argument("slug")

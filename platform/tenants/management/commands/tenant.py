@@ -1,5 +1,6 @@
 """`tenant …`: tenants, who is in them, their teams."""
 
+import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ class Command(BaseCommand):
 
         mfa = verbs.add_parser("mfa", help="say whether the tenant's pages ask for a second factor")
         mfa.add_argument("slug")
-        mfa.add_argument("required", choices=["required", "optional"])
+        mfa.add_argument("required", choices=["required", "optional"], help="whether they ask")
         mfa.add_argument(
             "--trust-provider", action="store_true", help="a sign-in through the tenant's own provider counts as one"
         )
@@ -105,6 +106,8 @@ class Command(BaseCommand):
         tenant = tenants.by_slug(slug)
         _made, token = invitations.invite(tenant_id=tenant.id, email=email, role=Role(role), acting_as=COMMAND)
         self.stdout.write(f"{settings.BASE_URL}/accounts/invitations/{token}/")
+        if not os.environ.get("BASE_URL"):
+            self.stderr.write(f"BASE_URL is not set, so the link leads to {settings.BASE_URL}.")
 
     def member(self, *, slug: str, email: str, role: str, password_stdin: bool, **_: Any) -> None:
         # One line end is the shell's; anything more is the password's own.
