@@ -44,6 +44,7 @@ NOTICES: Final = frozenset(
         "webauthn_removed",
         "recovery_codes_generated",
         "second_factors_taken",
+        "identity_bound",
     }
 )
 
@@ -73,10 +74,10 @@ def ask_for_reset(request: HttpRequest, user: User | None) -> None:
     _post(_send_reset, user.id if user else new_id(), place=_links)
 
 
-def tell(user: User, *, of: str) -> None:
-    """Have the person told of a change when it is committed."""
+def tell(user: User, *, of: str, **words: str) -> None:
+    """Have the person told of a change when it is committed. words: what else the letter names."""
     if of in NOTICES:
-        _post(lambda user_id: _send_notice(user_id, of), user.id, place=_notices)
+        _post(lambda user_id: _send_notice(user_id, of, words), user.id, place=_notices)
 
 
 @lru_cache(maxsize=1)
@@ -114,10 +115,10 @@ def _send_reset(user_id: UUID) -> None:
     _send(user, "password_reset_key", link=settings.BASE_URL.rstrip("/") + path)
 
 
-def _send_notice(user_id: UUID, of: str) -> None:
+def _send_notice(user_id: UUID, of: str, words: dict[str, str]) -> None:
     user = User.objects.filter(id=user_id, is_active=True).first()
     if user is not None:
-        _send(user, of, link=settings.BASE_URL.rstrip("/") + reverse("account_home"))
+        _send(user, of, link=settings.BASE_URL.rstrip("/") + reverse("account_home"), **words)
 
 
 def may_reset(user: User) -> bool:
@@ -127,8 +128,14 @@ def may_reset(user: User) -> bool:
     return not only_by_provider(user)
 
 
-def _send(user: User, name: str, *, link: str) -> None:
-    context = {"user": user, "link": link, "hours": settings.PASSWORD_RESET_TIMEOUT // 3600, "host": settings.BASE_URL}
+def _send(user: User, name: str, *, link: str, **words: str) -> None:
+    context = {
+        **words,
+        "user": user,
+        "link": link,
+        "hours": settings.PASSWORD_RESET_TIMEOUT // 3600,
+        "host": settings.BASE_URL,
+    }
     subject = render_to_string(f"account/email/{name}_subject.txt", context)
     text = render_to_string(f"account/email/{name}_message.txt", context)
     EmailMessage(" ".join(subject.split()), text.strip() + "\n", to=[user.email]).send()

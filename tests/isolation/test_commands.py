@@ -119,6 +119,7 @@ CALLS: dict[str, Callable[[str, Names, Path], list[str]]] = {
     # Not with the other's domain: a domain is one tenant's, and who runs the installation is told so.
     "sso allow": lambda slug, name, _: [slug, f"{name.name}.example"],
     "sso domains": lambda slug, *_: [slug],
+    "sso release": lambda slug, name, _: [slug, name.email],
     "sso withdraw": lambda slug, name, _: [slug, name.email.partition("@")[2]],
     "staff close": lambda slug, name, _: [slug, name.email],
     "staff open": lambda slug, name, _: [slug, name.email, "--reason-stdin"],

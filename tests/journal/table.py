@@ -6,6 +6,8 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
+from allauth.socialaccount.models import SocialAccount
+
 from access import grants, refusals
 from access.errors import MissingScope
 from agents.actions import agents, runs, sources, tools, versions
@@ -18,7 +20,7 @@ from db.scope import PLATFORM, tenant_scope
 from escalations.actions import decisions, queues
 from escalations.actions.decisions import Answer
 from signin import records as sign_in_records
-from signin.actions import email_domains, identity_providers
+from signin.actions import email_domains, identities, identity_providers
 from signin.actions.identity_providers import Wanted
 from signin.models import EmailDomain, IdentityProvider
 from tenants.actions import api_keys, invitations, members, refused_keys, staff, teams, tenants
@@ -142,6 +144,11 @@ def forget_key(scene: Scene) -> Call:
 
 def withdraw_domain(scene: Scene) -> Call:
     return partial(email_domains.withdraw, scene.tenant, f"{scene.world.slug}.example", acting_as=COMMAND)
+
+
+def release_identity(scene: Scene) -> Call:
+    SocialAccount.objects.create(user_id=scene.bob.id, provider=str(uuid4()), uid="bob")
+    return partial(identities.release, scene.tenant, scene.bob.email, acting_as=COMMAND)
 
 
 def change_provider(scene: Scene) -> Call:
@@ -352,6 +359,7 @@ CASES: Final[dict[str, dict[str, Case]]] = {
         "": Case(lambda s: partial(email_domains.allow, s.tenant, f"{uuid4().hex[:12]}.example", acting_as=COMMAND)),
     },
     "signin.actions.email_domains.withdraw": {"": Case(withdraw_domain)},
+    "signin.actions.identities.release": {"": Case(release_identity)},
     "signin.actions.identity_providers.put": {
         "new": Case(
             lambda s: partial(

@@ -71,15 +71,15 @@ def way_out(page: Any) -> str:
     return html.unescape(found.group(1))
 
 
-def begin(client: Client, world: World) -> str:
+def begin(client: Client, world: World, *, at: str = "corp") -> str:
     """Set out for the provider; return the address the browser is sent to."""
-    return way_out(client.post(f"/accounts/sso/{world.slug}/corp/"))
+    return way_out(client.post(f"/accounts/sso/{world.slug}/{at}/"))
 
 
-def come(client: Client, world: World, idp: IdP, **claims: Json) -> Any:
+def come(client: Client, world: World, idp: IdP, *, at: str = "corp", **claims: Json) -> Any:
     """Go to the provider and come back as whom it says."""
-    back = idp.authorize(begin(client, world), **claims)
-    return client.get(f"/accounts/sso/{world.slug}/corp/callback/", back)
+    back = idp.authorize(begin(client, world, at=at), **claims)
+    return client.get(f"/accounts/sso/{world.slug}/{at}/callback/", back)
 
 
 def person(world: World, who: str, **more: Json) -> dict[str, Json]:

@@ -78,15 +78,17 @@ def put(slug: str, wanted: Wanted, *, acting_as: Principal | str) -> IdentityPro
 
 
 def remove(provider: IdentityProvider, *, acting_as: Principal | str) -> None:
-    """Remove a provider of the tenant in scope: its bindings go with it, its domains stay the tenant's.
+    """Remove a provider of the tenant in scope; its domains stay the tenant's.
 
-    Sessions that it vouched for open nothing any more. Raises `UnknownProvider`; `acting`'s errors for `admin`.
+    Sessions that it vouched for open nothing any more. Who was bound to it stays so, and is not bound by their address
+    to another one: removing a provider must be no way to come in as its people. Raises `UnknownProvider`; `acting`'s
+    errors for `admin`.
     """
     with acting(acting_as, "admin") as actor:
         present = IdentityProvider.objects.select_for_update().filter(id=provider.id).first()
         if present is None:
             raise UnknownProvider
-        bindings, _ = SocialAccount.objects.filter(provider=str(present.id)).delete()
+        bindings = SocialAccount.objects.filter(provider=str(present.id)).count()
         EmailDomain.objects.filter(provider=present).update(provider=None)
         present.delete()
         journal.record(

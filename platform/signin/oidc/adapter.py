@@ -14,6 +14,8 @@ from requests import Session
 from signin.oidc import attempts, installed, linking, refusals, transport
 from signin.oidc.errors import NotAdmitted
 from signin.oidc.provider import Provider
+from signin.reach import reach_of
+from tenants.models import User
 
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
@@ -39,7 +41,9 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         door = installed.door(UUID(sociallogin.account.provider))
         if door is None:
             raise NotAdmitted("not_a_member")
-        sociallogin.account = linking.account_of(door, sociallogin.claims)
+        user = request.user if isinstance(request.user, User) else None
+        present = user if user is not None and reach_of(request, user).by_own_means else None
+        sociallogin.account = linking.account_of(door, sociallogin.claims, present=present)
         sociallogin.user = sociallogin.account.user
         attempts.finished(sociallogin.state)
         sociallogin.token = None  # it was for the questions above; a sign-in that waits must not keep it

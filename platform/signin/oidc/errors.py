@@ -24,6 +24,10 @@ class NotAdmitted(Refused):
         "email_unverified": "The provider does not vouch for your e-mail address.",
         "email_domain": "The provider does not answer for the domain of your e-mail address.",
         "not_a_member": "You are not a member here. Ask an owner of your tenant to invite you.",
+        "other_provider": (
+            "Your account is bound to another provider. Sign in with your password or passkey first, then come by this"
+            " one; or ask whoever runs this installation."
+        ),
         "other_identity": "Your account is bound to another identity of this provider. Ask an owner of your tenant.",
     }
 

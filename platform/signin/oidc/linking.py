@@ -2,7 +2,8 @@
 
 Accounts are bound to (provider, subject), which a provider never gives to anybody else (OpenID Connect Core 1.0, 5.7).
 An e-mail address only leads to the account the first time, and only inside the provider's tenant and domains: the
-tenant runs the provider, so it may vouch for nobody else's people (docs/adr/0007).
+tenant runs the provider, so it may vouch for nobody else's people (docs/adr/0007). Who is bound to one provider is not
+bound by an address to another: an owner who sets one up could otherwise come in as anybody.
 """
 
 from typing import Final
@@ -13,6 +14,7 @@ from django.db import IntegrityError, transaction
 
 from audit import journal
 from db.scope import tenant_scope
+from signin import letters
 from signin.domains import domain_of
 from signin.models import IdentityProvider
 from signin.oidc.errors import NotAdmitted
@@ -26,9 +28,10 @@ from tenants.models import Membership, User
 ACTOR: Final = "system:single_sign_on"
 
 
-def account_of(door: Door, claims: Claims) -> SocialAccount:
+def account_of(door: Door, claims: Claims, *, present: User | None) -> SocialAccount:
     """Return the binding of the person, made now at their first sign-in; raises `NotAdmitted`.
 
+    present: who is signed in in this browser by their own means, and so speaks for their account themselves.
     One transaction, with a record for the new member and one for the new binding. Lock at a first sign-in: the
     provider's row, so that two of one person don't both bind them, and none outlives the provider.
     """
@@ -37,7 +40,7 @@ def account_of(door: Door, claims: Claims) -> SocialAccount:
         if bound is None:
             if IdentityProvider.objects.select_for_update(no_key=True).filter(id=door.id).first() is None:
                 raise NotAdmitted("not_a_member")
-            bound = _bound(door, claims) or _bind(door, claims, _by_address(door, claims))
+            bound = _bound(door, claims) or _bind(door, claims, _by_address(door, claims, present))
         _check_admitted(door, bound.user)
         return bound
 
@@ -53,7 +56,7 @@ def _bound(door: Door, claims: Claims) -> SocialAccount | None:
     return SocialAccount.objects.select_related("user").filter(provider=str(door.id), uid=claims.subject).first()
 
 
-def _by_address(door: Door, claims: Claims) -> User:
+def _by_address(door: Door, claims: Claims, present: User | None) -> User:
     if not claims.vouched:
         raise NotAdmitted("email_unverified")
     email = _address(claims.email)
@@ -65,8 +68,11 @@ def _by_address(door: Door, claims: Claims) -> User:
     if user is None:
         raise NotAdmitted("not_a_member")
     _check_admitted(door, user)
-    if SocialAccount.objects.filter(user=user, provider=str(door.id)).exists():
+    bound_to = set(SocialAccount.objects.filter(user=user).values_list("provider", flat=True))
+    if str(door.id) in bound_to:
         raise NotAdmitted("other_identity")
+    if bound_to and user != present:
+        raise NotAdmitted("other_provider")
     return user
 
 
@@ -107,4 +113,5 @@ def _bind(door: Door, claims: Claims, user: User) -> SocialAccount:
         facts={"provider": str(door.id)},
         payload={"subject": claims.subject},
     )
+    letters.tell(user, of="identity_bound", provider=door.name, tenant=door.tenant)
     return bound

@@ -1,11 +1,11 @@
-"""`sso allow`, `sso withdraw` and `sso domains`."""
+"""`sso allow`, `sso withdraw`, `sso domains` and `sso release`."""
 
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from signin.actions import email_domains
+from signin.actions import email_domains, identities
 from signin.errors import SigninError
 from tenants.actions import tenants
 from tenants.errors import TenantError
@@ -25,6 +25,14 @@ class Command(BaseCommand):
             one.add_argument("slug")
             one.add_argument("domain")
         verbs.add_parser("domains", help="list the tenant's domains").add_argument("slug")
+        release = verbs.add_parser(
+            "release",
+            help="let members be bound by their addresses to another provider than before, at their next sign-in",
+        )
+        release.add_argument("slug")
+        release.add_argument(
+            "email", nargs="?", help="one member's address; all members of the tenant's domains if absent"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -43,3 +51,7 @@ class Command(BaseCommand):
     def domains(self, *, slug: str, **_: Any) -> None:
         for domain, provider in email_domains.of(tenants.by_slug(slug)):
             self.stdout.write(f"{domain}  {provider or '-'}")
+
+    def release(self, *, slug: str, email: str | None, **_: Any) -> None:
+        count = identities.release(tenants.by_slug(slug), email, acting_as=COMMAND)
+        self.stdout.write(f"{count} bound before will be bound at their next sign-in")
