@@ -35,9 +35,9 @@ def again(client: Client, password: str = PASSWORD) -> None:
     assert client.post("/accounts/reauthenticate/", {"password": password, "next": "/accounts/"}).status_code == 302
 
 
-def code(secret: str) -> str:
-    """Return what an authenticator app shows now."""
-    shown: str = format_hotp_value(hotp_value(secret, int(time.time()) // 30))
+def code(secret: str, *, ahead: int = 0) -> str:
+    """Return what an authenticator app shows now, or so many codes ahead."""
+    shown: str = format_hotp_value(hotp_value(secret, int(time.time()) // 30 + ahead))
     return shown
 
 
