@@ -15,7 +15,7 @@ for _name in KNOWN:
 _root = Path(__file__).resolve().parent.parent
 os.environ["DATA_DIR"] = os.environ.get("TEST_DATA_DIR") or str(_root / ".data" / "tests")
 
-# The tests refuse one and the same member more in a minute than people run into.
-os.environ["RATE_LIMITS_REFUSALS"] = "60000/minute"
+# The tests refuse one and the same member, and keys from one address, more in a minute than people run into.
+os.environ["RATE_LIMITS_REFUSALS"] = os.environ["RATE_LIMITS_FAILURES"] = "60000/minute"
 
 from config.settings import *  # noqa: E402, F403
