@@ -52,6 +52,11 @@ class Holdings:
         """Return holdings of everything, to plan with what is checked later."""
         return cls((_NOBODY,), frozenset({_NOBODY}), {(_NOBODY, tool): Holding(always=True) for tool in tools})
 
+    @classmethod
+    def none(cls, principals: tuple[UUID, ...]) -> "Holdings":
+        """Return holdings of nothing, of active members."""
+        return cls(principals, frozenset(principals), {})
+
     @property
     def gone(self) -> bool:
         """Whether one of the principals is no active member any more."""

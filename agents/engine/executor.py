@@ -60,6 +60,9 @@ RETRY_S = 0.5
 #: Seconds one model call may take.
 MODEL_TIMEOUT_S = 600.0
 
+#: How often a step looks up what is held, should it change each time; after that nothing counts as held.
+LOOKS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
@@ -283,10 +286,10 @@ class RunExecutor:
         self.state = hoped.state
         return command
 
-    def _write(self, step: Step, draft: Draft, command: Command) -> tuple[Command, RunState]:
+    def _write(self, step: Step, draft: Draft, command: Command, *, looks: int = LOOKS) -> tuple[Command, RunState]:
         """The same inside an open transaction, for what needs one: grants, budgets, questions, parking, the end.
 
-        Returns what to do, and the state, once it is committed.
+        Returns what to do, and the state, once it is committed. looks: how often it may still look up what is held.
         """
         before, proofs = (draft, command), list[Proof]()
         while isinstance(command, Reserve | CheckGrants):
@@ -294,7 +297,7 @@ class RunExecutor:
                 draft.add(self._reserve(step, draft.state, command))
             else:
                 before = draft.copy(), command
-                proofs = self._plan(step, draft, command)
+                proofs = self._plan(step, draft, command, look=looks > 0)
             command = draft.think(self.run.now())
         self._intend(draft, command)
         self.until = until = command.until if isinstance(command, Park) else None
@@ -309,12 +312,14 @@ class RunExecutor:
                 budget=draft.settlement(self.state),
             )
         except Withheld:  # taken back since it was looked up: look again
-            return self._write(step, *before)
+            if not proofs:
+                raise
+            return self._write(step, *before, looks=looks - 1)
         return command, draft.state
 
-    def _plan(self, step: Step, draft: Draft, wanted: CheckGrants) -> list[Proof]:
-        """Plan with what is held now; returns why what is planned may be done."""
-        held = step.holdings(wanted.tools)
+    def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> list[Proof]:
+        """Plan with what is held now, or without looking as if nothing were; returns why what is planned may be done."""
+        held = step.holdings(wanted.tools) if look else Holdings.none(self.run.principals)
         self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
         planned = calls.plan(draft.state, self.run.spec, held, now=self.run.now())
         draft.add(*planned)

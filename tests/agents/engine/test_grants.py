@@ -14,7 +14,7 @@ from agents.actions.runs import Request, submit
 from agents.core.decide import CallModel, Perform
 from agents.core.holdings import Holdings
 from agents.engine import store
-from agents.engine.executor import Means
+from agents.engine.executor import LOOKS, Means
 from agents.engine.store import Step
 from agents.errors import RunEnded, UnknownRun
 from agents.models import Run, Tool
@@ -165,6 +165,28 @@ def test_a_principal_changed_between_look_up_and_step_is_seen(
     executor._commit([executor._call_model(CallModel(1))])
     assert len(seen) == 2
     assert looker.actions(executor.run.id)[-2:] == ["tool.denied", "model.requested"]
+
+
+def test_what_changes_at_each_look_is_denied_in_the_end(
+    looker: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dan = developer(looker, "dan", "looker")
+    give(looker, "lookup", dan, "true")
+    executor = claim_and_begin(means, look_up(looker, dan))
+    real, seen = Step.holdings, []
+
+    def looked_up_then_changed(step: Step, tools: Any) -> Holdings:
+        held = real(step, tools)
+        seen.append(held)
+        _elsewhere(lambda: give(looker, "lookup", dan, f"true || args.key == '{len(seen)}'"))
+        return held
+
+    monkeypatch.setattr(Step, "holdings", looked_up_then_changed)
+    command = executor._commit([executor._call_model(CallModel(1))])
+
+    assert isinstance(command, CallModel)
+    assert len(seen) == LOOKS
+    assert denied(looker, looker.run(executor.run.id)) == [("lookup", "not_granted")]
 
 
 def _elsewhere(do: Callable[[], object]) -> None:
