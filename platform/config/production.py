@@ -1,5 +1,6 @@
 """What tells production from development, and what production refuses."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -21,7 +22,15 @@ def choose_environment(env: Env) -> str:
 
 
 def refuse_unsafe(
-    env: Env, *, production: bool, debug: bool, base_url: str, secret_key: str, field_keys: str, signing_keys: str
+    env: Env,
+    *,
+    production: bool,
+    debug: bool,
+    base_url: str,
+    secret_key: str,
+    former_secret_keys: Sequence[str],
+    field_keys: str,
+    signing_keys: str,
 ) -> None:
     """Raise ImproperlyConfigured with one sentence for each value that is unsafe in production."""
     if not production:
@@ -31,9 +40,10 @@ def refuse_unsafe(
     rules = [
         (debug, "DEBUG is on, which shows settings and data to visitors: remove it."),
         (not secret_key, f"SECRET_KEY is missing: {MAKE_KEY} and keep it."),
+        (bool(secret_key) and _can_be_guessed(secret_key), f"SECRET_KEY can be guessed: {MAKE_KEY}."),
         (
-            bool(secret_key) and (len(secret_key) < MIN_SECRET_LENGTH or len(set(secret_key)) < 10),
-            f"SECRET_KEY can be guessed: {MAKE_KEY}.",
+            any(map(_can_be_guessed, former_secret_keys)),
+            "SECRET_KEY_FALLBACKS holds a key that can be guessed, and what it signed is believed: remove it.",
         ),
         (not field_keys, f"FIELD_KEYS is missing, so secrets can't be encrypted: {MAKE_KEY} and keep it."),
         (not signing_keys, f"AUDIT_SIGNING_KEYS is missing, so the audit log can't be signed: {MAKE_KEY} and keep it."),
@@ -59,3 +69,7 @@ def refuse_unsafe(
     sentences = [sentence for refused, sentence in rules if refused]
     if sentences:
         raise ImproperlyConfigured("\n".join(["Not started in production mode:", *(f"- {line}" for line in sentences)]))
+
+
+def _can_be_guessed(key: str) -> bool:
+    return len(key) < MIN_SECRET_LENGTH or len(set(key)) < 10

@@ -60,6 +60,9 @@ REDIS_URL: str = _env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
 WORKERS: int = _env.integer("WORKERS", 2, minimum=0, maximum=64)
 """Worker processes of one `qcluster` or `up`."""
 
+LEASE_SECONDS: int = _env.integer("LEASE_SECONDS", 60, minimum=3, maximum=3600)
+"""How long a run stays with a worker that gives no sign of life; a dead worker's runs go on elsewhere after that."""
+
 MAX_BODY_BYTES: int = _env.integer("MAX_BODY_BYTES", 256 * 1024, minimum=1024, maximum=64 * 1024 * 1024)
 """Largest request body that any address accepts."""
 
@@ -118,6 +121,9 @@ def _secret(name: str) -> str:
 
 
 SECRET_KEY: str = _secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS: list[str] = list(Env({"k": _env.secret("SECRET_KEY_FALLBACKS")}).items("k"))
+"""Former keys whose signatures are still believed, so that a new one signs nobody out."""
+
 _field_keys = _secret("FIELD_KEYS")
 _signing_keys = _secret("AUDIT_SIGNING_KEYS")
 
@@ -141,7 +147,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Production refuses unsafe values ---------------------------------------------------------------------------
 
 EMAIL = email_settings(_env.secret("EMAIL_URL"))
-keep(SECRET_KEY, ANTHROPIC_API_KEY, EMAIL.password, REDIS_URL, _database_url, _owner_url)
+keep(SECRET_KEY, *SECRET_KEY_FALLBACKS, ANTHROPIC_API_KEY, EMAIL.password, REDIS_URL, _database_url, _owner_url)
 keep(*Env({"k": f"{_field_keys},{_signing_keys}"}).items("k"))
 refuse_unsafe(
     _env,
@@ -149,6 +155,7 @@ refuse_unsafe(
     debug=DEBUG,
     base_url=BASE_URL,
     secret_key=SECRET_KEY,
+    former_secret_keys=SECRET_KEY_FALLBACKS,
     field_keys=_field_keys,
     signing_keys=_signing_keys,
 )

@@ -18,6 +18,7 @@ def refuse(environment: dict[str, str] | None = None, **changes: Any) -> None:
         "debug": False,
         "base_url": (environment or ENVIRONMENT).get("BASE_URL", ""),
         "secret_key": secrets.token_urlsafe(48),
+        "former_secret_keys": [secrets.token_urlsafe(48)],
         "field_keys": secrets.token_urlsafe(32),
         "signing_keys": secrets.token_urlsafe(32),
     }
@@ -35,6 +36,7 @@ def test_safe_values_pass() -> None:
         ({"secret_key": ""}, "SECRET_KEY is missing"),
         ({"secret_key": "change-me"}, "SECRET_KEY can be guessed"),
         ({"secret_key": "a" * 64}, "SECRET_KEY can be guessed"),
+        ({"former_secret_keys": ["change-me"]}, "SECRET_KEY_FALLBACKS holds a key that can be guessed"),
         ({"field_keys": ""}, "FIELD_KEYS is missing"),
         ({"signing_keys": ""}, "AUDIT_SIGNING_KEYS is missing"),
         ({"field_keys": "same", "signing_keys": "same"}, "are the same"),
