@@ -28,7 +28,7 @@ CHANNEL = "countersign_runs"
 
 #: Seconds between polls for what no notification told of, between heartbeats, and for a graceful stop.
 POLL_S = 5.0
-HEARTBEAT_S = 15.0
+HEARTBEAT_S = store.LEASE.total_seconds() / 4
 STOP_S = 8.0
 
 #: Runs one process drives at once, and its threads for parallel tool calls.

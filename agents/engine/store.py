@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 import psycopg
+from django.conf import settings
 
 from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
 from agents.core.exact import scrubbed
@@ -37,8 +38,8 @@ from quotas.reservations import Change
 ACTOR: Final = "engine"
 
 #: How long a lease lasts without a heartbeat, and how much of it must be left to begin an effect.
-LEASE: Final = timedelta(seconds=60)
-SAFETY: Final = timedelta(seconds=10)
+LEASE: Final = timedelta(seconds=settings.LEASE_SECONDS)
+SAFETY: Final = LEASE / 6
 
 _LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
 

@@ -1,5 +1,7 @@
 """What happens when a worker dies, freezes, or meets another."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from queue import SimpleQueue
@@ -8,6 +10,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -240,3 +243,16 @@ def test_a_call_that_waited_for_a_thread_is_not_made_without_a_lease(acme: World
     executor._perform_one(Call(0, "toolu_1", "lookup", {"key": f"late {acme.slug}"}), "key", done)
     assert isinstance(done.get()[1], LostLease)
     assert LEDGER.effects[f"lookup late {acme.slug}"] == 0
+
+
+@pytest.mark.parametrize(("seconds", "lasts"), [("", "60.0 10.0 15.0"), ("6", "6.0 1.0 1.5")])
+def test_an_operator_says_how_long_a_lease_lasts(process_environment: dict[str, str], seconds: str, lasts: str) -> None:
+    lengths = "store.LEASE.total_seconds(), store.SAFETY.total_seconds(), driver.HEARTBEAT_S"
+    said = f"from agents.engine import driver, store; print({lengths})"
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", said]
+
+    shown = subprocess.run(
+        command, env=process_environment | {"LEASE_SECONDS": seconds}, capture_output=True, text=True, check=True
+    )
+
+    assert shown.stdout.split() == lasts.split()
