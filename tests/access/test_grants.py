@@ -19,6 +19,7 @@ from tenants.actions import members, teams
 from tenants.errors import UnknownMember, UnknownTeam
 from tenants.models import Membership, Role, Team, User
 from tenants.principal import COMMAND, Principal
+from tests.locks import until_waited_for
 from tests.worlds import LOOKUP, World, world
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -307,17 +308,9 @@ def test_a_grant_given_while_its_holder_leaves_does_not_stay(all_over: World, to
     with tenant_scope(here.tenant_id):
         grants.add(tool, "use", user(here.bob), condition="false", acting_as=here.alice)
         thread.start()
-        while not waiting():
-            pass
+        until_waited_for()
     thread.join()
 
     assert rows(here) == (0, 4)
     with tenant_scope(here.tenant_id), pytest.raises(UnknownMember):
         grants.add(tool, "use", user(here.bob), acting_as=here.alice)
-
-
-def waiting() -> bool:
-    """Say whether somebody waits for a lock."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
-        return bool(cursor.fetchone()[0])

@@ -15,6 +15,7 @@ from db.scope import tenant_scope
 from quotas import reservations
 from quotas.models import Budget, Window
 from quotas.reservations import Change, reservation
+from tests.locks import WAITED_FOR
 from tests.worlds import World, world
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -200,10 +201,7 @@ def test_a_run_that_waits_for_anothers_opening_is_not_told_no(here: World) -> No
     def first(raw: psycopg.Connection[Any]) -> None:
         answers.append(reservations.reserve(raw, ONE, tenant_id=here.tenant_id))
         opened.set()
-        waiting = (
-            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-        )
-        while raw.execute(waiting).fetchone() == (0,):
+        while raw.execute(WAITED_FOR).fetchone() == (False,):
             raw.execute("SELECT pg_sleep(0.01)")
 
     def second() -> None:
