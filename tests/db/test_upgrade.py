@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -15,6 +15,7 @@ from audit.models import Payload, Record
 from db import partitions
 from db.embedded import Server
 from db.errors import ForeignReference
+from db.management.commands import migrate
 from db.models import new_id
 from db.references import wanted
 from db.scope import tenant_scope
@@ -101,6 +102,22 @@ def test_the_old_journal_is_handed_over_as_it_was(old: list[UUID], copy: BaseDat
                 cursor.execute(f"TRUNCATE {partitions.partition_name(table, date.today())}")
         cursor.execute("SELECT to_regclass(%s)", [f"{partitions.partition_name('audit_record', date.today())}_stream"])
         assert cursor.fetchone() != (None,)
+
+
+def test_it_gives_way_when_a_table_is_in_use_for_long_and_goes_on_later(
+    old: list[UUID], copy: BaseDatabaseWrapper, embedded_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "200ms")
+    database = embedded_server.dsn(database=copy.settings_dict["NAME"])
+    with psycopg.connect(database) as reader:
+        reader.execute("SELECT count(*) FROM agents_toolusergrant")
+
+        with pytest.raises(CommandError, match="A table was in use"):
+            call_command("migrate", verbosity=0, interactive=False)
+    copy.close()
+
+    call_command("migrate", verbosity=0, interactive=False)
+    call_command("migrate", verbosity=0, check_unapplied=True)  # exits when one is left
 
 
 def test_an_old_row_that_names_anothers_stops_the_migration_until_it_is_mended(
