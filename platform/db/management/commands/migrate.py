@@ -38,8 +38,8 @@ class Command(DjangoMigrate):
         except OperationalError as error:
             if isinstance(error.__cause__, LockNotAvailable):
                 raise CommandError(
-                    "A table was in use for so long that migrating gave way. What was done stays, nothing is done by half:"
-                    " run `migrate` again when no long query or dump is under way."
+                    "A table was in use for so long that migrating gave way. What was done stays, none is by half: run"
+                    " `migrate` again when no long query or dump is under way."
                 ) from error
             raise
         connection.close()
