@@ -134,8 +134,10 @@ CALLS: dict[str, Callable[[str, Names, Path], list[str]]] = {
     "tenant team": lambda slug, name, _: [slug, "crew", "--member", name.email],
 }
 
-#: What these say anew each time: a key, a link, a public name.
-_MADE_UP = re.compile(r"cs_\S+|https?://\S+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\d\S*")
+#: What these say anew each time: a key, a link, a public name, a time.
+_MADE_UP = re.compile(
+    r"cs_\S+|https?://\S+|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\S*"
+)
 
 
 def verbs() -> Iterator[str]:
