@@ -62,7 +62,7 @@ def process_environment(django_db_setup: None, embedded_server: embedded.Server)
     return template_database.environment(embedded_server)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def web_server(process_environment: dict[str, str]) -> Iterator[str]:
     """The address of a real web server, a process of its own on this run's database."""
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "web", "--port", "0"]

@@ -14,12 +14,13 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 _django = get_asgi_application()  # sets Django up, which what follows needs
 
+from db.backend.base import LOOK  # noqa: E402
 from ops import serving  # noqa: E402
 from web.body_limit import Application, Message, Receive, Send, limited  # noqa: E402
 
 # A request looks at its pooled connection first, which may not have outlived the server's restart. The workers do not:
 # their steps are repeated where they failed, and a look before each would double their transactions.
-connections.databases[DEFAULT_DB_ALIAS]["CONN_HEALTH_CHECKS"] = True
+connections.databases[DEFAULT_DB_ALIAS][LOOK] = True
 
 _requests = limited(cast(Application, _django))  # the same protocol, typed by Django with other mappings
 

@@ -51,7 +51,7 @@ def parse_database_url(name: str, url: str) -> Database:
     parts = split_url(name, url, SCHEMES)
     options = dict(parse_qsl(parts.query))
     database: Database = {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "db.backend",
         "NAME": unquote(parts.path.lstrip("/")) or options.pop("dbname", ""),
         "USER": unquote(parts.username or "") or options.pop("user", ""),
         "PASSWORD": unquote(parts.password or "") or options.pop("password", ""),

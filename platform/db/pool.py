@@ -34,6 +34,8 @@ def transaction_connection() -> Iterator[Connection]:
             yield raw
         finally:
             raw.cursor_factory = djangos
+            if raw.broken:
+                pool.drain()  # the server has gone: what lay idle beside it is dead too
 
 
 def close() -> None:

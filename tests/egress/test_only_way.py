@@ -68,6 +68,7 @@ MAY: dict[str, dict[str, str]] = {
     "platform/db/pool.py": {"psycopg": DATABASE},
     "platform/db/provision.py": {"psycopg": DATABASE},
     "platform/db/trip.py": {"psycopg": DATABASE},
+    "platform/db/backend/base.py": {"psycopg": DATABASE},
     "platform/db/embedded/backend/base.py": {"psycopg": DATABASE},
     "platform/db/embedded/postmaster.py": {"socket": OWN},
     "platform/ops/machine.py": {"socket": LISTENS},

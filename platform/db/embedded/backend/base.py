@@ -1,15 +1,15 @@
-"""Django's PostgreSQL backend, which starts the embedded server at the first connection."""
+"""The backend that starts the embedded server at the first connection."""
 
 from typing import Any
 
 from django.conf import settings
-from django.db.backends.postgresql.base import DatabaseWrapper as PostgreSQLWrapper
 from psycopg import OperationalError
 
+from db.backend import base
 from db.embedded import ensure_running
 
 
-class DatabaseWrapper(PostgreSQLWrapper):
+class DatabaseWrapper(base.DatabaseWrapper):
     """PostgreSQL on the private socket of DATA_DIR."""
 
     def get_connection_params(self) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend as the product uses it."""

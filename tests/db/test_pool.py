@@ -1,0 +1,64 @@
+"""What the pool does after the server was restarted: every connection in it is dead, and nobody has noticed."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any, cast
+
+import psycopg
+import pytest
+from django.db import connection
+from django.db.backends.postgresql.base import DatabaseWrapper
+from psycopg_pool import ConnectionPool
+
+from db.backend.base import LOOK
+from db.pool import transaction_connection
+
+#: More than psycopg's own check, which pauses twice as long after each dead one, can get past before it gives up.
+IDLE = 8
+
+
+@pytest.fixture
+def pool(database: None) -> Iterator[ConnectionPool[Any]]:
+    """This process's pool, with nothing in it from before."""
+    with transaction_connection():
+        made = cast(DatabaseWrapper, connection).pool
+    made.drain()
+    yield made
+    made.drain()
+
+
+@pytest.fixture
+def restarted(pool: ConnectionPool[Any], superuser: psycopg.Connection[Any]) -> None:
+    """A pool whose idle connections were all ended by the server."""
+    with ExitStack() as stack:
+        pids = [stack.enter_context(transaction_connection()).info.backend_pid for _ in range(IDLE)]
+    superuser.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::integer[]) AS pid", [pids])
+
+
+def test_a_request_gets_a_connection_that_lives(restarted: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, LOOK, True)
+    connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        assert cursor.fetchone() == (1,)
+
+
+def test_a_worker_meets_one_dead_connection_and_not_all_of_them(restarted: None) -> None:
+    with pytest.raises(psycopg.OperationalError), transaction_connection() as first:
+        first.execute("SELECT 1")
+    with transaction_connection() as second:
+        assert second.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_request_is_told_when_every_connection_is_cut(
+    restarted: None, superuser: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dead(raw: psycopg.Connection[Any]) -> None:
+        superuser.execute("SELECT pg_terminate_backend(%s, 5000)", [raw.info.backend_pid])
+        raw.execute("SELECT 1")
+
+    monkeypatch.setitem(connection.settings_dict, LOOK, True)
+    monkeypatch.setattr(ConnectionPool, "check_connection", dead)
+    connection.close()
+    with pytest.raises(psycopg.OperationalError):
+        cast(DatabaseWrapper, connection).get_new_connection({})
