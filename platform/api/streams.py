@@ -15,7 +15,7 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import SyncToAsync, sync_to_async
-from django.db import connection
+from django.db import connection, connections
 
 from agents.core.lifecycle import TERMINAL
 from agents.engine import watch
@@ -93,6 +93,7 @@ def _let_go_of_thread() -> None:
     context = SyncToAsync.thread_sensitive_context.get(None)
     executor = SyncToAsync.context_to_thread_executor.pop(context, None) if context is not None else None
     if executor is not None:
+        executor.submit(connections.close_all)  # what middleware took after the view had given its connection back
         executor.shutdown(wait=False)
 
 
