@@ -17,7 +17,7 @@ from agents.core.lifecycle import TERMINAL
 from agents.core.money import from_usd
 from agents.core.schema import problems
 from agents.engine import statements
-from agents.engine.seam import engine
+from agents.engine.seam import engine_of, name_for_new_runs
 from agents.engine.specs import spec_of
 from agents.engine.store import entry
 from agents.errors import (
@@ -222,13 +222,14 @@ def _queue(
         idempotency_key=request.idempotency_key,
         request_digest=request.digest,
         metadata=request.metadata or {},
+        engine=name_for_new_runs(),
     )
     row = json.dumps({name: getattr(run, name) for name in statements.QUEUED}, default=str)
     entries = journal.entries_parameter([entry(event, acting_as.actor)])
     (made,) = trip.make_here((statements.QUEUE, [row, entries]))
     if not made:
         return None
-    engine().start(run.id)
+    engine_of(run).start(run)
     return run
 
 
@@ -253,7 +254,7 @@ def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
         _check_open(run)
         if not Record.objects.filter(stream=run.id, action=RunCancelRequested.action).exists():
             _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
-        engine().cancel(run.id)
+        engine_of(run).cancel(run.id)
     return run
 
 
@@ -265,7 +266,7 @@ def record_decision(run_id: UUID, made: DecisionMade) -> None:
     run = _locked(run_id)
     _check_open(run)
     _append(run, [made], made.by)
-    engine().wake(run.id)
+    engine_of(run).wake(run.id)
 
 
 def _locked(run_id: UUID) -> Run:

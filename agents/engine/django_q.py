@@ -45,7 +45,7 @@ stop_event = multiprocessing.get_context("fork").Event()
 class DjangoQ:
     """The seam's verbs, as rows and a notification. See `agents.engine.seam.Engine`."""
 
-    def start(self, run_id: UUID) -> None:
+    def start(self, run: Run) -> None:
         """Notify the drivers when this transaction commits; the row was made ready."""
         notify()
 

@@ -1,21 +1,26 @@
 """The seam between what happens to runs and what drives them.
 
-Whoever makes a run due calls this inside the transaction that makes it so; the installation's engine does the rest.
-A lost, late or tenth wake-up is harmless.
+Whoever makes a run due calls this inside the transaction that makes it so; the run's engine does the rest. A run keeps
+the engine it was started on, so that after a change of `ENGINE` new ones start there and old ones drain. A lost, late
+or tenth wake-up is harmless.
 """
 
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from agents.models import Run
+
+DEFAULT: Final = "django_q"
+
 
 class Engine(Protocol):
     """What an engine can be told. Runs are named within the tenant in scope."""
 
-    def start(self, run_id: UUID) -> None:
+    def start(self, run: Run) -> None:
         """The run was queued by this transaction, ready to be claimed."""
 
     def wake(self, run_id: UUID) -> None:
@@ -28,10 +33,18 @@ class Engine(Protocol):
         """Somebody asked to end the run; whoever drives it should look."""
 
 
-_ENGINES = {"django_q": "agents.engine.django_q.DjangoQ"}
+_ENGINES: Final = {
+    "django_q": "agents.engine.django_q.DjangoQ",
+    "temporal": "agents.engine.temporal.engine.Temporal",
+}
 
 
-def engine() -> Engine:
-    """Return the installation's engine."""
-    made: Engine = import_string(_ENGINES[settings.ENGINE])()
+def name_for_new_runs() -> str | None:
+    """Return what `Run.engine` is of runs that start now: None for the default engine."""
+    return None if settings.ENGINE == DEFAULT else settings.ENGINE
+
+
+def engine_of(run: Run) -> Engine:
+    """Return the engine that the run was started on."""
+    made: Engine = import_string(_ENGINES[run.engine or DEFAULT])()
     return made

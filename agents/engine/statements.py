@@ -23,12 +23,13 @@ UPDATE agents_run r
 SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s::interval, worker = %(worker)s,
     status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
 WHERE r.id = coalesce(
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id > %(after)s::uuid
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id > %(after)s::uuid
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND tenant_id <= %(after)s::uuid
+    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id <= %(after)s::uuid
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
 RETURNING r.id, r.tenant_id, r.agent_id, r.version_id, r.principal_id, r.parent_id, r.epoch, {_NOW},
-    (SELECT count(*) > 1 FROM (SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL LIMIT 2) AS ready),
+    (SELECT count(*) > 1 FROM (
+        SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL LIMIT 2) AS ready),
     set_config('app.tenant', r.tenant_id::text, true)
 """,  # noqa: S608 - constants only
     *("lease", "worker", "after"),
@@ -157,25 +158,25 @@ WHERE a.tenant_id = %(tenant)s AND a.slug = %(slug)s
 
 QUEUED: Final = (
     *("id", "tenant_id", "agent_id", "version_id", "principal_id", "requested_by_id", "parent_id", "priority"),
-    *("deadline", "idempotency_key", "request_digest", "metadata"),
+    *("deadline", "idempotency_key", "request_digest", "metadata", "engine"),
 )
 
 #: A new run, of whose columns `QUEUED` are given as JSON, with its first record; nothing when there is one of the same
-#: idempotency key.
+#: idempotency key. One that another engine dispatches is due to be seen to by that one's sweep.
 QUEUE: Final = trip.statement(
     "queue",
     f"""
 WITH source AS (
     INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, priority,
-        deadline, idempotency_key, request_digest, metadata, status, seq, epoch, ready_at, created_at, model_calls,
-        tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cost_nano,
-        reserved_usd_nano, reserved_tokens)
+        deadline, idempotency_key, request_digest, metadata, engine, status, seq, epoch, ready_at, due_at, created_at,
+        model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+        cost_nano, reserved_usd_nano, reserved_tokens)
     SELECT q.id, q.tenant_id, q.agent_id, q.version_id, q.principal_id, q.requested_by_id, q.parent_id, q.priority,
-        q.deadline, q.idempotency_key, q.request_digest, q.metadata, 'queued', 1, 0, now(), now(), 0,
-        0, 0, 0, 0, 0, 0, 0, 0
+        q.deadline, q.idempotency_key, q.request_digest, q.metadata, q.engine, 'queued', 1, 0, now(),
+        CASE WHEN q.engine IS NOT NULL THEN now() END, now(), 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM json_to_record(%(run)s::json) AS q(id uuid, tenant_id uuid, agent_id uuid, version_id uuid, principal_id uuid,
         requested_by_id uuid, parent_id uuid, priority smallint, deadline timestamptz, idempotency_key text,
-        request_digest text, metadata jsonb)
+        request_digest text, metadata jsonb, engine text)
     ON CONFLICT (tenant_id, requested_by_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING tenant_id, id AS stream, 0 AS seq
 ), {journal.APPEND}
@@ -204,7 +205,10 @@ PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHE
 
 SWEEP: Final = """
 UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
-    SELECT id FROM agents_run WHERE due_at <= now() ORDER BY due_at LIMIT 500 FOR UPDATE SKIP LOCKED)
+    SELECT id FROM agents_run WHERE due_at <= now() AND engine IS NULL ORDER BY due_at LIMIT 500
+    FOR UPDATE SKIP LOCKED)
 """
 
-NEXT_DUE: Final = "SELECT extract(epoch FROM min(due_at) - now()) FROM agents_run WHERE due_at IS NOT NULL"
+NEXT_DUE: Final = """
+SELECT extract(epoch FROM min(due_at) - now()) FROM agents_run WHERE due_at IS NOT NULL AND engine IS NULL
+"""

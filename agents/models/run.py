@@ -11,7 +11,7 @@ class Run(TenantModel):
     status, waiting_for, doing: where it stands (`agents.core.lifecycle`); doing names the step in progress.
     seq: number of its last event; epoch: number of its current lease. Every write of a worker is conditional on both.
     ready_at: since when it can be claimed; null when it cannot. due_at: when its timer or its lease runs out.
-    worker: who holds the lease, for operators to see.
+    worker: who holds the lease, for operators to see. engine: what dispatches it, for life; null for the default one.
     principal: whom it acts for; requested_by: who asked. parent: the run it is part of, for life; null for most. What a
     child calls, everybody up the line must hold.
     output_seq: the event whose payload holds the output or the error; null before the end.
@@ -35,6 +35,7 @@ class Run(TenantModel):
     ready_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
     worker = models.CharField(max_length=100, null=True)  # noqa: DJ001
+    engine = models.CharField(max_length=10, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     deadline = models.DateTimeField(null=True)
