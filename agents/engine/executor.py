@@ -134,13 +134,15 @@ class RunExecutor:
 
     def carry_on(self, command: Command | Stopped) -> Command | Stopped:
         """Perform and commit until nothing is left to do here. Raises `LostLease`."""
-        while True:
-            if isinstance(command, CallModel):
-                command = self._commit([self._call_model(command)])
-            elif isinstance(command, Perform):
-                command = self._perform(command)
-            else:
-                return command
+        while isinstance(command, CallModel | Perform):
+            command = self.one_step(command)
+        return command
+
+    def one_step(self, command: CallModel | Perform) -> Command | Stopped:
+        """Perform one command and commit what came of it; returns what to do next. Raises `LostLease`."""
+        if isinstance(command, CallModel):
+            return self._commit([self._call_model(command)])
+        return self._perform(command)
 
     def _call_model(self, command: CallModel) -> Event:
         run = self.run
