@@ -95,6 +95,12 @@ API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3
 EGRESS_ALLOW: tuple[str, ...] = _env.host_ports("EGRESS_ALLOW")
 """host:port of private places that outgoing calls may reach; the installation's to set, never a tenant's."""
 
+METRICS_TOKEN: str = _env.secret("METRICS_TOKEN")
+"""Who shows it may read /metrics; "" lets this machine alone read them."""
+
+METRICS_TENANTS: bool = _env.flag("METRICS_TENANTS")
+"""Whether metrics name tenants."""
+
 OTEL_EXPORTER_OTLP_ENDPOINT: str = _env.url("OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -103,6 +109,12 @@ OTEL_EXPORTER_OTLP_ENDPOINT: str = _env.url("OTEL_EXPORTER_OTLP_ENDPOINT")
 ANTHROPIC_API_KEY: str = _env.secret("ANTHROPIC_API_KEY")
 ANTHROPIC_BASE_URL: str = _env.url("ANTHROPIC_BASE_URL")
 """Any server that speaks the Messages API; "" is the supplier's own."""
+
+PROVIDER_CONCURRENCY: int = _env.integer("PROVIDER_CONCURRENCY", 0, minimum=0, maximum=1000)
+"""Model calls in the air at once, over all workers; 0 for any number."""
+
+PROVIDER_TOKENS_PER_MINUTE: int = _env.integer("PROVIDER_TOKENS_PER_MINUTE", 0, minimum=0, maximum=10**12)
+"""Tokens of model calls in a minute, over all workers, without those read from the supplier's cache; 0 for any."""
 
 
 # --- Secrets ----------------------------------------------------------------------------------------------------
