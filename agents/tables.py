@@ -6,6 +6,7 @@ from tenants.tables import MEMBER, TEAM_GROUP
 CLAIM_READS = (
     *("agent_id", "version_id", "principal_id", "parent_id"),
     *("id", "tenant_id", "status", "seq", "epoch", "priority", "ready_at", "due_at", "ended_at", "worker", "engine"),
+    *("created_at", "waiting_for"),
 )
 CLAIM_WRITES = ("epoch", "ready_at", "due_at", "status", "worker")
 

@@ -223,6 +223,11 @@ def _on_failure(state: RunState, spec: AgentSpec, failure: ModelFailed, now: dat
     return Park("provider", failure.code, _before_deadline(state, again))
 
 
+def held_back(state: RunState, until: datetime) -> Park:
+    """Return what to do in place of a model call while the supplier takes no more of them."""
+    return Park("provider", "provider_busy", _before_deadline(state, until))
+
+
 def _before_deadline(state: RunState, at: datetime) -> datetime:
     return min(at, datetime.fromisoformat(state.deadline)) if state.deadline else at
 

@@ -10,8 +10,6 @@ import multiprocessing
 import os
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -26,6 +24,9 @@ from django_q.tasks import async_task
 from agents.engine.driver import CHANNEL, Driver
 from agents.models import Run
 from agents.providers.installed import provider
+from db import session
+from db.pool import Connection
+from quotas.provider import gate
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +78,8 @@ def fill_slots(**_: Any) -> None:
     instance = os.environ.get(INSTANCE)
     if instance is None:
         return
-    with listener() as session:
-        free = [slot for slot in range(settings.WORKERS) if _slot(session, instance, slot, "try")]
+    with session.connect() as asking:
+        free = [slot for slot in range(settings.WORKERS) if _slot(asking, instance, slot, "try")]
     for slot in free:
         async_task("agents.engine.django_q.drive", instance, slot, task_name=f"driver-{slot}")
 
@@ -90,10 +91,10 @@ def drive(instance: str, slot: int) -> str:
     until = time.monotonic() + SLICE_S
     while time.monotonic() < until and not stop_event.is_set():
         try:
-            with listener() as session:
-                if not _slot(session, instance, slot, "take"):
+            with session.connect() as kept:
+                if not _slot(kept, instance, slot, "take"):
                     return "taken"
-                process_driver().serve(session, seconds=until - time.monotonic())
+                process_driver().serve(kept, seconds=until - time.monotonic())
         except psycopg.OperationalError as error:
             log.warning("database unavailable; trying again: %s", error)
             time.sleep(1.0)
@@ -108,25 +109,15 @@ def drive(instance: str, slot: int) -> str:
 @lru_cache(maxsize=1)
 def process_driver() -> Driver:
     """Return this process's driver, made after the fork."""
-    return Driver(provider().answer, stopping=stop_event.is_set)
+    return Driver(provider().answer, gate=gate(), stopping=stop_event.is_set)
 
 
-@contextmanager
-def listener() -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """Open a connection outside the pool, in autocommit mode: for LISTEN and for locks of the session."""
-    parameters = connection.get_connection_params()
-    for ours in ("pool", "context", "cursor_factory"):
-        parameters.pop(ours, None)
-    with psycopg.connect(**parameters, autocommit=True) as session:
-        yield session
-
-
-def _slot(session: psycopg.Connection[tuple[Any, ...]], instance: str, slot: int, how: str) -> bool:
+def _slot(kept: Connection, instance: str, slot: int, how: str) -> bool:
     """Take a slot's lock for the session ("take"), or see whether it is free ("try")."""
     keys = [_SLOTS, zlib.crc32(f"{instance}/{slot}".encode()) - 2**31]
-    taken = session.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
+    taken = kept.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
     if taken is None or not taken[0]:
         return False
     if how == "try":
-        session.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
+        kept.execute("SELECT pg_advisory_unlock(%s, %s)", keys)
     return True

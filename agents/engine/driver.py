@@ -12,15 +12,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from uuid import UUID
 
 import psycopg
 from django.db import connection
 
+from agents.core.decide import Command
 from agents.engine import store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.store import Claimed, LostLease
 from agents.engine.toolbox import perform_call
+from quotas.provider import Gate
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,10 @@ POLL_S = 5.0
 HEARTBEAT_S = store.LEASE.total_seconds() / 4
 STOP_S = 8.0
 
+#: Seconds between attempts to claim while the supplier takes no more calls, and to claim what needs none.
+AGAIN_S = 0.25
+WITHOUT_S = 1.0
+
 #: Runs one process drives at once, and its threads for parallel tool calls.
 RUNS = 256
 TOOLS = 64
@@ -39,7 +46,13 @@ TOOLS = 64
 class Driver:
     """One process's driver. It outlives the tasks that lend it their time (`serve`)."""
 
-    def __init__(self, answer: Callable[..., object], *, stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        answer: Callable[..., object],
+        *,
+        gate: Gate | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.name = f"{socket.gethostname()}/{os.getpid()}"
         self._stopping = stopping
         self._lock = threading.Lock()  # guards the four below
@@ -49,8 +62,13 @@ class Driver:
         self._last_tenant = UUID(int=0)
         self._runs = ThreadPoolExecutor(RUNS, thread_name_prefix="run")
         self._tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
-        self._means = Means(answer, perform_call, self._tools, stopping)  # type: ignore[arg-type]
+        self._means = Means(answer, perform_call, self._tools, stopping, gate)  # type: ignore[arg-type]
         self._next_poll = self._next_heartbeat = 0.0
+        self._gate = gate
+        self._full = False  # nobody may call the model now: a claim found no place
+        self._next_try = self._next_without = 0.0
+        if gate is not None:
+            gate.freed = self._freed
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -65,7 +83,7 @@ class Driver:
         while time.monotonic() < until and not self._stopping():
             self._keep()
             pause = max(0.0, min(self._next_poll, self._next_heartbeat, until) - time.monotonic())
-            for _ in listener.notifies(timeout=min(pause, 0.5), stop_after=1):
+            for _ in listener.notifies(timeout=min(pause, AGAIN_S if self._full else 0.5), stop_after=1):
                 self.claim_soon(chain=False)
         if self._stopping():
             self._wind_down()
@@ -79,6 +97,17 @@ class Driver:
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_S
             self._heartbeat()
+        if self._full and now >= self._next_try:
+            self._full, self._next_try = False, now + AGAIN_S
+            if now >= self._next_without:
+                self._next_without = now + WITHOUT_S
+                self.claim_soon(calling=False)
+            self.claim_soon()
+
+    def _freed(self) -> None:
+        if self._full and not self._stopping():
+            self._full = False
+            self.claim_soon()
 
     def _heartbeat(self) -> None:
         with self._lock:
@@ -111,10 +140,12 @@ class Driver:
 
     # --- runs -----------------------------------------------------------------------------------------------------
 
-    def claim_soon(self, *, chain: bool = True) -> None:
+    def claim_soon(self, *, chain: bool = True, calling: bool = True) -> None:
         """Start a thread that claims a run, unless all are busy; then the next to come free claims again.
 
         chain: whether it starts another one when more runs are ready; not needed where each run has its notification.
+        calling: whether it claims any run, and so needs a place for a model call; otherwise one whose next step is
+        another as far as one can see.
         """
         with self._lock:
             if self._threads >= RUNS:
@@ -122,15 +153,15 @@ class Driver:
                 return
             self._threads += 1
         try:
-            self._runs.submit(self._claim_and_drive, chain)
+            self._runs.submit(self._claim_and_drive, chain, calling)
         except RuntimeError:  # no thread to be had
             with self._lock:
                 self._threads -= 1
             raise
 
-    def _claim_and_drive(self, chain: bool) -> None:
+    def _claim_and_drive(self, chain: bool, calling: bool) -> None:
         try:
-            self._drive_next(chain)
+            self._drive_next(chain, calling)
         except LostLease as lost:
             log.warning("lease lost", extra={"run": str(lost)})
         except psycopg.OperationalError as error:
@@ -145,18 +176,31 @@ class Driver:
             if again and not self._stopping():
                 self.claim_soon()
 
-    def _drive_next(self, chain: bool) -> None:
+    def _drive_next(self, chain: bool, calling: bool) -> None:
         if self._stopping():
             return
-        with store.claim(self.name, after=self._last_tenant) as claimed:
-            if claimed is None:
-                return
-            step, run = claimed
-            self._last_tenant = run.tenant_id
-            if chain and run.more:
-                self.claim_soon()
-            executor = RunExecutor(run, self._means)
-            command = executor.begin(step)
+        with ExitStack() as leaving:
+            place = None
+            if self._gate is not None and calling:
+                place = self._gate.enter()
+                if place is None:
+                    self._full = True
+                    return
+                leaving.callback(place.leave)
+            with store.claim(self.name, after=self._last_tenant, calling=calling) as claimed:
+                if claimed is None:
+                    return
+                step, run = claimed
+                self._last_tenant = run.tenant_id
+                if chain and run.more:
+                    self.claim_soon(calling=calling)
+                executor = RunExecutor(run, self._means, place)
+                leaving.callback(executor.leave)
+                command = executor.begin(step)
+            self._drive(executor, command)
+
+    def _drive(self, executor: RunExecutor, command: Command) -> None:
+        run = executor.run
         with self._lock:
             self._active[run.id] = run
         try:

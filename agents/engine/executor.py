@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -25,6 +25,7 @@ from agents.core.decide import (
     Park,
     Perform,
     Reserve,
+    held_back,
     lost_model_call,
     recover,
     repeated,
@@ -40,7 +41,7 @@ from agents.core.events import (
 )
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
-from agents.core.model import ModelAnswer, ModelError
+from agents.core.model import ModelAnswer, ModelError, ModelRequest
 from agents.core.pricing import tokens_at_most, upper_bound
 from agents.core.state import Call, RunState
 from agents.engine import store
@@ -51,6 +52,7 @@ from agents.tools.seam import Failed, Outcome
 from audit import journal
 from audit.canonical import NotCanonical
 from quotas import reservations
+from quotas.provider import Gate, Place
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +76,28 @@ class Means:
     """What an executor performs with.
 
     answer: calls the model (raises `ModelError`). perform: makes one tool call; never raises for what the outside does.
-    tools: threads for parallel calls. stopping: whether the worker has been told to stop.
+    tools: threads for parallel calls. stopping: whether the worker has been told to stop. gate: what the supplier takes
+    at once; None when nothing is limited.
     """
 
     answer: Callable[..., ModelAnswer]
     perform: Callable[[Claimed, Call, str], Outcome]
     tools: Executor
     stopping: Callable[[], bool]
+    gate: Gate | None = None
 
 
 class RunExecutor:
-    """One claimed run, from its claim until it is parked, ended or lost."""
+    """One claimed run, from its claim until it is parked, ended or lost.
 
-    def __init__(self, run: Claimed, means: Means) -> None:
+    place: for its next model call, when the worker had one before it claimed the run. Whoever made the executor calls
+    `leave` in the end.
+    """
+
+    def __init__(self, run: Claimed, means: Means, place: Place | None = None) -> None:
         self.run = run
         self.means = means
+        self._place = place
         self.state = RunState(run.id)
         self.until: datetime | None = None
         self._not_always: set[UUID] = set()  # tools once found not to be held whatever the arguments: no use hoping
@@ -105,7 +114,7 @@ class RunExecutor:
             step.forget()
             return Finished()
         draft.add(*self._taken_up(step))
-        command = draft.think(run.now())
+        command = self._think(draft)
         if isinstance(command, Reserve):
             done = self._advance_if_reserved(step, draft, command)
             if done is not None:
@@ -130,6 +139,34 @@ class RunExecutor:
         lost = upper_bound(tokens, request.max_tokens, request.model, self.run.now().date())
         return [lost_model_call(self.state, self.run.spec, cost_nano=lost, tokens=tokens + request.max_tokens)]
 
+    # --- what the supplier takes at once ----------------------------------------------------------------------------
+
+    def _think(self, draft: Draft) -> Command:
+        """Decide; a model call only with a place for it, so that no intent is written that has to wait."""
+        command = draft.think(self.run.now())
+        if self.means.gate is None or not isinstance(command, CallModel):
+            return command
+        wait_s = self._enter(self.means.gate, draft)
+        if not wait_s:
+            return command
+        return held_back(draft.state, self.run.now() + timedelta(seconds=wait_s))
+
+    def _enter(self, gate: Gate, draft: Draft) -> float:
+        """Take a place and the tokens; returns 0, or the seconds to wait."""
+        self._place = self._place or gate.enter()
+        if self._place is None:
+            return gate.wait_s()
+        wait_s = self._place.charge(_most(model_request(draft.state, draft.spec)) if gate.tokens else 0)
+        if wait_s:
+            self.leave()
+        return wait_s
+
+    def leave(self, tokens: int = 0) -> None:
+        """Give the place back, if there is one; tokens: what the supplier counts of the call."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave(tokens)
+
     # --- the loop ---------------------------------------------------------------------------------------------------
 
     def carry_on(self, command: Command | Stopped) -> Command | Stopped:
@@ -142,16 +179,22 @@ class RunExecutor:
         """Perform one command and commit what came of it; returns what to do next. Raises `LostLease`."""
         if isinstance(command, CallModel):
             return self._commit([self._call_model(command)])
+        self.leave()
         return self._perform(command)
 
     def _call_model(self, command: CallModel) -> Event:
         run = self.run
         run.check_lease()
         request = model_request(self.state, run.spec)
+        used = 0
         try:
             answer = self.means.answer(request, timeout_s=MODEL_TIMEOUT_S)
+            used = answer.usage.total - answer.usage.cache_read_input_tokens
         except ModelError as error:
+            used = _most(request) if error.fault.billed else 0
             return failed(command.turn, request, error, run.now().date())
+        finally:
+            self.leave(used)
         return answered(command.turn, answer, run.now())
 
     def _perform(self, command: Command | Stopped) -> Command | Stopped:
@@ -227,7 +270,7 @@ class RunExecutor:
                 continue
 
     def _advance(self, draft: Draft) -> Command:
-        command = draft.think(self.run.now())
+        command = self._think(draft)
         if isinstance(command, CheckGrants):
             done = self._advance_if_granted(draft, command)
             if done is not None:
@@ -248,7 +291,7 @@ class RunExecutor:
             return None
         hoped = draft.copy()
         hoped.add(*calls.plan(hoped.state, hoped.spec, Holdings.assumed(wanted.tools), now=self.run.now()))
-        command = hoped.think(self.run.now())
+        command = self._think(hoped)
         if not self._is_plain(hoped, command):
             return None
         try:
@@ -277,7 +320,7 @@ class RunExecutor:
         change = reservations.reservation(wanted.usd_nano, wanted.tokens, on=self.run.now().date())
         hoped = draft.copy()
         hoped.add(reserved(change))
-        command = hoped.think(self.run.now())
+        command = self._think(hoped)
         if not isinstance(command, CallModel | Perform) or not self._is_plain(hoped, command):
             return None
         self._intend(hoped, command)
@@ -300,7 +343,7 @@ class RunExecutor:
             else:
                 before = draft.copy(), command
                 proofs = self._plan(step, draft, command, look=looks > 0)
-            command = draft.think(self.run.now())
+            command = self._think(draft)
         self._intend(draft, command)
         self.until = until = command.until if isinstance(command, Park) else None
         release = isinstance(command, Park | Finished)
@@ -349,3 +392,8 @@ class RunExecutor:
             return Perform(())
         store.release(self.run)
         return Stopped()
+
+
+def _most(request: ModelRequest) -> int:
+    """Return how many tokens a call can use at most."""
+    return tokens_at_most(request) + request.max_tokens

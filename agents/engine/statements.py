@@ -14,25 +14,49 @@ SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant
 ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
 LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
 
+#: Of a run that was claimed for whatever it needs next, or for anything but a call of the model.
+_CALLING: Final = "(%(calling)s::boolean OR (status <> 'queued' AND waiting_for IS DISTINCT FROM 'provider'))"
+
 #: The status is what the first step will say, in the same transaction: set here, that step changes no index. It also
 #: opens the tenant's scope for what follows in its transaction.
-CLAIM: Final = trip.statement(
-    "claim",
-    f"""
+_TAKE: Final = """
 UPDATE agents_run r
 SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s::interval, worker = %(worker)s,
     status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
+"""
+_TAKEN: Final = f"""
+RETURNING r.id, r.tenant_id, r.agent_id, r.version_id, r.principal_id, r.parent_id, r.epoch, {_NOW},
+"""
+
+CLAIM: Final = trip.statement(
+    "claim",
+    f"""
+{_TAKE}
 WHERE r.id = coalesce(
     (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id > %(after)s::uuid
+       AND {_CALLING}
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
     (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id <= %(after)s::uuid
+       AND {_CALLING}
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
-RETURNING r.id, r.tenant_id, r.agent_id, r.version_id, r.principal_id, r.parent_id, r.epoch, {_NOW},
+{_TAKEN}
     (SELECT count(*) > 1 FROM (
         SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL LIMIT 2) AS ready),
     set_config('app.tenant', r.tenant_id::text, true)
 """,  # noqa: S608 - constants only
-    *("lease", "worker", "after"),
+    *("lease", "worker", "after", "calling"),
+)
+
+#: That run of another engine, if it can be claimed now.
+CLAIM_RUN: Final = trip.statement(
+    "claim_run",
+    f"""
+{_TAKE}
+WHERE r.id = %(run)s::uuid AND r.engine IS NOT NULL AND (r.ready_at IS NOT NULL OR r.due_at <= now())
+{_TAKEN}
+    false, set_config('app.tenant', r.tenant_id::text, true)
+""",  # noqa: S608 - constants only
+    *("lease", "worker", "run"),
 )
 
 HISTORY: Final = trip.statement("history", journal.READ, *journal.READ_PARAMETERS)
@@ -192,19 +216,22 @@ HOLDINGS: Final = holdings_sql(_GRANTS)
 HEARTBEAT: Final = """
 UPDATE agents_run r SET due_at = now() + %(lease)s
 FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
-WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL RETURNING r.id
+WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL AND r.ready_at IS NULL RETURNING r.id
 """
 
 RELEASE: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = NULL, worker = NULL WHERE id = %s AND epoch = %s AND worker IS NOT NULL
+UPDATE agents_run SET ready_at = now(), due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL
+WHERE id = %s AND epoch = %s AND worker IS NOT NULL
 """
 
 FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
 
 PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHERE id = %s AND ready_at IS NOT NULL"
 
+#: Whoever waited for the supplier goes before the runs that came later, so that what was begun comes to its end.
 SWEEP: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
+UPDATE agents_run SET ready_at = CASE waiting_for WHEN 'provider' THEN created_at ELSE now() END, due_at = NULL
+WHERE id IN (
     SELECT id FROM agents_run WHERE due_at <= now() AND engine IS NULL ORDER BY due_at LIMIT 500
     FOR UPDATE SKIP LOCKED)
 """

@@ -69,7 +69,7 @@ class Engine:
     """A driver that serves in a thread of its own, and runs submitted to it."""
 
     def __init__(self, answer: Callable[..., Any], name: str) -> None:
-        from agents.engine.django_q import listener
+        from db import session
 
         telling, self.waiting = driver_class()
         self.world = installation.world(name)
@@ -78,8 +78,8 @@ class Engine:
         self.driver = telling(answer, stopping=self._stop.is_set)
 
         def serve() -> None:
-            with listener() as session:
-                self.driver.serve(session, seconds=3600)
+            with session.connect() as listener:
+                self.driver.serve(listener, seconds=3600)
 
         self._thread = threading.Thread(target=serve, daemon=True)
         self._thread.start()

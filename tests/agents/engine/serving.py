@@ -6,20 +6,21 @@ from contextlib import contextmanager
 
 from django.db import connections
 
-from agents.engine.django_q import listener
 from agents.engine.driver import Driver
 from agents.providers.claude import ClaudeProvider
+from db import session
+from quotas.provider import Gate
 
 
 @contextmanager
-def serving(model_url: str) -> Iterator[Driver]:
+def serving(model_url: str, gate: Gate | None = None) -> Iterator[Driver]:
     """Drive whatever is due while the block runs; leaving stops the driver the way SIGTERM does."""
     stop = threading.Event()
-    driver = Driver(ClaudeProvider("rehearsal", model_url).answer, stopping=stop.is_set)
+    driver = Driver(ClaudeProvider("rehearsal", model_url).answer, gate=gate, stopping=stop.is_set)
 
     def serve() -> None:
-        with listener() as session:
-            driver.serve(session, seconds=600)
+        with session.connect() as listener:
+            driver.serve(listener, seconds=600)
         connections.close_all()
 
     thread = threading.Thread(target=serve)
