@@ -14,6 +14,9 @@ SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant
 ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
 LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
 
+#: Of a run that was claimed for whatever it needs next, or for anything but a call of the model.
+_CALLING: Final = "(%(calling)s::boolean OR (status <> 'queued' AND waiting_for IS DISTINCT FROM 'provider'))"
+
 #: The status is what the first step will say, in the same transaction: set here, that step changes no index. It also
 #: opens the tenant's scope for what follows in its transaction.
 _TAKE: Final = """
@@ -31,15 +34,17 @@ CLAIM: Final = trip.statement(
 {_TAKE}
 WHERE r.id = coalesce(
     (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id > %(after)s::uuid
+       AND {_CALLING}
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
     (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id <= %(after)s::uuid
+       AND {_CALLING}
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
 {_TAKEN}
     (SELECT count(*) > 1 FROM (
         SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL LIMIT 2) AS ready),
     set_config('app.tenant', r.tenant_id::text, true)
 """,  # noqa: S608 - constants only
-    *("lease", "worker", "after"),
+    *("lease", "worker", "after", "calling"),
 )
 
 #: That run of another engine, if it can be claimed now.
@@ -223,8 +228,10 @@ FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant
 
 PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHERE id = %s AND ready_at IS NOT NULL"
 
+#: Whoever waited for the supplier goes before the runs that came later, so that what was begun comes to its end.
 SWEEP: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = NULL WHERE id IN (
+UPDATE agents_run SET ready_at = CASE waiting_for WHEN 'provider' THEN created_at ELSE now() END, due_at = NULL
+WHERE id IN (
     SELECT id FROM agents_run WHERE due_at <= now() AND engine IS NULL ORDER BY due_at LIMIT 500
     FOR UPDATE SKIP LOCKED)
 """

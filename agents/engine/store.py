@@ -114,14 +114,15 @@ def _scope(run: Claimed) -> trip.Call:
 
 
 @contextmanager
-def claim(worker: str, *, after: UUID) -> Iterator[tuple["Step", Claimed] | None]:
+def claim(worker: str, *, after: UUID, calling: bool = True) -> Iterator[tuple["Step", Claimed] | None]:
     """Claim the next run and hold the transaction open, so that the claim is one commit with the first intent.
 
-    after: the tenant served last; the next one in turn goes first, whatever its queue's length. Yields None when
-    nothing is ready. The body appends to the step at most once; leaving commits. A run that cannot be taken up (an
-    error that is not the database's) is put off for the length of a lease, so that it holds up no other.
+    after: the tenant served last; the next one in turn goes first, whatever its queue's length. calling: whether the
+    run may need a model call first; otherwise new ones and those that wait for the supplier stay where they are. Yields
+    None when nothing is ready. The body appends to the step at most once; leaving commits. A run that cannot be taken
+    up (an error that is not the database's) is put off for the length of a lease, so that it holds up no other.
     """
-    taking: trip.Call = (statements.CLAIM, [_LEASE_TEXT, worker, str(after)])
+    taking: trip.Call = (statements.CLAIM, [_LEASE_TEXT, worker, str(after), str(calling)])
     with _taken(taking) as claimed:
         yield claimed
 
