@@ -62,7 +62,9 @@ def check(expression: str, schema: Mapping[str, Json]) -> None:
         if kind is not None and _IDENTIFIER.match(name):
             typed[f"args.{name}"] = kind
     # `has` asks for a field of a declared whole; it is true or false whatever the field's type.
-    rules.check_typed(_HAS.sub("true", expression), {**dict.fromkeys(rules.GRANT, cel.Type.DYN), **typed})
+    # What stands in its place is as long, so that the columns of what follows stay.
+    asked = _HAS.sub(lambda found: "true".ljust(len(found[0])), expression)
+    rules.check_typed(asked, {**dict.fromkeys(rules.GRANT, cel.Type.DYN), **typed})
 
 
 def _names(expression: str) -> Iterator[tuple[str, str]]:

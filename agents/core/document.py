@@ -7,7 +7,7 @@ or a fallback that does more than what it stands in for is a problem with its pl
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from agents.core import conditions, rules
 from agents.core.builtin import ESCALATE
@@ -25,6 +25,11 @@ Spec = Mapping[str, Json]
 MAX_CHARS = 256 * 1024
 MAX_DEPTH = 48
 MAX_USD_NANO = 1_000_000 * 10**9
+
+_NO_EFFECT: Final = (
+    "effect must be given: read when a call changes nothing, write when what it changes can be put right,"
+    " irreversible when it cannot; those wait for a person unless approval says otherwise."
+)
 _ARGUMENT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
 #: Headers that carry a credential, so that what they hold may only be a reference.
 _CREDENTIAL_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "x-api-key", "api-key"})
@@ -158,7 +163,7 @@ def _effect_problems(spec: Spec) -> Iterator[Problem]:
     effect = spec.get("effect")
     reads = spec["type"] == "sql" or (spec["type"] == "http" and spec.get("http", {}).get("method", "GET") == "GET")
     if effect is None and not reads:
-        yield _problem("", "effect must be given: read, write or irreversible. Calls that change things wait for it.")
+        yield _problem("", _NO_EFFECT)
     if spec.get("cache_ttl_s") and (effect or "read") != "read":
         yield _problem("/cache_ttl_s", "Only the results of a tool with effect read can be cached.")
 
@@ -391,8 +396,7 @@ def _rule(place: str, expression: str, names: tuple[str, ...]) -> Iterator[Probl
     try:
         rules.check(expression, names)
     except rules.BadRule as error:
-        reason = " ".join(str(error).split())
-        yield _problem(place, f"{reason} It may speak of {', '.join(names)}.")
+        yield _problem(place, " ".join(str(error).split()))
 
 
 def _at(place: str, found: list[Problem]) -> Iterator[Problem]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from agents.core.wording import words_of_cel
+
 Json = Any
 
 #: What each kind of expression may speak of.
@@ -64,7 +66,7 @@ def _compile(expression: str, variables: Mapping[str, Any]) -> Any:
     try:
         compiled = cel.NewEnv(variables=dict(variables)).compile(expression)
     except RuntimeError as error:
-        raise BadRule(str(error)) from error
+        raise BadRule(words_of_cel(str(error), variables)) from error
     if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise BadRule(f"The expression yields {compiled.return_type().name()}, not true or false: {expression}")
     return compiled

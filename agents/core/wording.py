@@ -1,8 +1,10 @@
-"""What a JSON Schema validator says about a document, in words a person can act on. Pure."""
+"""What checkers of JSON Schema and of CEL say, in words a person can act on. Pure."""
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from jsonschema.exceptions import ValidationError
 
@@ -29,6 +31,21 @@ _TYPES = {
     "null": "null",
 }
 
+#: Keywords, and what to say where something is longer or shorter than they let it be.
+_SIZES = {
+    "maxLength": "This is too long: at most {wanted} characters.",
+    "maxItems": "This is too long: at most {wanted}.",
+    "maxProperties": "These are too many: at most {wanted}.",
+    "minLength": "This is too short: at least {wanted} characters.",
+    "minItems": "These are too few: at least {wanted}.",
+    "uniqueItems": "The same stands here twice.",
+}
+
+#: An error as cel-cpp writes it, in front of a copy of the line with a mark below.
+_CEL_ERROR: Final = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<said>[^\n]*)")
+_CEL_OVERLOAD: Final = re.compile(r"found no matching overload for '(?P<operator>[^']+)' applied to '(?P<types>.*)'")
+_CEL_UNKNOWN: Final = re.compile(r"undeclared reference to '(?P<name>[^']*)'")
+
 
 def shape_problems(shape: Mapping[str, Json], spec: Json) -> list[Problem]:
     """Return where `spec` departs from the published schema `shape`, with the nearest known word for a strange key."""
@@ -47,6 +64,34 @@ def meant(word: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
+def words(error: ValidationError) -> str:
+    """Say what to write where a validator has found a fault."""
+    said = _words(error.validator, error.validator_value, error.instance, error.schema, error)
+    if "propertyNames" in error.schema_path:
+        return f"The name {_shown(error.instance)}: {said}"
+    return said
+
+
+def words_of_cel(said: str, known: Iterable[str]) -> str:
+    """Say what keeps an expression from compiling; `said`: what cel-cpp says; known: what it may speak of."""
+    found = _CEL_ERROR.search(said)
+    if found is None:
+        return f"This is no expression of CEL: {' '.join(said.split())}"
+    line = f"line {found['line']}, " if found["line"] != "1" else ""
+    names = sorted(name for name in known if "." not in name)
+    return f"At {line}column {found['column']}: {_cel(found['said'], names)}"
+
+
+def _cel(said: str, known: list[str]) -> str:
+    if unknown := _CEL_UNKNOWN.match(said):
+        return _unknown(unknown["name"].partition(".")[0], known)
+    if overload := _CEL_OVERLOAD.match(said):
+        operator = overload["operator"].strip("_@").replace("_", " ")
+        return f"{operator} does not take {overload['types']}: give it values that go together."
+    said = said.removeprefix("Syntax error: ").partition(" expecting ")[0]
+    return f"This is no expression of CEL ({said.replace('<EOF>', 'end')}); write one such as {known[0]}.amount < 1000."
+
+
 def _problems(error: ValidationError) -> Iterator[Problem]:
     place = pointer(error.absolute_path)
     schema: Any = error.schema
@@ -57,7 +102,7 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
             if key not in known:
                 yield Problem(place + pointer([key]), _unknown(str(key), known), "document")
         return
-    yield Problem(place, _words(error.validator, error.validator_value, error.instance, schema, error), "document")
+    yield Problem(place, words(error), "document")
 
 
 def _unknown(key: str, known: list[str]) -> str:
@@ -73,21 +118,22 @@ def _words(keyword: Json, wanted: Json, value: Json, schema: Json, error: Valida
             return f"{', '.join(name for name in wanted if name not in value)} must be given."
         case "enum":
             word = value if isinstance(value, str) else ""
-            return LATER.get(word) or f"Write one of {', '.join(map(str, wanted))}.{meant(word, map(str, wanted))}"
+            known = ["null" if name is None else str(name) for name in wanted]
+            return LATER.get(word) or f"Write one of {', '.join(known)}.{meant(word, known)}"
         case "type":
             kinds = [wanted] if isinstance(wanted, str) else wanted
             return f"Write {' or '.join(_TYPES[kind] for kind in kinds)}."
         case "minimum" | "maximum" | "exclusiveMinimum":
-            return f"{value} is outside the bounds: {_bounds(schema)}."
+            return f"{_shown(value)} is outside the bounds: {_bounds(schema)}."
         case "pattern":
             if wanted == NOT_BLANK:
                 return "This must not be empty."
             return f"{_shown(value)} does not have the right form ({wanted})."
-        case "maxLength" | "maxItems":
-            return f"This is too long: at most {wanted}."
-        case "oneOf":
-            return "Name a permission and who holds it: either a team or a user."
-    return error.message[:300]
+        case "minLength" | "minItems" if wanted == 1:
+            return "This must not be empty."
+        case "oneOf" if all("required" in choice for choice in wanted):
+            return f"Give one of {', '.join(' and '.join(choice['required']) for choice in wanted)}, not more."
+    return _SIZES[keyword].format(wanted=wanted) if keyword in _SIZES else error.message[:300]
 
 
 def _bounds(schema: Mapping[str, Json]) -> str:
@@ -99,5 +145,5 @@ def _bounds(schema: Mapping[str, Json]) -> str:
 
 
 def _shown(value: Json) -> str:
-    text = repr(value)
+    text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= 80 else text[:79] + "…"

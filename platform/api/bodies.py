@@ -18,6 +18,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 
 from agents.core.schema import validator
+from agents.core.wording import words
 from agents.errors import InvalidDocument
 from api import problems
 from api.errors import BodyTooLarge, Fault, InvalidBody, MalformedJson, WrongMediaType
@@ -195,7 +196,7 @@ def _faults(error: ValidationError) -> list[Fault]:
         return [Fault(pointer, str(schema["description"]))]
     if schema.get("writeOnly"):
         return [Fault(pointer, "This is not what the field takes; what was sent is not repeated here.")]
-    return [Fault(pointer, error.message[:MAX_DETAIL])]
+    return [Fault(pointer, words(error)[:MAX_DETAIL])]
 
 
 def instant(text: str, pointer: str) -> datetime:

@@ -1,6 +1,9 @@
 """What the reader of bodies refuses, and where it points."""
 
+import json
+
 import pytest
+from django.test import RequestFactory
 
 from api.bodies import Body, parse
 from api.errors import InvalidBody, MalformedJson
@@ -59,3 +62,39 @@ def test_the_schema_of_a_body_is_shown_with_its_example() -> None:
     body = Body({"type": "object"}, example={"a": 1})
 
     assert body.schema == {"type": "object", "examples": [{"a": 1}]}
+
+
+NAMED = {
+    "role": {"enum": ["viewer", None]},
+    "scopes": {"type": "array", "minItems": 1, "maxItems": 2, "uniqueItems": True},
+    "size": {"type": "integer", "minimum": 1},
+    "slug": {"type": "string", "pattern": "^[a-z]+$", "minLength": 4},
+    "labels": {"type": "object", "maxProperties": 1, "propertyNames": {"maxLength": 3}},
+}
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        ({"role": "owner"}, "Write one of viewer, null."),
+        ({"scopes": []}, "This must not be empty."),
+        ({"scopes": ["a", "b", "c"]}, "This is too long: at most 2."),
+        ({"scopes": ["a", "a"]}, "The same stands here twice."),
+        ({"size": 0}, "0 is outside the bounds: at least 1."),
+        ({"size": "x"}, "Write a whole number."),
+        ({"slug": "ABCD"}, "does not have the right form"),
+        ({"slug": "abc"}, "This is too short: at least 4 characters."),
+        ({"labels": {"long": 1}}, 'The name "long": This is too long: at most 3 characters.'),
+        ({"labels": {"a": 1, "b": 2}}, "These are too many: at most 1."),
+    ],
+)
+def test_what_a_field_does_not_take_is_told_in_a_sentence(sent: dict[str, object], says: str) -> None:
+    raw = json.dumps(sent).encode()
+    request = RequestFactory().post("/", raw, content_type="application/json")
+
+    with pytest.raises(InvalidBody) as refused:
+        Body({"type": "object", "properties": NAMED}).read(request)
+
+    [fault] = refused.value.errors
+    assert fault["pointer"] == f"/{next(iter(sent))}"
+    assert says in fault["detail"]

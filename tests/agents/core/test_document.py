@@ -109,8 +109,8 @@ def test_every_key_of_the_contract_is_taken() -> None:
         ({"examples": [{"input": {}, "error": "x"}]}, "/examples/0/input", "'id' is a required property"),
         ({"examples": [{"input": {"id": "x"}, "output": {"score": "high"}}]}, "/examples/0/output/score", "integer"),
         ({"examples": [{"input": {"id": "x"}}]}, "/examples/0", "either an output or an error"),
-        ({"approval": {"when": "args.id =="}}, "/approval/when", "Syntax error"),
-        ({"approval": {"when": "arg.id == 'x'"}}, "/approval/when", "may speak of args"),
+        ({"approval": {"when": "args.id =="}}, "/approval/when", "This is no expression of CEL"),
+        ({"approval": {"when": "arg.id == 'x'"}}, "/approval/when", "arg is not known here. Did you mean args?"),
         ({"approval": {"when": "'yes'"}}, "/approval/when", "not true or false"),
         ({"approval": {"required": 0}}, "/approval/required", "at least 1"),
         ({"python": {"function": "x"}}, "/python", "remove this block"),
@@ -125,7 +125,7 @@ def test_every_key_of_the_contract_is_taken() -> None:
         ({"effect": "write", "cache_ttl_s": 5}, "/cache_ttl_s", "Only the results of a tool with effect read"),
         ({"fallback": "fetch"}, "/fallback", "its own fallback"),
         ({"fallback": "fetch_backup"}, "/fallback", "There is no tool fetch_backup."),
-        ({"grants": [{"permission": "use"}]}, "/grants/0", "either a team or a user"),
+        ({"grants": [{"permission": "use"}]}, "/grants/0", "Give one of team, user, not more."),
         ({"grants": [{"team": "x", "permission": "edit"}]}, "/grants/0/permission", "Write one of use."),
     ],
 )
@@ -151,10 +151,10 @@ def test_a_bad_tool_is_refused_with_its_place(change: Json, pointer: str, words:
         ({"tools": ["escalate_to_humans"]}, "/tools/0", "Did you mean escalate_to_human?"),
         ({"input_schema": {"type": "string"}}, "/input_schema/type", "type: object"),
         ({"output_schema": {"type": "objekt"}}, "/output_schema/type", "objekt"),
-        ({"rules": [{"id": "a", "assert": "output.x >"}]}, "/rules/0/assert", "may speak of input, output, tools"),
+        ({"rules": [{"id": "a", "assert": "output.x >"}]}, "/rules/0/assert", "This is no expression of CEL"),
         ({"rules": [{"id": "a", "assert": "true"}, {"id": "a", "assert": "true"}]}, "/rules/1/id", "twice"),
         ({"rules": [{"id": "a", "assert": "true", "on_fail": "ignore"}]}, "/rules/0/on_fail", "retry"),
-        ({"escalate_when": "outputs.x"}, "/escalate_when", "undeclared reference"),
+        ({"escalate_when": "outputs.x"}, "/escalate_when", "outputs is not known here. Did you mean output?"),
         ({"subject": ["customer_id"]}, "/subject/0", "right form"),
         ({"limits": {"usd": "lots"}}, "/limits/usd", "decimal string"),
         ({"limits": {"usd": "0"}}, "/limits/usd", "above 0"),
@@ -214,7 +214,7 @@ def test_an_effect_must_be_said_where_it_does_not_follow() -> None:
     post = {**unsaid, "http": {"method": "POST", "url": "https://crm.example/customers/{id}"}}
 
     assert tool(unsaid) == []
-    assert "effect must be given" in only(tool(post))[1]
+    assert only(tool(post))[1].startswith("effect must be given: read when a call changes nothing, write when")
 
 
 def test_the_kind_checks_its_own_block() -> None:
@@ -278,3 +278,40 @@ def test_defaults_are_written_out_in_what_versions_pin() -> None:
     assert agent_pinned["limits"]["usd"] == "2.5"
     assert agent_pinned["limits"]["turns"] == 20
     assert agent_pinned["model"] == {"max_tokens": 8192, "id": "claude-opus-4-7"}
+
+
+REFUND: Json = {**FETCH, "input_schema": {"type": "object", "properties": {"id": {}}, "required": ["id"]}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "words"),
+    [
+        ({"id": "result.id +"}, "/compensate_with/arguments/id", "yntax"),
+        ({"id": "args.idd"}, "/compensate_with/arguments/id", "There is no args.idd. Did you mean id?"),
+        ({"id": "principal.id"}, "/compensate_with/arguments/id", "principal"),
+        ({}, "/compensate_with/arguments", "refund needs id."),
+        ({"id": "result.id", "idd": "1"}, "/compensate_with/arguments/idd", "refund takes no idd. Did you mean id?"),
+    ],
+)
+def test_what_undoes_a_tool_must_be_called_as_it_wants_to_be(arguments: Json, place: str, words: str) -> None:
+    spec = {**FETCH, "compensate_with": {"tool": "refund", "arguments": arguments}}
+    refund = {**REFUND, "input_schema": {**REFUND["input_schema"], "additionalProperties": False}}
+    found = tool_problems("fetch", spec, kinds=KINDS, tools={"refund": refund})
+    assert [problem.pointer for problem in found] == [place]
+    assert words in found[0].message
+
+
+def test_a_tool_that_undoes_another_must_stay_fit_for_it() -> None:
+    spec = {**FETCH, "compensate_with": {"tool": "refund", "arguments": {"id": "result.id"}}}
+    assert tool_problems("refund", REFUND, kinds=KINDS, tools={"fetch": spec}) == []
+    more = {**REFUND, "input_schema": {"type": "object", "properties": {"id": {}, "why": {}}, "required": ["id", "why"]}}
+    found = tool_problems("refund", more, kinds=KINDS, tools={"fetch": spec})
+    assert [problem.message for problem in found] == ["fetch is undone by it: refund needs why."]
+
+
+def test_an_agent_needs_what_undoes_its_tools() -> None:
+    spec = {**FETCH, "compensate_with": {"tool": "refund", "arguments": {"id": "result.id"}}}
+    assert tool_problems("fetch", spec, kinds=KINDS, tools={}) == []
+    asked = {**AGENT_SPEC, "tools": ["fetch"]}
+    assert [problem.pointer for problem in agent_problems(asked, {"fetch": spec})] == ["/tools/0"]
+    assert agent_problems(asked, {"fetch": spec, "refund": REFUND}) == []
