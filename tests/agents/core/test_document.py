@@ -286,7 +286,7 @@ REFUND: Json = {**FETCH, "input_schema": {"type": "object", "properties": {"id":
 @pytest.mark.parametrize(
     ("arguments", "place", "words"),
     [
-        ({"id": "result.id +"}, "/compensate_with/arguments/id", "yntax"),
+        ({"id": "result.id +"}, "/compensate_with/arguments/id", "This is no expression of CEL"),
         ({"id": "args.idd"}, "/compensate_with/arguments/id", "There is no args.idd. Did you mean id?"),
         ({"id": "principal.id"}, "/compensate_with/arguments/id", "principal"),
         ({}, "/compensate_with/arguments", "refund needs id."),
