@@ -384,7 +384,9 @@ def test_what_leads_nowhere_has_one_answer_for_all(acme: World, globex: World, i
     def posted(typed: str) -> bytes:
         answer = client.post("/accounts/sso/", {"typed": typed})
         assert answer.status_code == 404
-        return without_token(answer.content)
+        kept = f'value="{typed[:254].strip().lower()}"'.encode()
+        assert answer.content.count(kept) == 1  # the field holds it still
+        return without_token(answer.content.replace(kept, b'value=""'))
 
     nothing = posted("there-is-no-such-tenant")
     for typed in (globex.slug, f"carol@{domain(globex)}", "x@nowhere.example", "@", "a@b", "\0", "x" * 5000):

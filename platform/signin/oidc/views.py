@@ -42,7 +42,7 @@ def start(request: HttpRequest) -> HttpResponse:
         doors = installed.doors_of(typed)
     if len(doors) == 1:
         return _leave(request, doors[0])
-    return _page(request, doors=doors, nowhere=not doors)
+    return _page(request, doors=doors, nowhere=not doors, typed=typed)
 
 
 @require_GET
@@ -119,8 +119,10 @@ def _door(tenant: str, provider: str) -> Door | None:
     return next((door for door in installed.doors_of(tenant) if door.slug == provider), None)
 
 
-def _page(request: HttpRequest, *, doors: list[Door] | None = None, nowhere: bool = False) -> HttpResponse:
-    context = {"doors": doors, "nowhere": nowhere, "next": _next(request)}
+def _page(
+    request: HttpRequest, *, doors: list[Door] | None = None, nowhere: bool = False, typed: str = ""
+) -> HttpResponse:
+    context = {"doors": doors, "nowhere": nowhere, "typed": typed, "next": _next(request)}
     return render(request, "signin/sso.html", context, status=404 if nowhere else 200)
 
 
