@@ -3,22 +3,26 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from agents.presenters import payload_json, proposal_json
 from audit import journal
 from audit.journal import Stored
-from escalations.models import Escalation
+from escalations.models import Escalation, Vote
 
 Json = Any
 
 #: What a run has read and done, as evidence beside a question.
-_EVIDENCE = {"tool.finished", "tool.failed", "tool.denied", "output.rejected"}
+_EVIDENCE = {"tool.finished", "tool.failed", "tool.denied", "tool.unknown", "tool.compensated", "output.rejected"}
 
 
 def with_votes(escalations: QuerySet[Escalation]) -> QuerySet[Escalation]:
-    """Count the approvals along with the questions."""
-    return escalations.annotate(given=Count("votes", filter=Q(votes__decision="approve")))
+    """Count the approvals along with the questions, of those alone that are shown."""
+    approvals = Vote.objects.filter(escalation_id=OuterRef("id"), decision="approve").order_by()
+    return escalations.annotate(
+        given=Coalesce(Subquery(approvals.values("escalation_id").annotate(n=Count("id")).values("n")), 0)
+    )
 
 
 def escalations_json(escalations: Iterable[Escalation], *, payloads: bool) -> list[dict[str, Json]]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from access.acting import acting
 from agents.actions import agents, tools
 from agents.actions.checking import refuse
-from agents.core import document, prompt
+from agents.core import document, partners, prompt
 from agents.core.builtin import ESCALATE
 from agents.errors import NotAvailable, NothingToPublish, NothingToRollBackTo, UnknownTool, UnknownVersion
 from agents.models import Agent, AgentVersion, Tool
@@ -50,8 +50,9 @@ class Preview:
 def create(agent: Agent, *, acting_as: Principal | str) -> Made:
     """Make a version of what is being worked on: the draft, else the newest version's document with the tools of today.
 
-    The version pins the system prompt and every tool's live definition, fallbacks included. It changes nothing for
-    runs until it is published. Raises `NothingToPublish`, `InvalidDocument`, and what `agents.may_edit` raises.
+    The version pins the system prompt and every tool's live definition, with the tools that it falls back on or is
+    undone by. It changes nothing for runs until it is published. Raises `NothingToPublish`, `InvalidDocument`, and what
+    `agents.may_edit` raises.
     """
     with acting(acting_as) as actor:
         agents.may_edit(agent.slug, acting_as)
@@ -192,15 +193,15 @@ def _lives(agent: Agent) -> list[int]:
 
 
 def _checked(slug: str, spec: Spec) -> list[Json]:
-    """Return the tools that `spec` pins now: those it offers in its order, then their fallbacks."""
+    """Return the tools that `spec` pins now: those it offers in its order, then what they name for another purpose."""
     refuse(document.agent_problems(spec, tools.specs()), f"The agent {slug} is not valid.")
     known = {tool.name: tool for tool in Tool.objects.exclude(live=None).select_related("live")}
     offered = [name for name in spec.get("tools", ()) if name != ESCALATE]
     pinned = [_pinned(known[name], offered=True) for name in offered]
     for tool in pinned:
-        fallback = tool["document"]["fallback"]
-        if fallback is not None and all(other["name"] != fallback for other in pinned):
-            pinned.append(_pinned(known[fallback], offered=False))
+        for partner in partners.named(tool["document"]):
+            if partner in known and all(other["name"] != partner for other in pinned):
+                pinned.append(_pinned(known[partner], offered=False))
     return pinned
 
 

@@ -13,7 +13,17 @@ from typing import Any
 from agents.core import rules
 from agents.core.asking import ask
 from agents.core.builtin import ESCALATE
-from agents.core.events import PRINCIPAL_GONE, Event, ToolDenied, ToolFailed, ToolFinished, ToolRequested, ToolUnknown
+from agents.core.events import (
+    PRINCIPAL_GONE,
+    DecisionRequested,
+    Event,
+    ToolCompensated,
+    ToolDenied,
+    ToolFailed,
+    ToolFinished,
+    ToolRequested,
+    ToolUnknown,
+)
 from agents.core.exact import disclose, enclose, is_interoperable
 from agents.core.fold import call_key, fold
 from agents.core.holdings import Holdings, Proof
@@ -47,14 +57,14 @@ def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> 
 
 def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now: datetime) -> Event:
     if held.gone:
-        return _denied(state, call, PRINCIPAL_GONE, _GONE, known=call.tool in {*spec.tools, ESCALATE})
+        return denied(state, call, PRINCIPAL_GONE, _GONE, known=call.tool in {*spec.tools, ESCALATE})
     if call.tool == ESCALATE and spec.escalates:
         return _escalate(state, spec, call)
     tool = spec.tools.get(call.tool)
     refused = _refusal(spec, tool, call, held)
     if refused or tool is None:
         code, error = refused or ("unknown_tool", "")
-        return _denied(state, call, code, error, known=code != "unknown_tool")
+        return denied(state, call, code, error, known=code != "unknown_tool")
     if state.tool_calls >= spec.limits.tool_calls + state.extra.tool_calls:
         detail = f"The run has made {state.tool_calls} tool calls, its limit."
         more = {"tool_calls": spec.limits.tool_calls}
@@ -65,7 +75,12 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now:
             detail = f"{call.tool} was called {SAME_RESULTS} times with the same arguments and gave the same result."
             return ask(state, spec, "question", "loop_detected", detail, _proposal(call), call=call.index)
         if needs_approval(tool, call.arguments):
-            return _approval(state, spec, tool, call, digest, now)
+            return approval(state, spec, tool, call, digest, now)
+    return intent(state, tool, call, digest)
+
+
+def intent(state: RunState, tool: ToolSpec, call: Call, digest: str) -> ToolRequested:
+    """Return the intent to make a call that passed every check."""
     return ToolRequested(
         turn=state.turn,
         call=call.index,
@@ -113,7 +128,7 @@ def taken_back(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> 
         return None
     if tool.effect == "read":
         code = PRINCIPAL_GONE if held.gone else "not_granted"
-        return _denied(state, call, code, f"The person this run acts for may no longer use {call.tool}.")
+        return denied(state, call, code, f"The person this run acts for may no longer use {call.tool}.")
     return unknown(
         state, spec, call, "The worker stopped within the call, and the person it was for may no longer make it."
     )
@@ -131,7 +146,8 @@ def unknown(state: RunState, spec: AgentSpec, call: Call, error: str) -> ToolUnk
     )
 
 
-def _denied(state: RunState, call: Call, code: str, error: str, *, known: bool = True) -> ToolDenied:
+def denied(state: RunState, call: Call, code: str, error: str, *, known: bool = True) -> ToolDenied:
+    """Return the fact that a call is not made. known: whether its tool is one that there is."""
     # A name the model made up may say anything; it stays in the payload's message and out of the record's facts.
     tool = call.tool if known else UNKNOWN
     return ToolDenied(turn=state.turn, call=call.index, call_id=call.call_id, tool=tool, code=code, error=error)
@@ -140,14 +156,17 @@ def _denied(state: RunState, call: Call, code: str, error: str, *, known: bool =
 def _escalate(state: RunState, spec: AgentSpec, call: Call) -> Event:
     question = call.arguments.get("question") if isinstance(call.arguments, dict) else None
     if not isinstance(question, str) or not question.strip() or not is_interoperable(call.arguments):
-        return _denied(state, call, "invalid_arguments", f"{ESCALATE} needs a `question` in words.")
+        return denied(state, call, "invalid_arguments", f"{ESCALATE} needs a `question` in words.")
     return ask(state, spec, "question", "model_asked", question, _proposal(call), call=call.index)
 
 
-def _approval(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, digest: str, now: datetime) -> Event:
+def approval(
+    state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, digest: str, now: datetime | None
+) -> DecisionRequested:
+    """Return the question whether a call may be made. now: None for one that never expires."""
     rule = f"approval.when of {tool.name}" if tool.approval else f"{tool.effect} effect"
-    approval = tool.approval
-    expires_s = approval.expires_s if approval else None
+    asked = tool.approval
+    expires_s = asked.expires_s if asked and now else None
     return ask(
         state,
         spec,
@@ -158,9 +177,9 @@ def _approval(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, dige
         call=call.index,
         digest=digest,
         rule=rule,
-        required=approval.required if approval else 1,
-        queue=approval.queue if approval else None,
-        expires_at=(now + timedelta(seconds=expires_s)).isoformat() if expires_s else None,
+        required=asked.required if asked else 1,
+        queue=asked.queue if asked else None,
+        expires_at=(now + timedelta(seconds=expires_s)).isoformat() if now and expires_s else None,
     )
 
 
@@ -198,7 +217,10 @@ def repeats(state: RunState, call: Call) -> int:
 
 
 def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome) -> Event:
-    """Return the fact that a performed call's outcome is; a failed call goes on to its fallback, if it has one."""
+    """Return the fact that a performed call's outcome is; a failed call goes on to its fallback, if it has one.
+
+    What may have been done has not failed: told so, the model would try again, with another key.
+    """
     tool = spec.tools[call.tool]
     common: dict[str, Any] = {
         "turn": state.turn,
@@ -208,10 +230,10 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
         "version": tool.version,
     }
     if isinstance(outcome, Finished):
-        return ToolFinished(**common, result=enclose(outcome.result))
-    if isinstance(outcome, Failed):
-        tried_elsewhere = outcome.retryable and (tool.effect == "read" or not outcome.maybe_done)
-        fallback = tool.fallback if tried_elsewhere and tool.fallback in spec.tools else None
+        finished = ToolCompensated if state.ending else ToolFinished
+        return finished(**common, result=enclose(outcome.result))
+    if isinstance(outcome, Failed) and not outcome.maybe_done:
+        fallback = tool.fallback if outcome.retryable and tool.fallback in spec.tools else None
         return ToolFailed(**common, code=outcome.code, error=outcome.message, fallback=fallback)
     return unknown(state, spec, call, outcome.message)
 

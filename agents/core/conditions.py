@@ -50,12 +50,8 @@ _NAMED: Final = re.compile(
 def check(expression: str, schema: Mapping[str, Json]) -> None:
     """Raise `BadRule`, with the reason, unless the expression can be a condition on arguments of `schema`."""
     rules.check(expression, rules.GRANT)
+    check_names(expression, schema)
     properties = schema.get("properties") or {}
-    known = {"principal": set(PRINCIPAL), "args": set(properties)}
-    for of, name in _names(expression):
-        if name not in known[of] and not (of == "args" and _open(schema)):
-            others = f" Known: {', '.join(sorted(known[of]))}." if known[of] else " The tool takes no arguments."
-            raise BadRule(f"There is no {of}.{name}.{meant(name, known[of]) or others}")
     typed = {f"principal.{name}": kind for name, kind in PRINCIPAL.items()}
     for name, its in properties.items():
         kind = _TYPES.get(str(its.get("type"))) if isinstance(its, Mapping) else None
@@ -65,6 +61,15 @@ def check(expression: str, schema: Mapping[str, Json]) -> None:
     # What stands in its place is as long, so that the columns of what follows stay.
     asked = _HAS.sub(lambda found: "true".ljust(len(found[0])), expression)
     rules.check_typed(asked, {**dict.fromkeys(rules.GRANT, cel.Type.DYN), **typed})
+
+
+def check_names(expression: str, schema: Mapping[str, Json]) -> None:
+    """Raise `BadRule` if the expression names an argument that `schema` has not, or what no principal has."""
+    known = {"principal": set(PRINCIPAL), "args": set(schema.get("properties") or {})}
+    for of, name in _names(expression):
+        if name not in known[of] and not (of == "args" and _open(schema)):
+            others = f" Known: {', '.join(sorted(known[of]))}." if known[of] else " The tool takes no arguments."
+            raise BadRule(f"There is no {of}.{name}.{meant(name, known[of]) or others}")
 
 
 def _names(expression: str) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from agents.core import calls, limits
+from agents.core import aside, calls, compensation, limits
 from agents.core.asking import ask
 from agents.core.conversation import tool_uses
 from agents.core.endings import completed, ended, failed
@@ -22,6 +22,7 @@ from agents.core.events import (
     OutputAccepted,
     OutputRejected,
     RunCancelled,
+    RunCompensating,
 )
 from agents.core.exact import disclose, enclose
 from agents.core.holdings import Holdings
@@ -100,9 +101,13 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     """
     if state.ended:
         return Finished()
-    over = _over(state, spec, now)
+    over = _over(state, spec, now) if state.ending is None else []
     if over:
         return Record(over)
+    if aside.is_open(state):
+        return _stay_aside(state)
+    if state.ending is not None:
+        return _on_compensation(state, spec, state.ending)
     expired = [each for each in state.questions if each.expires_at and now >= datetime.fromisoformat(each.expires_at)]
     if expired:
         return Record([DecisionExpired(escalation=each.escalation, kind=each.kind) for each in expired])
@@ -142,20 +147,26 @@ def recover(state: RunState, spec: AgentSpec, held: Holdings) -> list[Event]:
     """Return what a new worker records of the tool calls in which the former one stopped.
 
     A call is made again, with the same key, if it can be repeated and still may be made; else its outcome is unknown.
-    held: of the tools of `repeated`.
+    What undoes something needs no grant. held: of the tools of `repeated`.
     """
     happened: list[Event] = []
     for call in calls.requested(state):
-        if not spec.tools[call.tool].repeatable:
+        if aside.is_given_up(state) and spec.tools[call.tool].effect == "read":
+            happened.append(calls.denied(state, call, "given_up", "The run was given up before this was read again."))
+        elif aside.is_given_up(state) or not spec.tools[call.tool].repeatable:
             error = "The worker stopped after the call was begun and before its result was recorded."
             happened.append(calls.unknown(state, spec, call, error))
+        elif state.ending is not None:
+            continue
         elif (refused := calls.taken_back(state, spec, call, held)) is not None:
             happened.append(refused)
     return happened
 
 
 def repeated(state: RunState, spec: AgentSpec) -> frozenset[UUID]:
-    """Return the tools of the calls that a new worker would make again."""
+    """Return the tools of the calls that a new worker would make again if they are still granted."""
+    if state.ending is not None:
+        return frozenset()
     pinned = [spec.tools[call.tool] for call in calls.requested(state)]
     return frozenset(tool.id for tool in pinned if tool.repeatable)
 
@@ -181,6 +192,23 @@ def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
     return []
 
 
+def _stay_aside(state: RunState) -> Park:
+    """Wait for the answer; a call in the air keeps even the deadline waiting, for it is not known what it did."""
+    in_the_air = state.ending is not None or any(call.phase == "requested" for call in state.calls)
+    until = datetime.fromisoformat(state.deadline) if state.deadline and not in_the_air else None
+    return Park("decision", aside.REASON, until)
+
+
+def _on_compensation(state: RunState, spec: AgentSpec, ending: RunCompensating) -> Command:
+    call = compensation.current(state)
+    if call is None:
+        return Record(ended(state, compensation.end(ending)))
+    if call.phase == "requested":
+        return Perform((call,))
+    planned = compensation.plan(state, spec, call)
+    return _park(state) if planned is None else Record([planned])
+
+
 def _on_calls(state: RunState, spec: AgentSpec) -> Command:
     proposed = [call for call in state.calls if call.phase in {"proposed", "approved"}]
     if proposed:
@@ -197,7 +225,8 @@ def _on_calls(state: RunState, spec: AgentSpec) -> Command:
 
 def _park(state: RunState) -> Park:
     """Wait for people, at the longest until a question expires or the run's deadline passes."""
-    ends = [question.expires_at for question in state.questions] + [state.deadline]
+    ends = [question.expires_at for question in state.questions]
+    ends += [state.deadline] if state.ending is None else []
     until = min((datetime.fromisoformat(end) for end in ends if end), default=None)
     return Park("decision", state.questions[0].reason, until)
 

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from agents.core import conditions, rules
+from agents.core import conditions, partners, rules
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
-from agents.core.shapes import AGENT, EFFECTS, QUEUE, SOURCE, SQL_INPUT, TOOL, TOOL_NAME
+from agents.core.shapes import AGENT, QUEUE, SOURCE, SQL_INPUT, TOOL, TOOL_NAME
 from agents.core.spec import Limits
 from agents.core.wording import meant, pointer, shape_problems
 from agents.tools.seam import ConfigProblem, ToolDefinition
@@ -64,8 +64,7 @@ def tool_problems(name: str, spec: Json, *, kinds: Mapping[str, Kind], tools: Ma
         *_effect_problems(spec),
         *_tool_rule_problems(spec),
         *_condition_problems(name, spec),
-        *_fallback_problems(name, spec, tools),
-        *_standing_in_problems(name, spec, tools),
+        *partners.problems(name, spec, tools),
         *_secret_problems(spec),
     ]
 
@@ -184,43 +183,6 @@ def _condition_problems(name: str, spec: Spec) -> Iterator[Problem]:
             yield _problem(f"/grants/{index}/condition", " ".join(str(error).split()))
 
 
-def _fallback_problems(name: str, spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Problem]:
-    fallback = spec.get("fallback")
-    if fallback is None:
-        return
-    if fallback == name:
-        yield _problem("/fallback", "A tool cannot be its own fallback.")
-        return
-    if fallback not in tools:
-        yield _problem("/fallback", f"There is no tool {fallback}.{meant(fallback, tools)}")
-        return
-    chain = [name, fallback]
-    while (following := tools.get(chain[-1], {}).get("fallback")) is not None:
-        chain.append(following)
-        if following in chain[:-1]:
-            yield _problem("/fallback", f"The fallbacks go in a circle: {' → '.join(chain)}.")
-            return
-    yield from (_problem("/fallback", words) for words in _unfit(fallback, tools[fallback], name, spec))
-
-
-def _standing_in_problems(name: str, spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Problem]:
-    """Yield why the tool can no longer be the fallback of those that fall back on it."""
-    for other, theirs in tools.items():
-        if theirs.get("fallback") == name:
-            yield from (_problem("", words) for words in _unfit(name, spec, other, theirs))
-
-
-def _unfit(fallback: str, its: Spec, name: str, spec: Spec) -> Iterator[str]:
-    """Yield why `fallback` cannot stand in for `name`."""
-    less, more = spec.get("effect") or "read", its.get("effect") or "read"
-    if EFFECTS.index(more) > EFFECTS.index(less):
-        yield f"{fallback} has the effect {more} and is the fallback of {name}, which has the effect {less}."
-    asked = set((its.get("input_schema") or {}).get("required", ()))
-    lacking = sorted(asked - set(tool_document(name, spec)["input_schema"].get("properties", ())))
-    if lacking:
-        yield f"{fallback} needs {', '.join(lacking)}, which {name} does not take and so cannot hand to its fallback."
-
-
 def _secret_problems(spec: Spec) -> Iterator[Problem]:
     for path, text in _texts(spec):
         if text.startswith("secret:") and path[:2] != ("http", "headers"):
@@ -275,6 +237,8 @@ def _agent_tool_problems(spec: Spec, tools: Mapping[str, Spec]) -> Iterator[Prob
             yield _problem(place, f"{name} is named twice.")
         elif name != ESCALATE and name not in tools:
             yield _problem(place, f"There is no tool {name}.{meant(name, [*tools, ESCALATE])}")
+        elif name != ESCALATE:
+            yield from (_problem(place, words) for words in partners.missing(name, tools))
         seen.add(name)
 
 

@@ -1,16 +1,22 @@
-"""How runs end: the reservation is settled first, the end is the last fact. Pure."""
+"""How runs end: what was done is undone unless the run has its output, the reservation is settled, the end comes last.
+
+Pure.
+"""
 
 from typing import Any
 
-from agents.core.events import BudgetSettled, Event, RunCompleted, RunFailed
+from agents.core import compensation
+from agents.core.events import BudgetSettled, Event, RunCancelled, RunCompleted, RunFailed
 from agents.core.exact import enclose
 from agents.core.state import RunState
 
 Json = Any
 
 
-def ended(state: RunState, end: Event) -> list[Event]:
-    """Return the facts that end a run with `end`."""
+def ended(state: RunState, end: RunCompleted | RunFailed | RunCancelled) -> list[Event]:
+    """Return the facts that end a run with `end`, or the fact that it is compensated before."""
+    if not isinstance(end, RunCompleted) and compensation.is_needed(state):
+        return [compensation.begun(state, end)]
     if state.held is None:
         return [end]
     return [BudgetSettled(usd_nano=state.cost_nano, tokens=state.spent_tokens, window=state.held.window), end]

@@ -14,6 +14,9 @@ Json = Any
 #: The code of calls denied, and of runs failed, because who they act for is no active member any more.
 PRINCIPAL_GONE = "principal_gone"
 
+#: Why a run is set aside (docs/adr/0011), and the code of those that are given up then.
+WORKER_DIED = "worker_died"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
@@ -106,6 +109,23 @@ class RunCancelled(Event):
     """The run was ended on request."""
 
     action = "run.cancelled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCompensating(Event):
+    """The run is over but for what its tools did, which is undone first. status, code, detail, suggestion: of its end.
+
+    turn: the compensating calls' own, behind the model's last; calls: how many there are.
+    """
+
+    action = "run.compensating"
+    erasable = frozenset({"detail", "suggestion"})
+    turn: int
+    calls: int
+    status: str
+    code: str | None = None
+    detail: str | None = None
+    suggestion: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,6 +250,20 @@ class ToolUnknown(Event):
     tool: str
     version: int
     error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCompensated(Event):
+    """What a call did was undone. call_id: of that call; tool, version: of the tool that undid it."""
+
+    action = "tool.compensated"
+    erasable = frozenset({"result"})
+    turn: int
+    call: int
+    call_id: str
+    tool: str
+    version: int
+    result: Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from agents.core.events import Event
 from agents.core.exact import disclose, is_interoperable
 from agents.core.lifecycle import after
 from agents.core.model import Usage
-from agents.core.state import Call, Held, Question, RunState, evolve, settled, with_call
+from agents.core.state import Call, Effect, Held, Question, RunState, did, evolve, settled, with_call
 from agents.core.verdicts import apply_verdict
 from audit.canonical import canonical
 
@@ -83,6 +83,35 @@ def _cancel_requested(state: RunState, e: events.RunCancelRequested) -> RunState
     return evolve(state, cancel_requested=True)
 
 
+def _compensating(state: RunState, e: events.RunCompensating) -> RunState:
+    doubtful = [
+        Effect(state.turn, call.index, call.call_id, call.tool, call.arguments, None, known=False)
+        for call in state.calls
+        if call.phase == "unknown" and call.tool in state.undoable
+    ]
+    latest_first = sorted((*state.effects, *doubtful), key=lambda each: (each.turn, each.index), reverse=True)
+    undoing = tuple(
+        Call(
+            *(place, effect.call_id, effect.tool, effect.arguments),
+            phase="proposed" if effect.known else "unknown",
+            undoes=effect,
+        )
+        for place, effect in enumerate(latest_first)
+    )
+    return evolve(
+        state,
+        turn=e.turn,
+        ending=e,
+        calls=undoing,
+        effects=(),
+        questions=(),
+        answered=None,
+        failure=None,
+        verdict=None,
+        verdict_on=None,
+    )
+
+
 def _model_requested(state: RunState, e: events.ModelRequested) -> RunState:
     return evolve(state, turn=e.turn, calling_model=True, failure=None, answered=None, calls=())
 
@@ -126,10 +155,13 @@ def _model_failed(state: RunState, e: events.ModelFailed) -> RunState:
 
 def _tool_requested(state: RunState, e: events.ToolRequested) -> RunState:
     state = evolve(state, tool_calls=state.tool_calls + 1)
-    return with_call(state, e.call, phase="requested", tool=e.tool, digest=e.digest)
+    arguments = disclose(e.arguments) if state.ending else state.calls[e.call].arguments
+    return with_call(state, e.call, phase="requested", tool=e.tool, digest=e.digest, arguments=arguments)
 
 
 def _tool_denied(state: RunState, e: events.ToolDenied) -> RunState:
+    if state.ending:
+        return with_call(state, e.call, phase="stuck", answer=e.error)
     if e.code == events.PRINCIPAL_GONE:
         state = evolve(state, principal_gone=True)
     return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)
@@ -138,18 +170,26 @@ def _tool_denied(state: RunState, e: events.ToolDenied) -> RunState:
 def _tool_finished(state: RunState, e: events.ToolFinished) -> RunState:
     result = disclose(e.result)
     answer = conversation.result_text(result)
-    state = evolve(state, results={**state.results, e.tool: result})
+    state = did(evolve(state, results={**state.results, e.tool: result}), e.call, result)
     return settled(_remember(state, e.call, answer), e.call, answer, is_error=False)
 
 
 def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
     if e.fallback:
         return with_call(state, e.call, phase="proposed", tool=e.fallback, fallback=True, approved_digest=None)
+    if state.ending:
+        return with_call(state, e.call, phase="stuck", answer=e.error)
     return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)
 
 
 def _tool_unknown(state: RunState, e: events.ToolUnknown) -> RunState:
+    if state.ending:  # a person is asked about this call now, so that whoever gave it up has been heard
+        state = evolve(state, verdict=None, verdict_on=None)
     return with_call(state, e.call, phase="unknown", answer=e.error)
+
+
+def _tool_compensated(state: RunState, e: events.ToolCompensated) -> RunState:
+    return settled(state, e.call, conversation.result_text(disclose(e.result)), is_error=False)
 
 
 def _remember(state: RunState, index: int, answer: str) -> RunState:
@@ -181,7 +221,7 @@ def _with_answer(state: RunState) -> Messages:
 def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunState:
     question = Question(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at)
     state = evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
-    if e.call is not None and state.calls[e.call].phase != "unknown":
+    if e.call is not None and state.calls[e.call].phase not in {"unknown", "stuck"}:
         state = with_call(state, e.call, phase="asked", digest=e.digest)
     return state
 
@@ -219,6 +259,7 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "run.waiting": _waiting,
     "run.resumed": _resumed,
     "run.cancel_requested": _cancel_requested,
+    "run.compensating": _compensating,
     "run.completed": _ended,
     "run.failed": _ended,
     "run.cancelled": _ended,
@@ -230,6 +271,7 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "tool.finished": _tool_finished,
     "tool.failed": _tool_failed,
     "tool.unknown": _tool_unknown,
+    "tool.compensated": _tool_compensated,
     "output.accepted": _output_accepted,
     "output.rejected": _output_rejected,
     "decision.requested": _decision_requested,

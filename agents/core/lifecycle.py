@@ -11,6 +11,7 @@ TRANSITIONS: Final[dict[tuple[str, str], Status]] = {
     ("queued", "run.started"): "running",
     ("running", "run.waiting"): "waiting",
     ("running", "run.resumed"): "running",
+    ("running", "run.compensating"): "running",
     ("running", "run.completed"): "completed",
     ("running", "run.failed"): "failed",
     ("running", "run.cancelled"): "cancelled",

@@ -18,12 +18,13 @@ Json = Any
 OUTPUT_RULE = ("input", "output", "tools")
 APPROVAL = ("args", "tool")
 GRANT = ("args", "principal")
+COMPENSATION = ("args", "result")
 
 MAX_LENGTH = 4_000
 
 
 class BadRule(ValueError):
-    """The expression does not compile, or does not yield true or false."""
+    """The expression does not compile, or does not yield what it should."""
 
 
 def check(expression: str, names: tuple[str, ...]) -> None:
@@ -34,6 +35,19 @@ def check(expression: str, names: tuple[str, ...]) -> None:
 def check_typed(expression: str, variables: Mapping[str, Any]) -> None:
     """Raise `BadRule` unless the expression compiles to a boolean with variables of these types."""
     _compile(expression, variables)
+
+
+def check_value(expression: str, names: tuple[str, ...]) -> None:
+    """Raise `BadRule` unless the expression compiles over `names`, whatever it yields."""
+    _valued(expression, names)
+
+
+def value(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> Json:
+    """Return the JSON value of the expression; raises `BadRule` when it has none."""
+    try:
+        return _json(_valued(expression, names).eval(data={name: values.get(name) for name in names}))
+    except (RuntimeError, TypeError, OverflowError) as error:
+        raise BadRule(f"{expression} has no value here ({type(error).__name__}).") from error
 
 
 def holds(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool:
@@ -60,13 +74,37 @@ def _compiled(expression: str, names: tuple[str, ...]) -> Any:
     return _compile(expression, dict.fromkeys(names, cel.Type.DYN))
 
 
-def _compile(expression: str, variables: Mapping[str, Any]) -> Any:
+@lru_cache(maxsize=4096)
+def _valued(expression: str, names: tuple[str, ...]) -> Any:
+    return _parsed(expression, dict.fromkeys(names, cel.Type.DYN))
+
+
+def _json(found: Any) -> Json:
+    """Return what CEL found as JSON; raises `BadRule`. Parts of lists and maps come as values of CEL again."""
+    if isinstance(found, cel.Value):
+        if found.type() == cel.Type.ERROR:
+            raise BadRule("The expression speaks of something that is not there.")
+        found = found.value()
+    if isinstance(found, Mapping) and all(isinstance(name, str) for name in found):
+        return {name: _json(part) for name, part in found.items()}
+    if isinstance(found, list):
+        return [_json(part) for part in found]
+    if found is None or isinstance(found, str | bool | int | float):
+        return found
+    raise BadRule("The expression yields something that JSON has no form for.")
+
+
+def _parsed(expression: str, variables: Mapping[str, Any]) -> Any:
     if len(expression) > MAX_LENGTH:
         raise BadRule(f"An expression has at most {MAX_LENGTH} characters.")
     try:
-        compiled = cel.NewEnv(variables=dict(variables)).compile(expression)
+        return cel.NewEnv(variables=dict(variables)).compile(expression)
     except RuntimeError as error:
         raise BadRule(words_of_cel(str(error), variables)) from error
+
+
+def _compile(expression: str, variables: Mapping[str, Any]) -> Any:
+    compiled = _parsed(expression, variables)
     if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         raise BadRule(f"The expression yields {compiled.return_type().name()}, not true or false: {expression}")
     return compiled

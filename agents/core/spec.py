@@ -65,6 +65,14 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Compensation:
+    """How to undo what a tool did. tool: by name; arguments: CEL over `args` and `result` by argument."""
+
+    tool: str
+    arguments: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class ToolSpec:
     """One tool as the agent's version pinned it.
 
@@ -109,6 +117,12 @@ class ToolSpec:
             fallback=self.fallback,
         )
 
+    @cached_property
+    def compensation(self) -> Compensation | None:
+        """How a call of it is undone, if it can be."""
+        with_ = self.document.get("compensate_with")
+        return Compensation(with_["tool"], with_.get("arguments") or {}) if with_ else None
+
     @property
     def repeatable(self) -> bool:
         """Whether a call whose outcome nobody saw may simply be made again with the same key."""
@@ -148,6 +162,11 @@ class AgentSpec:
     def output(self) -> Validator | None:
         """The validator of the final output, or None when it is free text."""
         return validator(self.output_schema) if self.output_schema is not None else None
+
+    @cached_property
+    def undoable(self) -> frozenset[str]:
+        """The tools whose calls can be undone."""
+        return frozenset(name for name, tool in self.tools.items() if tool.compensation is not None)
 
     @cached_property
     def offered(self) -> tuple[Mapping[str, Json], ...]:

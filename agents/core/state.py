@@ -15,7 +15,20 @@ from agents.core.model import Usage
 
 Json = Any
 
-Phase = Literal["proposed", "approved", "asked", "requested", "unknown", "settled"]
+Phase = Literal["proposed", "approved", "asked", "requested", "unknown", "stuck", "settled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a call did that the run may have to undo. known: False while nobody knows whether it did."""
+
+    turn: int
+    index: int
+    call_id: str
+    tool: str
+    arguments: Json
+    result: Json
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,7 @@ class Call:
     tool: the tool that is tried now; fallback: whether in place of one that failed; arguments as the model gave them.
     phase: proposed → (asked → approved) → requested → settled; `unknown` when its outcome is.
     digest: what an approval was bound to. answer, is_error: what the model is told once settled.
+    undoes: what a compensating call is to undo; such a call is `stuck` when it failed.
     """
 
     index: int
@@ -37,6 +51,7 @@ class Call:
     approved_digest: str | None = None
     answer: str = ""
     is_error: bool = False
+    undoes: Effect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +93,11 @@ class RunState:
     """See the module. Times are ISO strings of the database's clock, as the events carry them.
 
     results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
+    undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
     """
 
     run_id: UUID
+    undoable: frozenset[str] = frozenset()
     seq: int = 0
     status: Status = "queued"
     waiting_for: str | None = None
@@ -117,6 +134,8 @@ class RunState:
     principal_gone: bool = False
     recent: tuple[tuple[str, str], ...] = ()
     results: Mapping[str, Json] = field(default_factory=dict)
+    effects: tuple[Effect, ...] = ()
+    ending: events.RunCompensating | None = None
 
     @property
     def ended(self) -> bool:
@@ -143,7 +162,7 @@ def with_call(state: RunState, index: int, **changes: Any) -> RunState:
     """Change one call of the turn; when the last is settled, the results go to the model in its own order."""
     calls = tuple(replace(call, **changes) if call.index == index else call for call in state.calls)
     state = evolve(state, calls=calls)
-    if any(call.phase != "settled" for call in calls):
+    if state.ending is not None or any(call.phase != "settled" for call in calls):
         return state
     blocks = [conversation.tool_result(call.call_id, call.answer, is_error=call.is_error) for call in calls]
     return evolve(state, messages=conversation.with_user(state.messages, blocks), calls=(), answered=None)
@@ -152,6 +171,15 @@ def with_call(state: RunState, index: int, **changes: Any) -> RunState:
 def settled(state: RunState, index: int, answer: str, *, is_error: bool) -> RunState:
     """Give one call its answer."""
     return with_call(state, index, phase="settled", answer=answer, is_error=is_error)
+
+
+def did(state: RunState, index: int, result: Json, *, known: bool = True) -> RunState:
+    """Keep what a call did, or may have done, if it can be undone."""
+    call = state.calls[index]
+    if call.tool not in state.undoable:
+        return state
+    effect = Effect(state.turn, index, call.call_id, call.tool, call.arguments, result, known)
+    return evolve(state, effects=(*state.effects, effect))
 
 
 def told(state: RunState, words: str) -> RunState:

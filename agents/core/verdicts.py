@@ -5,16 +5,18 @@ from dataclasses import fields, replace
 from typing import Any
 
 from agents.core import conversation
-from agents.core.events import DecisionMade
+from agents.core.events import WORKER_DIED, DecisionMade
 from agents.core.exact import disclose
 from agents.core.money import from_usd
-from agents.core.state import Extra, Question, RunState, evolve, settled, told, with_call
+from agents.core.state import Extra, Question, RunState, did, evolve, settled, told, with_call
 
 Json = Any
 
 
 def apply_verdict(state: RunState, question: Question, made: DecisionMade) -> RunState:
     """Return the state after `made` answered `question`, which is no longer open."""
+    if state.ending is not None and question.call is not None:
+        return _compensation(state, question, made)
     return _KINDS[question.kind](state, question, made)
 
 
@@ -39,6 +41,8 @@ def _question(state: RunState, question: Question, made: DecisionMade) -> RunSta
         return settled(state, question.call, f"A person declined to answer: {made.reason or ''}", is_error=True)
     if made.decision == "reject":
         return _final(state, question, made)
+    if question.reason == WORKER_DIED:
+        return state
     if question.call is not None:
         return settled(state, question.call, f"Not executed. A person says: {made.message}", is_error=True)
     state = _extended(state, question.proposal.get("arguments", {}))
@@ -59,14 +63,34 @@ def _budget(state: RunState, question: Question, made: DecisionMade) -> RunState
     return state if question.call is None else with_call(state, question.call, phase="proposed")
 
 
+def _compensation(state: RunState, question: Question, made: DecisionMade) -> RunState:
+    index = _call(question)
+    undone = state.calls[index].undoes
+    if question.kind == "tool_call" and made.decision == "approve":
+        return with_call(state, index, phase="approved", approved_digest=question.digest)
+    if question.reason == "outcome_unknown" and undone is not None and made.decision == "approve":
+        return with_call(state, index, phase="proposed", undoes=replace(undone, result=_result(made), known=True))
+    if question.kind == "reconcile" and question.reason != "outcome_unknown" and made.decision == "reject":
+        return with_call(state, index, phase="proposed", fallback=False)
+    return settled(state, index, "", is_error=False)
+
+
+def _result(made: DecisionMade) -> Json:
+    return disclose(made.output) if made.output is not None else made.message
+
+
 def _reconcile(state: RunState, question: Question, made: DecisionMade) -> RunState:
     index = _call(question)
     if made.decision == "approve":
-        result = disclose(made.output) if made.output is not None else made.message
+        result = _result(made)
+        state = did(state, index, result)
+        if made.output is not None:
+            state = evolve(state, results={**state.results, state.calls[index].tool: result})
         answer = conversation.result_text(result if result is not None else "The call had its effect.")
         return settled(state, index, answer, is_error=False)
     if made.decision == "reject":
         return with_call(state, index, phase="proposed", answer="")
+    state = did(state, index, None, known=False)
     return settled(state, index, f"It is not known whether the call had its effect: {made.message}", is_error=True)
 
 

@@ -35,6 +35,7 @@ from agents.core.events import (
     DecisionRequested,
     Event,
     ModelRequested,
+    RunCompensating,
     RunResumed,
     RunStarted,
     RunWaiting,
@@ -98,7 +99,7 @@ class RunExecutor:
         self.run = run
         self.means = means
         self._place = place
-        self.state = RunState(run.id)
+        self.state = RunState(run.id, undoable=run.spec.undoable)
         self.until: datetime | None = None
         self._not_always: set[UUID] = set()  # tools once found not to be held whatever the arguments: no use hoping
 
@@ -303,7 +304,8 @@ class RunExecutor:
         """Whether the step is one statement: nobody has to be asked, and nothing that was asked has to be withdrawn."""
         if not isinstance(command, CallModel | Perform | Finished) or (draft.state.ended and draft.state.asked):
             return False
-        return not any(isinstance(event, DecisionRequested | DecisionExpired) for event in draft.events)
+        more = DecisionRequested | DecisionExpired | RunCompensating
+        return not any(isinstance(event, more) for event in draft.events)
 
     def _append(self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset()) -> Command:
         self._intend(draft, command)

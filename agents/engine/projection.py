@@ -37,5 +37,5 @@ def _doing(state: RunState) -> str | None:
         return f"model, turn {state.turn}"
     running = [call.tool for call in state.calls if call.phase == "requested"]
     if running:
-        return f"tool {', '.join(running)}"[:80]
+        return f"{'undoing: ' if state.ending else ''}tool {', '.join(running)}"[:80]
     return state.questions[0].reason[:80] if state.questions else None

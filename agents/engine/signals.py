@@ -12,5 +12,5 @@ decision_requested = Signal()
 #: Nobody answered in time: `event` (`DecisionExpired`).
 decision_expired = Signal()
 
-#: A run ended that had asked somebody: whatever is still open about it is moot.
+#: A run ended, or is undone before it does, that may have asked somebody: whatever is still open about it is moot.
 questions_moot = Signal()

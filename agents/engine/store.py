@@ -18,7 +18,7 @@ from uuid import UUID
 import psycopg
 from django.conf import settings
 
-from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
+from agents.core.events import DecisionExpired, DecisionRequested, Event, RunCompensating, event_of, facts_and_payload
 from agents.core.exact import scrubbed
 from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import AgentSpec
@@ -383,6 +383,8 @@ def _tell(connection: Connection, run: Claimed, state: RunState, events: Sequenc
             decision_requested.send(sender=Claimed, connection=connection, run=run, event=event, seq=seq)
         elif isinstance(event, DecisionExpired):
             decision_expired.send(sender=Claimed, connection=connection, run=run, event=event)
+        elif isinstance(event, RunCompensating):
+            questions_moot.send(sender=Claimed, connection=connection, run=run)
     if state.ended and state.asked:
         questions_moot.send(sender=Claimed, connection=connection, run=run)
 

@@ -113,6 +113,12 @@ def _cancelling(told: Told) -> Text:
     return Text("Asked to stop", f"by {told.name(told.last['by'])}", "warn")
 
 
+def _compensating(told: Told) -> Text:
+    calls = told.last["calls"]
+    end = _joined(wording.STATUS[told.last["status"]].lower(), wording.code(told.last.get("code") or ""))
+    return Text("Being undone", f"what {calls} call{'s' if calls > 1 else ''} did, before it ends: {end}", "warn")
+
+
 def _turn(told: Told) -> str:
     return f"Model, turn {told.last['turn']}"
 
@@ -156,6 +162,10 @@ def _tool_failed(told: Told) -> Text:
 
 def _tool_unknown(told: Told) -> Text:
     return Text(told.last["tool"], _joined("nobody knows whether it took effect", told.last.get("error")), "bad")
+
+
+def _compensated(told: Told) -> Text:
+    return Text(told.last["tool"], "undid an earlier call", "good")
 
 
 def _accepted(_: Told) -> Text:
@@ -210,6 +220,7 @@ TEXTS: Final[Mapping[str, Callable[[Told], Text]]] = {
     "run.waiting": _waits,
     "run.resumed": _resumed,
     "run.cancel_requested": _cancelling,
+    "run.compensating": _compensating,
     "run.completed": _completed,
     "run.failed": _failed_run,
     "run.cancelled": _cancelled,
@@ -221,6 +232,7 @@ TEXTS: Final[Mapping[str, Callable[[Told], Text]]] = {
     "tool.denied": _tool_denied,
     "tool.failed": _tool_failed,
     "tool.unknown": _tool_unknown,
+    "tool.compensated": _compensated,
     "output.accepted": _accepted,
     "output.rejected": _rejected,
     "decision.requested": _asks_person,

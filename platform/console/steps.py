@@ -28,6 +28,7 @@ CLOSES: Final[dict[str, str]] = {
     "tool.finished": "tool.requested",
     "tool.failed": "tool.requested",
     "tool.unknown": "tool.requested",
+    "tool.compensated": "tool.requested",
     "decision.made": "decision.requested",
     "decision.expired": "decision.requested",
     "child.finished": "child.started",

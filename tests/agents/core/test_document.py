@@ -296,22 +296,25 @@ REFUND: Json = {**FETCH, "input_schema": {"type": "object", "properties": {"id":
 def test_what_undoes_a_tool_must_be_called_as_it_wants_to_be(arguments: Json, place: str, words: str) -> None:
     spec = {**FETCH, "compensate_with": {"tool": "refund", "arguments": arguments}}
     refund = {**REFUND, "input_schema": {**REFUND["input_schema"], "additionalProperties": False}}
-    found = tool_problems("fetch", spec, kinds=KINDS, tools={"refund": refund})
+    found = tool(spec, tools={"refund": refund})
     assert [problem.pointer for problem in found] == [place]
     assert words in found[0].message
 
 
 def test_a_tool_that_undoes_another_must_stay_fit_for_it() -> None:
     spec = {**FETCH, "compensate_with": {"tool": "refund", "arguments": {"id": "result.id"}}}
-    assert tool_problems("refund", REFUND, kinds=KINDS, tools={"fetch": spec}) == []
-    more = {**REFUND, "input_schema": {"type": "object", "properties": {"id": {}, "why": {}}, "required": ["id", "why"]}}
-    found = tool_problems("refund", more, kinds=KINDS, tools={"fetch": spec})
+    assert tool(REFUND, "refund", {"fetch": spec}) == []
+    more = {
+        **REFUND,
+        "input_schema": {"type": "object", "properties": {"id": {}, "why": {}}, "required": ["id", "why"]},
+    }
+    found = tool(more, "refund", {"fetch": spec})
     assert [problem.message for problem in found] == ["fetch is undone by it: refund needs why."]
 
 
 def test_an_agent_needs_what_undoes_its_tools() -> None:
     spec = {**FETCH, "compensate_with": {"tool": "refund", "arguments": {"id": "result.id"}}}
-    assert tool_problems("fetch", spec, kinds=KINDS, tools={}) == []
+    assert tool(spec) == []
     asked = {**AGENT_SPEC, "tools": ["fetch"]}
-    assert [problem.pointer for problem in agent_problems(asked, {"fetch": spec})] == ["/tools/0"]
-    assert agent_problems(asked, {"fetch": spec, "refund": REFUND}) == []
+    assert [problem.pointer for problem in document.agent_problems(asked, {"fetch": spec})] == ["/tools/0"]
+    assert document.agent_problems(asked, {"fetch": spec, "refund": REFUND}) == []

@@ -1,0 +1,193 @@
+"""Runs that are set aside: their workers died or failed one after the other without getting them any further. Pure.
+
+Folding such a run may be what kills, so it is set aside by what its records say without their payloads: its outline.
+What an answer does, and why nothing is folded for it: docs/adr/0011.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from agents.core.asking import proposal_digest
+from agents.core.events import (
+    WORKER_DIED,
+    BudgetSettled,
+    DecisionMade,
+    DecisionRequested,
+    Event,
+    RunCancelled,
+    RunFailed,
+    RunResumed,
+    RunStarted,
+    RunWaiting,
+)
+from agents.core.lifecycle import ImpossibleTransition, after
+from agents.core.model import Usage
+from agents.core.state import Held, Question, RunState, evolve
+
+Json = Any
+Facts = Mapping[str, Json]
+
+REASON: Final = WORKER_DIED
+
+#: The answers that the question takes: try again, try again and say why, give the run up.
+ALLOWED: Final = ("approve", "respond", "reject")
+
+
+def is_open(state: RunState) -> bool:
+    """Say whether the run is set aside and nobody has said yet what becomes of it."""
+    return any(question.reason == REASON for question in state.questions)
+
+
+def is_given_up(state: RunState) -> bool:
+    """Say whether somebody ends the run while it is set aside, so that nothing it was at may be tried again."""
+    rejected = state.verdict_on is not None and state.verdict_on.reason == REASON
+    return rejected or (state.cancel_requested and state.ending is None and is_open(state))
+
+
+# --- without folding -----------------------------------------------------------------------------------------------
+
+
+def outline(run_id: UUID, records: Iterable[tuple[str, Facts]]) -> RunState:
+    """Return what can be known of a run by the facts of its records alone, whatever else they hold.
+
+    records: (action, facts) in their order. What follows from it: its status, its questions' reasons, what it spent.
+    """
+    state = RunState(run_id)
+    for action, facts in records:
+        state = _STEPS.get(action, _nothing)(_moved(state, action), facts)
+    return state
+
+
+def set_aside(state: RunState, *, epoch: int, tries: int, review: Mapping[str, Json], at: str) -> list[Event]:
+    """Return the facts that park the run for a person; one who was asked already is not asked again.
+
+    state: its outline. tries: how often it was taken up in vain. review: the agent's. at: ISO time.
+    """
+    asked = [] if is_open(state) else [_question(state, epoch, tries, review)]
+    return [*taken_up(state, epoch, at), *asked, RunWaiting(waiting_for="decision", reason=REASON, at=at)]
+
+
+def given_up(state: RunState, *, epoch: int, at: str) -> list[Event]:
+    """Return the facts that end a run which cannot even be folded to end it. state: its outline."""
+    happened = taken_up(state, epoch, at)
+    if state.held is not None:
+        settled = BudgetSettled(usd_nano=state.cost_nano, tokens=state.spent_tokens, window=state.held.window)
+        happened.append(settled)
+    if state.cancel_requested:
+        return [*happened, RunCancelled()]
+    detail = "No worker could go on with it, and a person gave it up. What its tools had done was not undone."
+    return [*happened, RunFailed(code=REASON, detail=detail, suggestion="See what its tools did, then start anew.")]
+
+
+def taken_up(state: RunState, epoch: int, at: str) -> list[Event]:
+    """Return what is recorded when a worker takes up a run of this status."""
+    if state.status == "queued":
+        return [RunStarted(epoch=epoch, at=at)]
+    return [RunResumed(epoch=epoch, reason="woken" if state.status == "waiting" else "lease_expired", at=at)]
+
+
+def _question(state: RunState, epoch: int, tries: int, review: Mapping[str, Json]) -> DecisionRequested:
+    detail = (
+        f"{tries} workers in a row died or failed on this run without getting it any further. "
+        "Approve to try again, reject to give it up."
+    )
+    return DecisionRequested(
+        escalation=str(uuid5(state.run_id, f"aside {epoch}")),
+        kind="question",
+        reason=REASON,
+        allowed=ALLOWED,
+        turn=state.turn,
+        detail=detail,
+        digest=proposal_digest({}),
+        proposal={},
+        queue=review.get("queue"),
+        due_s=review.get("due_s"),
+    )
+
+
+def _moved(state: RunState, action: str) -> RunState:
+    try:
+        status = after(state.status, action)
+    except ImpossibleTransition:
+        status = state.status
+    return evolve(state, seq=state.seq + 1, status=status)
+
+
+def _nothing(state: RunState, facts: Facts) -> RunState:
+    return state
+
+
+def _cancel_requested(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, cancel_requested=True)
+
+
+def _model_requested(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, turn=facts["turn"])
+
+
+def _model_answered(state: RunState, facts: Facts) -> RunState:
+    names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+    return _spent(state, facts, Usage(*(facts.get(name, 0) for name in names)))
+
+
+def _model_failed(state: RunState, facts: Facts) -> RunState:
+    return evolve(_spent(state, facts, Usage()), spent_tokens=state.spent_tokens + facts.get("tokens", 0))
+
+
+def _spent(state: RunState, facts: Facts, usage: Usage) -> RunState:
+    return evolve(
+        state,
+        model_calls=state.model_calls + 1,
+        usage=state.usage + usage,
+        spent_tokens=state.spent_tokens + usage.total,
+        cost_nano=state.cost_nano + facts.get("cost_nano", 0),
+    )
+
+
+def _tool_requested(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, tool_calls=state.tool_calls + 1)
+
+
+def _asked(state: RunState, facts: Facts) -> RunState:
+    question = Question(facts["escalation"], facts["kind"], facts["reason"], None, "", {})
+    return evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
+
+
+def _answered(state: RunState, facts: Facts) -> RunState:
+    question = next((each for each in state.questions if each.escalation == facts["escalation"]), None)
+    state = evolve(state, questions=tuple(each for each in state.questions if each is not question))
+    if question is None or question.reason != REASON or facts.get("decision") != "reject":
+        return state
+    made = DecisionMade(
+        escalation=question.escalation, kind=question.kind, decision="reject", by=facts["by"], digest=""
+    )
+    return evolve(state, verdict=made, verdict_on=question)
+
+
+def _reserved(state: RunState, facts: Facts) -> RunState:
+    held = state.held or Held(0, 0, facts["window"])
+    return evolve(state, held=Held(held.usd_nano + facts["usd_nano"], held.tokens + facts["tokens"], held.window))
+
+
+def _settled(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, held=None)
+
+
+def _withdrawn(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, questions=())
+
+
+_STEPS: Final = {
+    "run.cancel_requested": _cancel_requested,
+    "run.compensating": _withdrawn,
+    "model.requested": _model_requested,
+    "model.answered": _model_answered,
+    "model.failed": _model_failed,
+    "tool.requested": _tool_requested,
+    "decision.requested": _asked,
+    "decision.made": _answered,
+    "decision.expired": _answered,
+    "budget.reserved": _reserved,
+    "budget.settled": _settled,
+}
