@@ -88,6 +88,10 @@ class PriceTable:
             return self._dearest(on)
         return max((price for price in known if price.effective_from <= on), default=known[0], key=_effective_from)
 
+    def listed(self, model: str) -> str:
+        """Return the name that the table lists the model by, or "other"."""
+        return next((name for name in (model, _DATED_SNAPSHOT.sub("", model)) if name in self._prices), "other")
+
     def _dearest(self, on: date) -> Price:
         each = [self.price(model, on) for model in self._prices]
         rates: dict[str, int] = {rate: max(getattr(price, rate) for price in each) for rate in _RATES}
@@ -102,6 +106,11 @@ def cost(usage: Usage, model: str, on: date) -> int:
 def is_estimated(model: str, on: date) -> bool:
     """Say whether the model's price is a guess because the table does not list it."""
     return _shipped_price(model, on).estimated
+
+
+def listed(model: str) -> str:
+    """Return the name that the model's price is listed by, or "other": one of few, whatever agents are set to."""
+    return shipped().listed(model)
 
 
 def upper_bound(input_tokens: int, max_tokens: int, model: str, on: date) -> int:

@@ -37,7 +37,7 @@ SLICE_S: Final = 240.0
 INSTANCE: Final = "COUNTERSIGN_CLUSTER"
 
 #: First key of the advisory locks of driver slots.
-_SLOTS: Final = 0x43530001
+SLOTS: Final = 0x43530001
 
 #: Set when the cluster was told to stop; made before the workers are forked, so that they share it.
 stop_event = multiprocessing.get_context("fork").Event()
@@ -114,7 +114,7 @@ def process_driver() -> Driver:
 
 def _slot(kept: Connection, instance: str, slot: int, how: str) -> bool:
     """Take a slot's lock for the session ("take"), or see whether it is free ("try")."""
-    keys = [_SLOTS, zlib.crc32(f"{instance}/{slot}".encode()) - 2**31]
+    keys = [SLOTS, zlib.crc32(f"{instance}/{slot}".encode()) - 2**31]
     taken = kept.execute("SELECT pg_try_advisory_lock(%s, %s)", keys).fetchone()
     if taken is None or not taken[0]:
         return False

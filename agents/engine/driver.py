@@ -23,6 +23,7 @@ from agents.engine import store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.store import Claimed, LostLease
 from agents.engine.toolbox import perform_call
+from metrics.counters import count, flush
 from quotas.provider import Gate
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class Driver:
                 self.claim_soon(chain=False)
         if self._stopping():
             self._wind_down()
+            flush()
 
     def _keep(self) -> None:
         now = time.monotonic()
@@ -97,6 +99,7 @@ class Driver:
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_S
             self._heartbeat()
+            flush()
         if self._full and now >= self._next_try:
             self._full, self._next_try = False, now + AGAIN_S
             if now >= self._next_without:
@@ -163,6 +166,8 @@ class Driver:
         try:
             self._drive_next(chain, calling)
         except LostLease as lost:
+            if not self._stopping():  # then it was given back
+                count("leases_lost")
             log.warning("lease lost", extra={"run": str(lost)})
         except psycopg.OperationalError as error:
             log.warning("database unavailable; the lease will run out and the run goes on: %s", error)
@@ -190,6 +195,7 @@ class Driver:
             with store.claim(self.name, after=self._last_tenant, calling=calling) as claimed:
                 if claimed is None:
                     return
+                count("claims")
                 step, run = claimed
                 self._last_tenant = run.tenant_id
                 if chain and run.more:

@@ -18,12 +18,13 @@ from uuid import UUID
 import psycopg
 from django.conf import settings
 
-from agents.core.events import DecisionExpired, DecisionRequested, Event, RunCompensating, event_of, facts_and_payload
+from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
 from agents.core.exact import scrubbed
 from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 from agents.engine import statements
+from agents.engine.counting import count_step
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, questions_moot
 from agents.engine.specs import spec_of
@@ -251,6 +252,7 @@ class Step:
         if not rows:
             self.refused(state.seq - len(events))
         _renew(run, rows[0], begun)
+        count_step(events)
         _tell(self.connection, run, state, events)
 
     def forget(self) -> None:
@@ -295,6 +297,7 @@ def append(
         with step(run) as slow:
             slow.refused(state.seq - len(events))
     _renew(run, rows[0], begun)
+    count_step(events)
 
 
 def since(run: Claimed, seq: int) -> list[Event]:
@@ -383,8 +386,6 @@ def _tell(connection: Connection, run: Claimed, state: RunState, events: Sequenc
             decision_requested.send(sender=Claimed, connection=connection, run=run, event=event, seq=seq)
         elif isinstance(event, DecisionExpired):
             decision_expired.send(sender=Claimed, connection=connection, run=run, event=event)
-        elif isinstance(event, RunCompensating):
-            questions_moot.send(sender=Claimed, connection=connection, run=run)
     if state.ended and state.asked:
         questions_moot.send(sender=Claimed, connection=connection, run=run)
 

@@ -187,6 +187,7 @@ INSTALLED_APPS = [
     "access",
     "vault",
     "quotas",
+    "metrics",
     "agents",  # before django_q: its `qcluster` starts the drivers
     "escalations",
     "api",

@@ -47,3 +47,24 @@ def forget_inherited_pools_after_fork() -> None:
     """Let a forked child make pools of its own: the parent's sockets and threads are not its to use."""
     pools: dict[str, Any] = vars(DatabaseWrapper)["_connection_pools"]
     os.register_at_fork(after_in_child=pools.clear)
+
+
+def in_use() -> tuple[int, int]:
+    """Return how many connections this process has, and how many of its threads wait for one."""
+    stats = _stats(pop=False)
+    return stats.get("pool_size", 0), stats.get("requests_waiting", 0)
+
+
+def waits() -> dict[str, int]:
+    """Return how often and how long (ms) this process waited for connections since it last asked, and got none."""
+    stats = _stats(pop=True)
+    names = {"pool_waits": "requests_queued", "pool_wait_ms": "requests_wait_ms", "pool_failures": "requests_errors"}
+    return {name: stats.get(counted, 0) for name, counted in names.items()}
+
+
+def _stats(*, pop: bool) -> dict[str, int]:
+    pool = vars(DatabaseWrapper)["_connection_pools"].get(connection.alias)
+    if pool is None:
+        return {}
+    stats: dict[str, int] = pool.pop_stats() if pop else pool.get_stats()
+    return stats

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from ops import probes
+from ops import metrics, probes
 
 urlpatterns = [
     path("healthz", probes.health, name="healthz"),
     path("readyz", probes.ready, name="readyz"),
+    path("metrics", metrics.show, name="metrics"),
 ]

@@ -34,6 +34,7 @@ PAGES: Final[dict[str, Page]] = {
     # for everybody alike
     "healthz": Page((200, 200)),
     "readyz": Page((200, 200)),
+    "metrics": Page((200, 200)),
     "reports": Page(post=(415, 415), csrf=False),
     "api:schema": Page((200, 200)),
     "api:docs": Page((200, 200)),

@@ -1,0 +1,1 @@
+"""What processes count, summed over the installation."""

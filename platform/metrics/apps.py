@@ -1,0 +1,8 @@
+"""Django's entry to metrics."""
+
+from django.apps import AppConfig
+
+
+class MetricsConfig(AppConfig):
+    name = "metrics"
+    verbose_name = "Metrics"

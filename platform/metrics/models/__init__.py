@@ -1,0 +1,5 @@
+"""One model a file."""
+
+from metrics.models.total import Total
+
+__all__ = ["Total"]
