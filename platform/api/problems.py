@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import DisallowedHost, PermissionDenied, SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -51,6 +51,12 @@ _FRAMEWORK: tuple[tuple[type[Exception], int, str, str], ...] = (
     (NotAcceptable, 406, "not_acceptable", "This address answers in application/json."),
     (NotCanonical, 422, "unkeepable_number", "The body holds an integer beyond 2^53 - 1; write it as a string."),
     (PermissionDenied, 403, _FORBIDDEN, "You may not do this."),
+    (
+        DisallowedHost,
+        400,
+        "bad_request",
+        "This installation does not answer to that host name. Use the one it has, or have it named in ALLOWED_HOSTS.",
+    ),
     (SuspiciousOperation, 400, "bad_request", "The request cannot be read."),
     (OperationalError, 503, "unavailable", "The database does not answer; try again."),
     (InterfaceError, 503, "unavailable", "The database does not answer; try again."),
@@ -124,8 +130,12 @@ def handle(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
-    """Answer what could not be read before any view was found (a wrong Host, say); pages get Django's page."""
-    return of(SuspiciousOperation()) if _is_api(request) else defaults.bad_request(request, exception)
+    """Answer what could not be read before any view was found; pages get Django's page, a wrong Host one of its own."""
+    elsewhere = isinstance(exception, DisallowedHost)
+    if _is_api(request):
+        return of(exception if elsewhere else SuspiciousOperation())
+    template = "400_host.html" if elsewhere else defaults.ERROR_400_TEMPLATE_NAME
+    return defaults.bad_request(request, exception, template)
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:

@@ -37,6 +37,16 @@ class JsonFormatter(logging.Formatter):
         return f"{json.dumps(first)[:-1]}, {hide_in_json(json.dumps(rest, default=str, ensure_ascii=False))[1:]}"
 
 
+class AnybodysDoing(logging.Filter):
+    """Of what anybody out there can bring about as often as they like: a warning, without the traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let the record through, made small."""
+        record.exc_info = None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
 def configure(settings: Mapping[str, Any]) -> None:
     """Set logging up (Django's LOGGING_CONFIG), and have what ends a process or thread told without secrets too."""
     logging.config.dictConfig(dict(settings))

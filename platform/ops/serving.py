@@ -2,12 +2,15 @@
 
 import http.client
 import socket
+import sys
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import uvicorn
 from django.conf import settings
 from django.db import connection
 
+from config.production import LOOPBACK
 from db import provision
 from ops.errors import PortInUse, UnsafeRuntime
 from vault.actions import keys
@@ -23,7 +26,10 @@ _BACKLOG = 2048
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Take the address to serve on; port 0 means any free one. Raises PortInUse with a sentence."""
+    """Take the address to serve on; port 0 means any free one. Raises PortInUse with a sentence.
+
+    Says on stderr when others reach it whose requests are not answered.
+    """
     if not 0 <= port <= 65535:
         raise PortInUse(f"{port} is no port: choose one from 1 to 65535, or 0 for a free one.")
     try:
@@ -37,6 +43,12 @@ def bind(host: str, port: int) -> socket.socket:
         raise PortInUse(
             f"{host}:{port} can't be served on ({error.strerror}): choose another with --host or --port."
         ) from error
+    if not ip_address(address[0]).is_loopback and LOOPBACK.issuperset(settings.ALLOWED_HOSTS):
+        print(
+            f"{host} is served on, but only requests for {', '.join(settings.ALLOWED_HOSTS)} are answered: name the"
+            " hosts that people use in ALLOWED_HOSTS (docs/operations.md).",
+            file=sys.stderr,
+        )
     return listener
 
 

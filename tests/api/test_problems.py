@@ -154,6 +154,15 @@ def test_a_host_that_is_not_ours_gets_the_answer_its_address_speaks(address: str
 
     assert (answer.status_code, answer["Content-Type"]) == (400, media_type)
     assert b"elsewhere" not in answer.content
+    assert b"ALLOWED_HOSTS" in answer.content
+
+
+def test_a_host_that_is_not_ours_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    Client(headers={"Host": "elsewhere.example"}).get("/")
+
+    [record] = [each for each in caplog.records if each.name.startswith("django.security")]
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert "elsewhere.example" in record.getMessage()
 
 
 def test_what_fails_around_the_view_is_a_problem_too(alice: Caller) -> None:
