@@ -1,4 +1,4 @@
-"""`docs`: write the pages that are generated from the code; `docs --check` fails when one has drifted."""
+"""`docs`: write the files that are generated from the code; `docs --check` fails when one has drifted."""
 
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -8,21 +8,32 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from agents.core import lifecycle
+from db import provision
 from escalations.models import escalation
 
 
 class Command(BaseCommand):
-    help = "Writes docs/lifecycle.md from the tables of states."
+    help = "Writes docs/lifecycle.md from the tables of states, and platform/db/roles.sql from the list of roles."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is not up to date")
 
     def handle(self, *args: Any, check: bool, **options: Any) -> None:
-        page, text = settings.BASE_DIR / "docs" / "lifecycle.md", lifecycle_page()
-        if not check:
-            page.write_text(text, encoding="utf-8")
-        elif not page.exists() or page.read_text(encoding="utf-8") != text:
-            raise CommandError("docs/lifecycle.md is not what the tables of states say: run `manage.py docs`.")
+        for name, text in {"docs/lifecycle.md": lifecycle_page(), "platform/db/roles.sql": roles_script()}.items():
+            page = settings.BASE_DIR / name
+            if not check:
+                page.write_text(text, encoding="utf-8")
+            elif not page.exists() or page.read_text(encoding="utf-8") != text:
+                raise CommandError(f"{name} is not what the code says: run `manage.py docs`.")
+
+
+def roles_script() -> str:
+    """Return what a server's administrator runs in a new database."""
+    head = """\
+-- The roles and the rights around the tables; written by `manage.py docs`. A superuser runs it once in the database
+-- `countersign`, before the first `migrate`, and may run it again at any time. Passwords are given apart from it.
+"""
+    return head + "".join(f"\n{line};\n" for line in provision.statements("countersign"))
 
 
 def lifecycle_page() -> str:
