@@ -1,5 +1,6 @@
 """`tenant create`, `tenant member`, `apikey create` as processes: what they print, where, and how they refuse."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,6 +35,21 @@ def manage(database: None, process_environment: dict[str, str]) -> Run:
         )
 
     return run
+
+
+@pytest.mark.parametrize("command", ["apikey list {}", "tenant members {}", "tenant list", "help"])
+def test_a_list_that_nobody_reads_on_ends_without_a_word(
+    slug: str, process_environment: dict[str, str], command: str
+) -> None:
+    tenant = tenants.by_slug(slug)
+    api_keys.create(tenant=tenant, name="key", scopes=["runs:read"], acting_as="system:test")
+    reading, writing = os.pipe()
+    os.close(reading)
+    run = [sys.executable, str(settings.BASE_DIR / "manage.py"), *command.format(slug).split()]
+    with os.fdopen(writing, "wb") as output:
+        done = subprocess.run(run, env=process_environment, stdout=output, stderr=subprocess.PIPE, timeout=120)
+
+    assert (done.stderr, done.returncode) == (b"", 1)
 
 
 def refused(*arguments: str, stdin: str = "") -> str:
