@@ -11,6 +11,7 @@ from allauth.mfa.totp import views as totp
 from allauth.mfa.webauthn import views as webauthn
 from allauth.usersessions.internal.flows import sessions as ending
 from allauth.usersessions.models import UserSession
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -130,6 +131,7 @@ class ResetPassword(account.PasswordResetFromKeyView):  # type: ignore[misc]
     def form_valid(self, form: Any) -> HttpResponse:
         with records.together(self.reset_user):
             response: HttpResponse = super().form_valid(form)
+        list(messages.get_messages(self.request))  # told, as if this browser were signed in still; the page says it all
         remember(self.request, response, self.reset_user.id)
         return response
 

@@ -104,7 +104,9 @@ def test_link_sets_a_password_once_and_ends_every_session(acme: World) -> None:
     path = link_in(letter)
     form = client.get(path, follow=True)
     assert path not in form.redirect_chain[-1][0]
-    client.post(form.redirect_chain[-1][0], {"password1": NEW, "password2": NEW})
+    done = client.post(form.redirect_chain[-1][0], {"password1": NEW, "password2": NEW}, follow=True).content.decode()
+    assert "here or elsewhere, is so no more" in done
+    assert "other sessions" not in done + client.get("/accounts/login/").content.decode()
     assert not is_in(old)
     assert is_in_with(acme, NEW)
     assert "password.reset" in actions(acme)
