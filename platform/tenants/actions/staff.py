@@ -21,6 +21,7 @@ from tenants.models import Membership, StaffAccess, Tenant, User
 from tenants.principal import Principal
 
 MAX_HOURS: Final = 4
+MIN_REASON: Final = 10
 MAX_REASON: Final = 2000
 
 
@@ -76,10 +77,9 @@ def open_access(tenant: Tenant, *, email: str, reason: str, hours: int, acting_a
     reason: 10 to 2000 characters; it stands in the record's payload alone. Raises `UnknownStaff`, `BadAccess`,
     `NoSecondFactor`, `AccessOpen`.
     """
-    reason = reason.strip()
-    if not 1 <= hours <= MAX_HOURS or not 10 <= len(reason) <= MAX_REASON:
+    user, now, reason = by_email(email), timezone.now(), reason.strip()
+    if not 1 <= hours <= MAX_HOURS or not MIN_REASON <= len(reason) <= MAX_REASON:
         raise BadAccess
-    user, now = by_email(email), timezone.now()
     with tenant_scope(tenant.id):
         _lock(user)
         if Membership.objects.filter(user=user).exists():

@@ -126,6 +126,12 @@ def test_an_access_has_a_reason(here: World, sam: User, reason: str) -> None:
         open_access(here, sam, reason=reason)
 
 
+def test_who_is_no_staff_is_told_before_what_is_asked_of_staff(here: World) -> None:
+    nobody = User(email="nobody@nowhere.example")
+    with pytest.raises(UnknownStaff):
+        open_access(here, nobody, reason="x", hours=9)
+
+
 def test_only_staff_get_access_and_members_do_not(here: World, sam: User) -> None:
     bob = User.objects.get(id=here.bob.user_id)
     with pytest.raises(UnknownStaff):
