@@ -1,0 +1,82 @@
+"""One rig for each file of tests: a database, a web server and a tenant of its own."""
+
+import secrets
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.db import connections
+from pytest_django.plugin import DjangoDbBlocker
+
+from db import embedded
+from db.scope import tenant_scope
+from ops.machine import close_connections
+from tests import template_database
+from tests.agents.providers.servers import rehearsal
+from tests.api.conftest import caller
+from tests.faults import agents, effects, forge
+from tests.faults.rig import SCRIPTS, Rig
+from tests.worlds import world
+from vault.actions import secrets as vault
+
+
+@pytest.fixture(scope="module")
+def own_database(
+    django_db_setup: None, embedded_server: embedded.Server, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
+    """A database that only this file's processes use; in this process, too, it is the one that is used."""
+    before = str(settings.DATABASES["default"]["NAME"])
+    with django_db_blocker.unblock(), template_database.copied(embedded_server) as name:
+        close_connections()
+        template_database.use(name)
+        try:
+            yield name
+        finally:
+            close_connections()
+            template_database.use(before)
+
+
+@pytest.fixture
+def database(own_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Real commits as the runtime role."""
+    with django_db_blocker.unblock():
+        yield
+        connections.close_all()
+
+
+@pytest.fixture(scope="module", params=["django_q"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """The engine that drives the runs."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def rig(
+    engine: str,
+    own_database: str,
+    embedded_server: embedded.Server,
+    tmp_path_factory: pytest.TempPathFactory,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[Rig]:
+    """An installation to break, with the agents of `tests.faults.agents`."""
+    superuser = embedded_server.dsn(database=own_database)
+    with (
+        effects.serving() as served,
+        rehearsal(SCRIPTS) as model,
+        psycopg.connect(superuser, autocommit=True) as look,
+    ):
+        made = {"ANTHROPIC_BASE_URL": model, "EGRESS_ALLOW": served.place, "ENGINE": engine, "PYTHONUNBUFFERED": "1"}
+        environment = {**template_database.environment(embedded_server), **made}
+        with django_db_blocker.unblock():
+            acme = world()
+            with tenant_scope(acme.tenant_id):
+                vault.put("token", secrets.token_hex(8), acting_as=acme.alice)
+            agents.define(acme, served.url)
+            acme.grant("review", acme.agent("careful"), acme.rita)
+            acme.grant("review", acme.agent("payer"), acme.rita)
+            keys = {name: caller(acme, who).key or "" for name, who in {"alice": acme.alice, "rita": acme.rita}.items()}
+            connections.close_all()
+        with forge.forge(environment) as forging, forging.running("tests.faults.processes:web") as web:
+            logs = tmp_path_factory.mktemp("logs")
+            yield Rig(environment, engine, web.hear(), served, forging, acme, keys, look, logs)

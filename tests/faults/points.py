@@ -1,0 +1,270 @@
+"""Kill points: every SQL statement and commit that a process makes, and the calls that it makes outside, by name.
+
+A first run counts them: each is told as it is passed. In a later one the process kills itself at one of them. A name
+says which (`lease 2: after step #1`), and is the same in each run of the same script.
+
+All SQL goes one of three ways: `db.trip`, whose pipeline is driven here one statement at a time, so that a process can
+die between two statements of one implicit transaction; psycopg's cursors, the ORM's included; psycopg's own BEGIN,
+COMMIT and savepoints.
+"""
+
+import os
+import re
+import select
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final, Protocol
+from unittest import mock
+
+import psycopg
+from django.core.signals import request_started
+from psycopg import pq
+
+from agents.engine import toolbox
+from agents.engine.driver import Driver
+from agents.providers.claude import ClaudeProvider
+from agents.tools.perform import perform as perform_tool
+from db import trip
+from db.pool import Connection
+
+#: Names that Django makes up for savepoints; they hold the thread's number.
+_SAVEPOINT: Final = re.compile(r"s\d+_x\d+")
+
+_local = threading.local()
+
+
+class Place(Protocol):
+    """Says what a point is called where it is passed."""
+
+    def name(self, point: str) -> str | None:
+        """Return the point's whole name, or None where it is none."""
+
+    def claimed(self, got: bool) -> None:
+        """This thread asked for a run to claim."""
+
+
+class Points:
+    """The points of one process. tell: is told each when counting. die_at: the name of the one to die at."""
+
+    def __init__(self, place: Place, tell: Callable[[str], None] | None, die_at: str | None) -> None:
+        self.place, self._tell, self._die_at = place, tell, die_at
+
+    def at(self, point: str) -> None:
+        """Pass a point."""
+        name = self.place.name(point)
+        if name is None:
+            return
+        if self._tell is not None:
+            self._tell(name)
+        if name == self._die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+            while True:  # it takes effect when the kernel says so
+                time.sleep(1)
+
+    @contextmanager
+    def around(self, what: str) -> Iterator[None]:
+        """Pass the points before and after."""
+        self.at(f"before {what}")
+        yield
+        self.at(f"after {what}")
+
+
+class OfWorker:
+    """A worker with one run to drive: `lease N` counts its claims of it, and names are numbered within each.
+
+    What it does to look for work happens any number of times, so only the first is a point; and it is none while
+    another of its threads drives the run, whose own points say where that one was.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lease = 0
+        self._driving: set[int] = set()
+        self._seen: Counter[str] = Counter()
+
+    def name(self, point: str) -> str | None:
+        thread = threading.current_thread()
+        if thread.name.startswith("pool-"):
+            return None  # opens connections
+        with self._lock:
+            if thread is threading.main_thread():
+                return self._first(f"loop: {point}")
+            looking = thread.name.startswith("run") and thread.ident not in self._driving
+            if looking:
+                idle = not self._driving and not getattr(_local, "empty", False)
+                return self._first(f"claim {self._lease + 1}: {point}") if idle else None
+            name = f"lease {self._lease}: {point}"
+            self._seen[name] += 1
+            return f"{name} #{self._seen[name]}"
+
+    def _first(self, name: str) -> str | None:
+        self._seen[name] += 1
+        return name if self._seen[name] == 1 else None
+
+    def claimed(self, got: bool) -> None:
+        _local.empty = not got
+        if got:
+            with self._lock:
+                self._lease += 1
+                self._driving.add(threading.get_ident())
+
+    def let_go(self) -> None:
+        """This thread is done with the run, or found none."""
+        _local.empty = False
+        with self._lock:
+            self._driving.discard(threading.get_ident())
+
+
+class OfWeb:
+    """A web server that gets one request: all SQL after the request's arrival."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = False
+        self._seen: Counter[str] = Counter()
+        request_started.connect(self._arrived)
+
+    def _arrived(self, **_: Any) -> None:
+        self._asked = True
+
+    def name(self, point: str) -> str | None:
+        if not self._asked or threading.current_thread().name.startswith("pool-"):
+            return None
+        with self._lock:
+            self._seen[point] += 1
+            return f"request: {point} #{self._seen[point]}"
+
+    def claimed(self, got: bool) -> None:
+        """Web servers claim nothing."""
+
+
+def of_worker(tell: Callable[[str], None] | None, die_at: str | None) -> None:
+    """Count, or die, in this process, which is a worker."""
+    place = OfWorker()
+    points = Points(place, tell, die_at)
+    _watch_sql(points)
+    _watch_calls(points)
+    drives = Driver._claim_and_drive
+
+    def claim_and_drive(*arguments: Any) -> None:
+        try:
+            drives(*arguments)
+        finally:
+            place.let_go()
+
+    _replace(Driver, "_claim_and_drive", claim_and_drive)
+
+
+def of_web(tell: Callable[[str], None] | None, die_at: str | None) -> None:
+    """Count, or die, in this process, which is a web server."""
+    _watch_sql(Points(OfWeb(), tell, die_at))
+
+
+def _replace(where: Any, name: str, function: Any) -> None:
+    """Put a function in another's place, for the life of this process."""
+    mock.patch.object(where, name, function).start()
+
+
+# --- where the points are -------------------------------------------------------------------------------------------
+
+
+def _watch_calls(points: Points) -> None:
+    answers, performs = ClaudeProvider.answer, perform_tool
+
+    def answer(*arguments: Any, **more: Any) -> Any:
+        with points.around("the model's call"):
+            return answers(*arguments, **more)
+
+    def perform(call: Any, *arguments: Any, **more: Any) -> Any:
+        with points.around(f"the call of {call.definition.name}"):
+            return performs(call, *arguments, **more)
+
+    _replace(ClaudeProvider, "answer", answer)
+    _replace(toolbox, "perform", perform)
+
+
+def _watch_sql(points: Points) -> None:
+    executes, commands = psycopg.Cursor.execute, psycopg.Connection._exec_command
+
+    def execute(cursor: Any, query: Any, *arguments: Any, **more: Any) -> Any:
+        if not query:  # the pool tries whether a connection still lives
+            return executes(cursor, query, *arguments, **more)
+        with points.around(_short(query, cursor.connection)):
+            return executes(cursor, query, *arguments, **more)
+
+    def exec_command(connection: Any, command: Any, *arguments: Any, **more: Any) -> Any:
+        with points.around(_short(command, connection)):
+            return (yield from commands(connection, command, *arguments, **more))
+
+    _replace(psycopg.Cursor, "execute", execute)
+    _replace(psycopg.Connection, "_exec_command", exec_command)
+    _replace(trip, "_exchange", partial(_exchange, points))
+
+
+def _short(query: Any, connection: Any) -> str:
+    if hasattr(query, "as_string"):
+        query = query.as_string(connection)
+    text = query.decode() if isinstance(query, bytes) else str(query)
+    return _SAVEPOINT.sub("savepoint", " ".join(text.split()))[:100]
+
+
+def _exchange(
+    points: Points, connection: Connection, calls: Sequence[tuple[trip.Statement, Sequence[bytes | None]]]
+) -> list[pq.abc.PGresult]:
+    """Do what `trip._exchange` does, waiting for each statement's result before the next one is sent."""
+    wire, ready = connection.pgconn, trip._prepared.setdefault(connection, set())
+    is_whole = wire.transaction_status == pq.TransactionStatus.IDLE and calls[0][0].name != b"trip_begin"
+    results: list[pq.abc.PGresult] = []
+    new = 0
+    wire.enter_pipeline_mode()
+    try:
+        for called, values in calls:
+            name = called.name.decode().removeprefix("trip_")
+            points.at(f"before {name}")
+            if called.name not in ready:
+                wire.send_prepare(called.name, called.sql)
+                results.insert(new, _result(wire))
+                new += 1
+                ready.add(called.name)
+            wire.send_query_prepared(called.name, values)
+            results.append(_result(wire))
+            if results[-1].status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED):
+                break
+            if name == "claim":
+                points.place.claimed(results[-1].ntuples > 0)
+            points.at(f"after {name}")
+        wire.pipeline_sync()
+        trip._send(wire)
+        trip._receive(wire)
+    finally:
+        if wire.status == pq.ConnStatus.OK:
+            wire.exit_pipeline_mode()
+    error = trip._error(connection, results)
+    if error is not None:
+        ready.clear()
+        raise error
+    if is_whole:
+        points.at(f"after the commit of {name}")
+    return results[new:]
+
+
+def _result(wire: pq.abc.PGconn) -> pq.abc.PGresult:
+    """Have the server answer at once, and return the result of the one statement that is under way."""
+    wire.send_flush_request()
+    trip._send(wire)
+    poll = select.poll()
+    poll.register(wire.socket, select.POLLIN)
+    while wire.is_busy():
+        poll.poll()
+        wire.consume_input()
+    result = wire.get_result()
+    if result is None:
+        raise psycopg.OperationalError("the connection to the database broke")
+    while wire.get_result() is not None:
+        pass
+    return result

@@ -1,0 +1,126 @@
+"""Rows 1 to 6: a worker dies at any statement of a run; another one finishes it, and nothing is lost or done twice.
+
+The points are counted in a first run (`tests.faults.points`), then each is one run whose worker kills itself there.
+"""
+
+import os
+import random
+from collections.abc import Iterable, Sequence
+from uuid import uuid4
+
+import pytest
+
+from tests.faults.effects import Fault
+from tests.faults.invariants import broken
+from tests.faults.rig import Rig, eventually
+
+#: How many points `make test` tries; all of them are for `make test-all`, in so many parts.
+SAMPLE = 14
+PARTS = 6
+
+#: Further failures say nothing new.
+ENOUGH = 3
+
+
+def begin(rig: Rig) -> str:
+    """Start a run with two tool calls at once, one of which is tried twice, a model call that is, and an approval.
+
+    It is the first one of its tenant's month, which makes a few statements more.
+    """
+    rig.look.execute("DELETE FROM quotas_window")
+    rig.look.execute("DELETE FROM quotas_budget")
+    case = uuid4().hex[:8]
+    rig.effects.will(f"/read/{case}", Fault(503))
+    return rig.start("careful", {"case": case})
+
+
+def points(rig: Rig) -> list[str]:
+    """Count the points of a run, in order."""
+    run = begin(rig)
+    with rig.worker(count=True) as worker:
+        assert rig.settle(run)["status"] == "completed"
+        assert eventually(lambda: rig.is_let_go(run))
+        return list(dict.fromkeys(worker.heard_so_far()))
+
+
+def lost_at(rig: Rig, point: str) -> list[str]:
+    """Have a worker die at a point and another one finish the run; return in a sentence each what is not right then."""
+    run = begin(rig)
+    with rig.worker(die_at=point) as first:
+        rig.settle(run, unless=first.is_dead)
+        if not eventually(first.is_dead):
+            return ["the point was not reached"]
+    before = rig.events(run)
+    found = broken(rig.alice, run, rig.effects.ledger, rig.look)
+    rig.expire(run)
+    with rig.worker():
+        ended = rig.settle(run)
+    events = rig.events(run)
+    found += broken(rig.alice, run, rig.effects.ledger, rig.look)
+    if events[: len(before)] != before:
+        found.append("what the first worker had recorded is no more")
+    if ended["status"] != "completed":
+        found.append(f"it is {ended['status']}: {ended['error']}")
+    effects = sorted(key.rpartition("-")[2] for key in rig.effects.ledger.of(run))
+    if effects != ["book", "pay"]:
+        found.append(f"its effects are {effects}")
+    answers = [event for event in events if event["type"] == "model.answered"]
+    if len(answers) != 3:
+        found.append(f"{len(answers)} answers for 3 turns")
+    return [*found, rig.told(run)] if found else []
+
+
+def failures(rig: Rig, tried: Iterable[str]) -> list[str]:
+    """Try these points; tell of the first few that fail."""
+    told: list[str] = []
+    for point in tried:
+        found = lost_at(rig, point)
+        if found:
+            told.append("\n  ".join([f"Killed at {point!r}:", *found]))
+        if len(told) == ENOUGH:
+            break
+    return told
+
+
+def sample(of: Sequence[str], size: int) -> list[str]:
+    """Return points by chance; `KILL_POINTS_SEED` repeats a choice."""
+    seed = os.environ.get("KILL_POINTS_SEED") or str(random.randrange(10**6))  # noqa: S311 - no secret
+    print(f"KILL_POINTS_SEED={seed}")
+    return random.Random(seed).sample(of, min(size, len(of)))  # noqa: S311
+
+
+def test_a_worker_killed_at_any_of_some_points_loses_nothing(rig: Rig) -> None:
+    every = points(rig)
+    assert len(every) > 100
+
+    found = failures(rig, sample(every, SAMPLE))
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_worker_killed_at_any_point_loses_nothing(rig: Rig, part: int) -> None:
+    found = failures(rig, points(rig)[part::PARTS])
+
+    assert not found, "\n".join(found)
+
+
+def test_each_kind_of_point_is_found(rig: Rig) -> None:
+    every = points(rig)
+
+    assert sorted(every) == sorted(points(rig))
+    for at in (
+        "claim 1: before claim",
+        "lease 1: after the commit of step_if_granted #1",
+        "lease 1: after the model's call #1",
+        "lease 1: before the call of read #1",
+        "lease 1: after the call of book #1",
+        "lease 3: after the call of pay #1",
+        "lease 3: after step_and_settle #1",
+    ):
+        assert at in every
+    assert any("INSERT INTO escalations_escalation" in point for point in every)
+    assert any("quotas_window" in point for point in every)
+    assert any("vault_secret" in point for point in every)
