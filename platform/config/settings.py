@@ -18,6 +18,7 @@ from config.env import Env, decode_keys
 from config.production import choose_environment, refuse_unsafe
 from config.redaction import keep
 from config.secrets_store import generated_secret
+from config.temporal import TemporalSettings, temporal_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _env = Env(os.environ)
@@ -52,8 +53,9 @@ DATA_DIR: Path = Path(_env.text("DATA_DIR") or _default_data_dir()).absolute()
 ENGINE: str = _env.choice("ENGINE", ("django_q", "temporal"), "django_q")
 """Which engine starts and resumes runs."""
 
-TEMPORAL_ADDRESS: str = _env.text("TEMPORAL_ADDRESS", "127.0.0.1:7233")
-TEMPORAL_NAMESPACE: str = _env.text("TEMPORAL_NAMESPACE", "default")
+TEMPORAL: TemporalSettings = temporal_settings(_env)
+"""The server that the engine temporal dispatches with."""
+
 REDIS_URL: str = _env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
 """Where several web processes count requests together; "" lets each count for itself."""
 
@@ -159,6 +161,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Production refuses unsafe values ---------------------------------------------------------------------------
 
 EMAIL = email_settings(_env.secret("EMAIL_URL"))
+keep(TEMPORAL.api_key, TEMPORAL.key)
 keep(SECRET_KEY, *SECRET_KEY_FALLBACKS, ANTHROPIC_API_KEY, EMAIL.password, REDIS_URL, _database_url, _owner_url)
 keep(*Env({"k": f"{_field_keys},{_signing_keys}"}).items("k"))
 refuse_unsafe(
