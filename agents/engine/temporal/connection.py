@@ -1,0 +1,48 @@
+"""Connections to Temporal."""
+
+import logging
+from functools import lru_cache
+from typing import Final
+
+from temporalio.client import Client
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.service import TLSConfig
+
+from config.temporal import TemporalSettings
+
+#: The threads of Temporal's own core tell our log, so that its lines have our form.
+_LOGGER: Final = logging.getLogger("temporalio.core")
+
+
+async def connect(there: TemporalSettings, *, lazy: bool = False) -> Client:
+    """Connect to a namespace. lazy: not before the first call.
+
+    Raises `RuntimeError` when no server answers there.
+    """
+    return await Client.connect(
+        there.address,
+        namespace=there.namespace,
+        api_key=there.api_key or None,
+        tls=_tls(there),
+        lazy=lazy,
+        runtime=_runtime(),
+    )
+
+
+def _tls(there: TemporalSettings) -> TLSConfig | bool:
+    if not there.tls:
+        return False
+    return TLSConfig(
+        server_root_ca_cert=there.ca.encode() or None,
+        client_cert=there.certificate.encode() or None,
+        client_private_key=there.key.encode() or None,
+    )
+
+
+@lru_cache(maxsize=1)
+def _runtime() -> Runtime:
+    told = LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(logger=_LOGGER),
+    )
+    return Runtime(telemetry=TelemetryConfig(logging=told))

@@ -1,0 +1,250 @@
+"""One worker process: Temporal's pollers, the hands, and what they see to themselves (leases, sweep, the stop)."""
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from psycopg_pool import PoolTimeout
+from temporalio.client import Client
+from temporalio.service import RPCError
+from temporalio.worker import CustomSlotSupplier, FixedSizeSlotSupplier, Worker, WorkerTuner
+
+from agents.core.model import ModelAnswer
+from agents.engine.driver import HEARTBEAT_S, POLL_S, STOP_S, TOOLS
+from agents.engine.executor import Means
+from agents.engine.temporal import rows, telling
+from agents.engine.temporal.activities import Activities, pace
+from agents.engine.temporal.connection import connect
+from agents.engine.temporal.hands import RUNS, Hands
+from agents.engine.temporal.messages import take_up_queue
+from agents.engine.temporal.slots import Room
+from agents.engine.temporal.workflow import RunWorkflow
+from agents.engine.toolbox import perform_call
+from quotas.provider import Gate
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+#: Runs taken up at once, on each of the two queues; what is short, but for the wait for the supplier.
+TAKERS: Final = 8
+
+#: Seconds between signs of life of steps in progress, and after which Temporal is asked whether a run was forgotten.
+SIGN_S: Final = 5.0
+FORGOTTEN_S: Final = 60.0
+
+#: Seconds between attempts to reach a Temporal that is away at the start.
+CONNECT_S: Final = 2.0
+
+#: How long a workflow waits for the process that has it in its cache.
+STICKY: Final = timedelta(seconds=5)
+
+#: Messages of one sweep under way at once.
+TELLING: Final = 20
+
+
+class TemporalWorker:
+    """Drives runs for Temporal until told to stop. `serve` runs it, in a loop of its own."""
+
+    def __init__(self, answer: Callable[..., ModelAnswer], *, gate: Gate | None = None) -> None:
+        self._stopping = threading.Event()
+        self._tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
+        self._steps = ThreadPoolExecutor(RUNS + TAKERS, thread_name_prefix="step")
+        self._takers = ThreadPoolExecutor(2 * TAKERS, thread_name_prefix="take-up")
+        base = settings.TEMPORAL.task_queue
+        name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
+        means = Means(answer, perform_call, self._tools, self._stopping.is_set, gate)
+        self._rate = settings.TEMPORAL.model_rate
+        self._pace = f"{base}-pace" if self._rate else None
+        self.hands = Hands(f"{base}-{name}"[:100], means, pace=self._pace)
+
+    async def serve(self, told_to_stop: asyncio.Event) -> bool:
+        """Serve until told to stop; returns whether every step had ended by then.
+
+        Raises what Temporal says when it does not let this worker work: a namespace that is not there, a key refused.
+        """
+        client = await self._connected(told_to_stop)
+        if client is None:
+            return True
+        takers, others = self._pollers(client)
+        running = [asyncio.ensure_future(worker.run()) for worker in (*takers, *others)]
+        keeping = [asyncio.ensure_future(each) for each in self._kept(client)]
+        stop = asyncio.ensure_future(told_to_stop.wait())
+        await asyncio.wait([stop, *running, *keeping], return_when=asyncio.FIRST_COMPLETED)
+        self._stopping.set()
+        until = time.monotonic() + STOP_S
+        await _at_most(asyncio.gather(*(taker.shutdown() for taker in takers)), until)
+        ended = await self._wind_down(until)
+        await _at_most(asyncio.gather(*(other.shutdown() for other in others)), time.monotonic() + 1.0)
+        for task in keeping:
+            task.cancel()
+        for broken in (task for task in running if task.done()):
+            broken.result()
+        return ended
+
+    def close(self) -> None:
+        """End the threads, for a process that goes on; it waits for the steps that had not ended."""
+        for threads in (self._takers, self._steps, self._tools):
+            threads.shutdown()
+
+    # --- starting -------------------------------------------------------------------------------------------------
+
+    async def _connected(self, told_to_stop: asyncio.Event) -> Client | None:
+        """Connect, however long Temporal is away; None when told to stop before."""
+        while not told_to_stop.is_set():
+            try:
+                return await connect(settings.TEMPORAL)
+            except RuntimeError as error:
+                log.warning("Temporal at %s does not answer; trying again: %s", settings.TEMPORAL.address, error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(told_to_stop.wait(), CONNECT_S)
+        return None
+
+    def _pollers(self, client: Client) -> tuple[list[Worker], list[Worker]]:
+        """Return what polls for runs to take up, and what polls for all the rest."""
+        base = settings.TEMPORAL.task_queue
+        does = Activities(self.hands)
+        takers = [
+            Worker(
+                client,
+                task_queue=take_up_queue(base, calls=calls),
+                activities=[does.take_up],
+                activity_executor=self._takers,
+                tuner=_tuner(Room(TAKERS, self._has_room)),
+                max_concurrent_activity_task_polls=2,
+                disable_eager_activity_execution=True,
+            )
+            for calls in (True, False)
+        ]
+        workflows = Worker(
+            client, task_queue=base, workflows=[RunWorkflow], sticky_queue_schedule_to_start_timeout=STICKY
+        )
+        steps = Worker(
+            client,
+            task_queue=self.hands.queue,
+            activities=[does.step],
+            activity_executor=self._steps,
+            max_concurrent_activities=RUNS + TAKERS,
+        )
+        return takers, [workflows, steps, *self._pacing(client)]
+
+    def _pacing(self, client: Client) -> list[Worker]:
+        if self._pace is None or self._rate is None:
+            return []
+        calls, seconds = self._rate
+        return [
+            Worker(
+                client,
+                task_queue=self._pace,
+                activities=[pace],
+                max_task_queue_activities_per_second=calls / seconds,
+            )
+        ]
+
+    def _has_room(self, reserved: int) -> bool:
+        return len(self.hands) + reserved < RUNS and not self._stopping.is_set()
+
+    # --- keeping --------------------------------------------------------------------------------------------------
+
+    def _kept(self, client: Client) -> list[Coroutine[Any, Any, None]]:
+        async def heartbeat() -> None:
+            await _in_thread(self.hands.heartbeat)
+
+        async def signs() -> None:
+            self.hands.give_signs()
+
+        async def sweep() -> None:
+            await _tell_all(client, await _in_thread(rows.due))
+
+        async def forgotten() -> None:
+            for run_id in self.hands.forgotten(FORGOTTEN_S):
+                await self._ask_about(client, run_id)
+
+        return [
+            _every(HEARTBEAT_S, heartbeat),
+            _every(SIGN_S, signs),
+            _every(POLL_S, sweep),
+            _every(FORGOTTEN_S / 4, forgotten),
+        ]
+
+    async def _ask_about(self, client: Client, run_id: UUID) -> None:
+        if not await telling.is_open(client, run_id):
+            log.warning("nobody dispatches this run any more; it is let go", extra={"run": str(run_id)})
+            self.hands.drop(run_id)
+
+    # --- stopping -------------------------------------------------------------------------------------------------
+
+    async def _wind_down(self, until: float) -> bool:
+        """Let the steps in progress end, and give back the leases of those that do not in time."""
+        self.hands.wind_down(self._steps)
+        while len(self.hands) and time.monotonic() < until:
+            await asyncio.sleep(0.05)
+        if not len(self.hands):
+            return True
+        with suppress(psycopg.Error):  # then the leases run out
+            await _in_thread(self.hands.give_back)
+        return False
+
+
+def _tuner(slots: CustomSlotSupplier) -> WorkerTuner:
+    one = FixedSizeSlotSupplier(1)
+    return WorkerTuner.create_composite(
+        workflow_supplier=one, activity_supplier=slots, local_activity_supplier=one, nexus_supplier=one
+    )
+
+
+async def _tell_all(client: Client, due: list[telling.Told]) -> None:
+    """Tell Temporal of what is due. What fails is due again later."""
+    slots = asyncio.Semaphore(TELLING)
+
+    async def tell(told: telling.Told) -> None:
+        async with slots:
+            await telling.tell(client, told)
+
+    results = await asyncio.gather(*(tell(told) for told in due), return_exceptions=True)
+    failures = [result for result in results if isinstance(result, BaseException)]
+    if failures:
+        log.warning("Temporal was not told of %s runs that are due: %s", len(failures), failures[0])
+
+
+async def _every(seconds: float, look: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Look again and again. What is away now is there another time; what else fails is told."""
+    while True:
+        try:
+            await look()
+        except (psycopg.OperationalError, PoolTimeout, RPCError) as error:
+            log.warning("not seen to this time: %s", error)
+        except Exception:
+            log.exception("not seen to this time")
+        await asyncio.sleep(seconds)
+
+
+async def _at_most(what: Any, until: float) -> None:
+    """Wait for something, but not longer; it goes on."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(what), max(0.0, until - time.monotonic()))
+
+
+async def _in_thread(do: Callable[[], T]) -> T:
+    """Do something that waits for the database."""
+
+    def doing() -> T:
+        try:
+            return do()
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(doing)

@@ -1,0 +1,125 @@
+"""The workflow of a run: who does what next, and when. Deterministic: what it does is what its history says.
+
+It decides nothing about the run itself. A worker takes the run up and reports where it stands; each step is one
+activity on that worker's own queue, where the run is in memory; when the worker is gone, another one takes it up. What
+is still open when a run waits is a signal or a durable timer.
+
+A change of what this module does with an old history stops runs in flight: tests replay recorded ones
+(`tests/agents/engine/temporal/histories`), and `workflow.patched` is the way to change it.
+"""
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError
+
+from agents.engine.temporal.messages import (
+    ENDED,
+    HELD,
+    LOST,
+    MODEL,
+    PACE,
+    PARKED,
+    STEP,
+    TAKE_UP,
+    TOOLS,
+    WAKE,
+    WORKFLOW,
+    Standing,
+    take_up_queue,
+)
+
+#: How long a worker has to begin a step of a run it holds, and to give a sign of life meanwhile.
+BEGIN_WITHIN = timedelta(seconds=20)
+SIGN_OF_LIFE = timedelta(seconds=30)
+
+#: How long taking a run up may last, and the longest pause between attempts while the database is away.
+TAKE_UP_WITHIN = timedelta(minutes=1)
+AGAIN_WITHIN = timedelta(seconds=15)
+
+#: No step lasts that long: model and tools have limits of their own, which end it before.
+STEP_WITHIN = timedelta(hours=12)
+
+#: How long a permit may take to come; longer than any queue of model calls should be.
+PACE_WITHIN = timedelta(days=7)
+
+#: Events after which the workflow goes on as a new one, far below the server's limits (51,200 events, 50 MB).
+EVENTS = 2000
+
+
+@workflow.defn(name=WORKFLOW)
+class RunWorkflow:
+    """One run."""
+
+    def __init__(self) -> None:
+        self._woken = False
+
+    @workflow.signal(name=WAKE)
+    def wake(self) -> None:
+        """Something happened to the run: look at it again."""
+        self._woken = True
+
+    @workflow.run
+    async def drive(self, run_id: str, known: Standing | None = None) -> str | None:
+        """Return the run's last status. known: where it stood when the workflow before this one went on as this one."""
+        lost = 0
+        at = known or await self._take_up(run_id, lost, calls=True)
+        while at.kind != ENDED:
+            if at.kind in {MODEL, TOOLS, HELD}:
+                if self._is_long():
+                    workflow.continue_as_new(args=[run_id, at])
+                at = await self._step(run_id, at)
+            else:
+                if at.kind == PARKED:
+                    await self._rest(at.pause_s)
+                lost = at.epoch or lost
+                at = await self._take_up(run_id, lost, calls=at.calls)
+        return at.status
+
+    def _is_long(self) -> bool:
+        info = workflow.info()
+        return info.get_current_history_length() > EVENTS or info.is_continue_as_new_suggested()
+
+    async def _take_up(self, run_id: str, lost: int, *, calls: bool) -> Standing:
+        self._woken = False  # whatever happened until now, the activity sees
+        taken: Standing = await workflow.execute_activity(
+            TAKE_UP,
+            args=[run_id, lost],
+            result_type=Standing,
+            task_queue=take_up_queue(workflow.info().task_queue, calls=calls),
+            start_to_close_timeout=TAKE_UP_WITHIN,
+            retry_policy=RetryPolicy(maximum_interval=AGAIN_WITHIN),
+        )
+        return taken
+
+    async def _step(self, run_id: str, at: Standing) -> Standing:
+        if at.pace is not None:
+            await self._pace(at.pace)
+        try:
+            stepped: Standing = await workflow.execute_activity(
+                STEP,
+                args=[run_id, at.epoch, at.seq],
+                result_type=Standing,
+                task_queue=at.queue,
+                schedule_to_start_timeout=BEGIN_WITHIN,
+                heartbeat_timeout=SIGN_OF_LIFE,
+                start_to_close_timeout=STEP_WITHIN,
+                retry_policy=RetryPolicy(maximum_attempts=1),
+            )
+        except ActivityError:  # the worker is gone, or cannot be reached: the run's row knows more
+            return Standing(LOST)
+        return stepped
+
+    async def _pace(self, queue: str) -> None:
+        await workflow.execute_activity(
+            PACE, task_queue=queue, start_to_close_timeout=SIGN_OF_LIFE, schedule_to_close_timeout=PACE_WITHIN
+        )
+
+    async def _rest(self, pause_s: float | None) -> None:
+        """Wait until woken, or until the run is due by itself."""
+        timeout = None if pause_s is None else timedelta(seconds=pause_s)
+        with suppress(asyncio.TimeoutError):
+            await workflow.wait_condition(lambda: self._woken, timeout=timeout)
