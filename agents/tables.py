@@ -6,9 +6,9 @@ from tenants.tables import MEMBER, TEAM_GROUP
 CLAIM_READS = (
     *("agent_id", "version_id", "principal_id", "parent_id"),
     *("id", "tenant_id", "status", "seq", "epoch", "priority", "ready_at", "due_at", "ended_at", "worker", "engine"),
-    *("created_at", "waiting_for"),
+    *("created_at", "waiting_for", "tries"),
 )
-CLAIM_WRITES = ("epoch", "ready_at", "due_at", "status", "worker")
+CLAIM_WRITES = ("epoch", "ready_at", "due_at", "status", "worker", "tries")
 
 TABLES = (
     Table("agents_agent", ALL),

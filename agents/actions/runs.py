@@ -265,6 +265,8 @@ def record_decision(run_id: UUID, made: DecisionMade) -> None:
     """
     run = _locked(run_id)
     _check_open(run)
+    if made.decision != "reject":
+        run.tries = 0  # one that was set aside is tried again
     _append(run, [made], made.by)
     engine_of(run).wake(run.id)
 
@@ -285,4 +287,4 @@ def _append(run: Run, events: Sequence[Event], actor: str) -> None:
     """Append behind the run's last event; the row's lock, held until commit, orders the numbers."""
     journal.append_at(run.id, run.seq, [entry(event, actor) for event in events])
     run.seq += len(events)
-    run.save(update_fields=["seq"])
+    run.save(update_fields=["seq", "tries"])

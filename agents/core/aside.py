@@ -174,13 +174,13 @@ def _settled(state: RunState, facts: Facts) -> RunState:
     return evolve(state, held=None)
 
 
-def _withdrawn(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, questions=())
+def _compensating(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, questions=(), cancel_requested=False, verdict=None, verdict_on=None)
 
 
 _STEPS: Final = {
     "run.cancel_requested": _cancel_requested,
-    "run.compensating": _withdrawn,
+    "run.compensating": _compensating,
     "model.requested": _model_requested,
     "model.answered": _model_answered,
     "model.failed": _model_failed,

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from agents.core import calls, limits
+from agents.core import aside, calls, limits
 from agents.core.decide import (
     CallModel,
     CheckGrants,
@@ -36,8 +36,6 @@ from agents.core.events import (
     Event,
     ModelRequested,
     RunCompensating,
-    RunResumed,
-    RunStarted,
     RunWaiting,
 )
 from agents.core.fold import fold_all
@@ -48,6 +46,7 @@ from agents.core.state import Call, RunState
 from agents.engine import store
 from agents.engine.draft import Draft, is_same, reserved, standing_order
 from agents.engine.model_calls import answered, failed, model_request
+from agents.engine.setting_aside import see_to
 from agents.engine.store import Claimed, Overtaken, Step, Withheld
 from agents.tools.seam import Failed, Outcome
 from audit import journal
@@ -108,6 +107,8 @@ class RunExecutor:
     def begin(self, step: Step) -> Command:
         """Take the run up inside the claim's own transaction; returns what to do first."""
         run = self.run
+        if run.is_worn and (seen_to := see_to(run, step)) is not None:
+            return seen_to
         self.state = fold_all(run.history, self.state)
         run.history = []
         draft = Draft(self.state, run.spec)
@@ -124,12 +125,8 @@ class RunExecutor:
         return command
 
     def _taken_up(self, step: Step) -> Sequence[Event]:
-        state, run = self.state, self.run
-        at = run.now().isoformat()
-        if state.status == "queued":
-            return [RunStarted(epoch=run.epoch, at=at)]
-        reason = "woken" if state.status == "waiting" else "lease_expired"
-        return [RunResumed(epoch=run.epoch, reason=reason, at=at), *self._recovered(step)]
+        taken_up = aside.taken_up(self.state, self.run.epoch, self.run.now().isoformat())
+        return taken_up if self.state.status == "queued" else [*taken_up, *self._recovered(step)]
 
     def _recovered(self, step: Step) -> list[Event]:
         if not self.state.calling_model:

@@ -21,7 +21,8 @@ _CALLING: Final = "(%(calling)s::boolean OR (status <> 'queued' AND waiting_for 
 #: opens the tenant's scope for what follows in its transaction.
 _TAKE: Final = """
 UPDATE agents_run r
-SET epoch = r.epoch + 1, ready_at = NULL, due_at = now() + %(lease)s::interval, worker = %(worker)s,
+SET epoch = r.epoch + 1, tries = r.tries + 1, ready_at = NULL, due_at = now() + %(lease)s::interval,
+    worker = %(worker)s,
     status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
 """
 _TAKEN: Final = f"""
@@ -42,7 +43,7 @@ WHERE r.id = coalesce(
 {_TAKEN}
     (SELECT count(*) > 1 FROM (
         SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL LIMIT 2) AS ready),
-    set_config('app.tenant', r.tenant_id::text, true)
+    set_config('app.tenant', r.tenant_id::text, true), r.tries
 """,  # noqa: S608 - constants only
     *("lease", "worker", "after", "calling"),
 )
@@ -54,7 +55,7 @@ CLAIM_RUN: Final = trip.statement(
 {_TAKE}
 WHERE r.id = %(run)s::uuid AND r.engine IS NOT NULL AND (r.ready_at IS NOT NULL OR r.due_at <= now())
 {_TAKEN}
-    false, set_config('app.tenant', r.tenant_id::text, true)
+    false, set_config('app.tenant', r.tenant_id::text, true), r.tries
 """,
     *("lease", "worker", "run"),
 )
@@ -79,7 +80,7 @@ given AS MATERIALIZED (
         release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
         tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
         cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principals json,
-        tools json, proofs json,
+        tools json, proofs json, tries smallint,
         hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date)
 )
 """
@@ -89,7 +90,7 @@ _UPDATE: Final = """
         seq = r.seq + g.count, status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
         due_at = CASE WHEN g.release THEN g.until
                       WHEN r.due_at > now() + g.lease / 2 THEN r.due_at ELSE now() + g.lease END,
-        worker = CASE WHEN g.release THEN NULL ELSE r.worker END,
+        worker = CASE WHEN g.release THEN NULL ELSE r.worker END, tries = coalesce(g.tries, 0),
         ended_at = CASE WHEN g.ended THEN now() END,
         output_seq = CASE WHEN g.ended THEN r.seq + g.count END, error_code = g.error_code,
         model_calls = g.model_calls, tool_calls = g.tool_calls, input_tokens = g.input_tokens,
@@ -220,13 +221,24 @@ WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL AND r.rea
 """
 
 RELEASE: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL
+UPDATE agents_run SET ready_at = now(), due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL,
+    tries = greatest(tries - 1, 0)
 WHERE id = %s AND epoch = %s AND worker IS NOT NULL
 """
 
 FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
 
-PUT_OFF: Final = "UPDATE agents_run SET ready_at = NULL, due_at = now() + %s WHERE id = %s AND ready_at IS NOT NULL"
+#: counts: 1 when the run was taken up in vain, 0 when a later release may take it up.
+PUT_OFF: Final = """
+UPDATE agents_run SET ready_at = NULL, due_at = now() + %(lease)s, tries = least(tries + %(counts)s, 32000)
+WHERE id = %(run)s AND (ready_at IS NOT NULL OR due_at <= now())
+"""
+
+#: What the records of a run say without their payloads, up to its last one.
+OUTLINE: Final = """
+SELECT action, facts::text FROM audit_record
+WHERE tenant_id = %(tenant)s AND stream = %(run)s AND id >= %(since)s AND seq <= %(seq)s ORDER BY seq
+"""
 
 #: Whoever waited for the supplier goes before the runs that came later, so that what was begun comes to its end.
 SWEEP: Final = """

@@ -18,7 +18,15 @@ from uuid import UUID
 import psycopg
 from django.conf import settings
 
-from agents.core.events import DecisionExpired, DecisionRequested, Event, event_of, facts_and_payload
+from agents.core.events import (
+    DecisionExpired,
+    DecisionRequested,
+    Event,
+    RunCompensating,
+    UnknownEvent,
+    event_of,
+    facts_and_payload,
+)
 from agents.core.exact import scrubbed
 from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import AgentSpec
@@ -69,7 +77,8 @@ class Claimed:
     """A run in this worker's hands.
 
     principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
-    lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading.
+    lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading. tries: how often it was
+    taken up, this time included, since it last got any further.
     """
 
     id: UUID
@@ -82,12 +91,18 @@ class Claimed:
     lease_until: float
     clock: tuple[datetime, float]
     more: bool = False
+    tries: int = 1
     history: list[Event] = field(default_factory=list)
 
     @property
     def principal_id(self) -> UUID:
         """Whom the run acts for."""
         return self.principals[0]
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether it was taken up in vain too often; its history is not loaded then."""
+        return self.tries > settings.RUN_TRIES
 
     def now(self) -> datetime:
         """Return the database's time as far as this worker knows it."""
@@ -149,13 +164,14 @@ def _taken(taking: trip.Call) -> Iterator[tuple["Step", Claimed] | None]:
                 row = claimed[0]
                 run_id = trip.uuid(row[0])
                 run = _load(connection, row, begun)
-                yield Step(connection, run), run
+                yield Step(connection, run, tries=run.tries), run
     except psycopg.OperationalError:
         raise
-    except Exception:
+    except Exception as error:
         if run_id is not None:
+            counts = 0 if isinstance(error, UnknownEvent) else 1  # a worker of a later release may read it
             with _dispatch() as connection:
-                connection.execute(statements.PUT_OFF, [LEASE, run_id])
+                connection.execute(statements.PUT_OFF, {"lease": LEASE, "run": run_id, "counts": counts})
         raise
 
 
@@ -170,7 +186,7 @@ def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:
         return document
 
     spec = spec_of(version_id, compiled)
-    return Claimed(
+    run = Claimed(
         run_id,
         tenant_id,
         int(epoch),
@@ -181,8 +197,11 @@ def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:
         lease_until=begun + LEASE.total_seconds(),
         clock=(trip.moment(now), begun),
         more=more == b"t",
-        history=_read(connection, run_id, tenant_id, 0),
+        tries=trip.integer(row[10]),
     )
+    if not run.is_worn:
+        run.history = _read(connection, run_id, tenant_id, 0)
+    return run
 
 
 def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[UUID]:
@@ -206,11 +225,29 @@ def _event(row: Sequence[bytes]) -> Event:
 
 
 class Step:
-    """One transaction on a run, as its lease holder, in its tenant's scope."""
+    """One transaction on a run, as its lease holder, in its tenant's scope.
 
-    def __init__(self, connection: Connection, run: Claimed) -> None:
+    tries: what the run's count stays at, in the step that only takes it up; every other one sets it back.
+    """
+
+    def __init__(self, connection: Connection, run: Claimed, *, tries: int | None = None) -> None:
         self.connection = connection
         self._run = run
+        self._tries = tries
+
+    def history(self) -> list[Event]:
+        """Return all that happened to the run; for a worn one, where the claim does not load it."""
+        return _read(self.connection, self._run.id, self._run.tenant_id, 0)
+
+    def outline(self) -> tuple[int, list[tuple[str, dict[str, Any]]]]:
+        """Return the number of the run's last record, and of each one its type and facts."""
+        run = self._run
+        where = self.connection.execute(statements.WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
+        seq = cast(tuple[int, int], where)[1]
+        since = journal.read_parameters(run.tenant_id, run.id, after=0, limit=0)["since"]
+        found = {"tenant": run.tenant_id, "run": run.id, "since": since, "seq": seq}
+        rows = self.connection.execute(statements.OUTLINE, found)
+        return seq, [(action, json.loads(facts)) for action, facts in rows]
 
     def holdings(self, tools: Set[UUID]) -> Holdings:
         """Return what those the run acts for hold of these tools at this moment."""
@@ -237,17 +274,19 @@ class Step:
         release: bool = False,
         proofs: Sequence[Proof] = (),
         budget: Change | None = None,
+        tries: int | None = None,
     ) -> None:
         """Append `events`, which led to `state`, and bring the run's row up to it.
 
         release: let go of the lease; until: when the run is due again by itself. proofs: what must still stand.
         budget: what the step reserves of the tenant's month or, when it is the run's last one, settles. Only one of
-        proofs and budget. Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written and the transaction can
-        go on.
+        proofs and budget. tries: what to set the run's count to. Raises `LostLease`, `Overtaken`, `Withheld`; then
+        nothing was written and the transaction can go on.
         """
         run = self._run
         begun = lease_clock()
-        values = _values(run, state, events, until, release=release, proofs=proofs, budget=budget)
+        tries = tries if release else self._tries
+        values = _values(run, state, events, until, release=release, proofs=proofs, budget=budget, tries=tries)
         (rows,) = trip.make(self.connection, (_statement(state, proofs=proofs, budget=budget), values))
         if not rows:
             self.refused(state.seq - len(events))
@@ -328,6 +367,7 @@ def _values(
     tools: Set[UUID] = frozenset(),
     proofs: Sequence[Proof] = (),
     budget: Change | None = None,
+    tries: int | None = None,
 ) -> tuple[str, str]:
     values = project(state, events)
     values |= {
@@ -343,6 +383,8 @@ def _values(
         "proofs": [_proof(proof) for proof in proofs],
         "lease": _LEASE_TEXT,
     }
+    if tries is not None:
+        values["tries"] = tries
     if budget is not None:
         values |= asdict(budget) | {"window_on": budget.window_on.isoformat()}
     return json.dumps(values), _entries(events)
@@ -386,6 +428,8 @@ def _tell(connection: Connection, run: Claimed, state: RunState, events: Sequenc
             decision_requested.send(sender=Claimed, connection=connection, run=run, event=event, seq=seq)
         elif isinstance(event, DecisionExpired):
             decision_expired.send(sender=Claimed, connection=connection, run=run, event=event)
+        elif isinstance(event, RunCompensating):
+            questions_moot.send(sender=Claimed, connection=connection, run=run)
     if state.ended and state.asked:
         questions_moot.send(sender=Claimed, connection=connection, run=run)
 

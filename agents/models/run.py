@@ -11,6 +11,7 @@ class Run(TenantModel):
     status, waiting_for, doing: where it stands (`agents.core.lifecycle`); doing names the step in progress.
     seq: number of its last event; epoch: number of its current lease. Every write of a worker is conditional on both.
     ready_at: since when it can be claimed; null when it cannot. due_at: when its timer or its lease runs out.
+    tries: how often it was taken up since it last got any further (docs/adr/0011).
     worker: who holds the lease, for operators to see. engine: what dispatches it, for life; null for the default one.
     principal: whom it acts for; requested_by: who asked. parent: the run it is part of, for life; null for most. What a
     child calls, everybody up the line must hold.
@@ -34,6 +35,7 @@ class Run(TenantModel):
     priority = models.SmallIntegerField(default=0)
     ready_at = models.DateTimeField(null=True)
     due_at = models.DateTimeField(null=True)
+    tries = models.SmallIntegerField(db_default=0)
     worker = models.CharField(max_length=100, null=True)  # noqa: DJ001
     engine = models.CharField(max_length=10, null=True)  # noqa: DJ001
     created_at = models.DateTimeField()

@@ -65,6 +65,9 @@ WORKERS: int = _env.integer("WORKERS", 2, minimum=0, maximum=64)
 LEASE_SECONDS: int = _env.integer("LEASE_SECONDS", 60, minimum=3, maximum=3600)
 """How long a run stays with a worker that gives no sign of life; a dead worker's runs go on elsewhere after that."""
 
+RUN_TRIES: int = _env.integer("RUN_TRIES", 5, minimum=1, maximum=1000)
+"""How often a run is taken up without getting any further before it is set aside and a person is asked."""
+
 MAX_BODY_BYTES: int = _env.integer("MAX_BODY_BYTES", 256 * 1024, minimum=1024, maximum=64 * 1024 * 1024)
 """Largest request body that any address accepts."""
 

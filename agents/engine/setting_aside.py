@@ -1,0 +1,42 @@
+"""Set a run aside that no worker gets any further, or end one that was given up: without folding it."""
+
+import logging
+
+from django.conf import settings
+
+from agents.core import aside
+from agents.core.decide import Command, Finished, Park
+from agents.core.state import evolve
+from agents.engine.draft import Draft
+from agents.engine.store import Claimed, Step
+
+log = logging.getLogger(__name__)
+
+
+def see_to(run: Claimed, step: Step) -> Command | None:
+    """Return what becomes of a worn run, once the step is committed; None when it is to be taken up after all.
+
+    One that somebody gives up is taken up once more, to end as runs do; if that fails too, it ends by its outline.
+    """
+    seq, records = step.outline()
+    state = evolve(aside.outline(run.id, records), seq=seq)
+    if state.ended:
+        step.forget()
+        return Finished()
+    given_up = aside.is_given_up(state)
+    if given_up and run.tries == settings.RUN_TRIES + 1:
+        run.history = step.history()
+        return None
+    at = run.now()
+    draft = Draft(state, run.spec)
+    if given_up:
+        draft.add(*aside.given_up(state, epoch=run.epoch, at=at.isoformat()))
+        step.append(draft.state, draft.events, release=True, budget=draft.settlement(state))
+        log.error("ended without folding", extra={"run": str(run.id)})
+        return Finished()
+    review = run.spec.review
+    draft.add(*aside.set_aside(state, epoch=run.epoch, tries=run.tries - 1, review=review, at=at.isoformat()))
+    until = at if state.cancel_requested else None  # whoever cancelled it before has given it up now
+    step.append(draft.state, draft.events, until=until, release=True, tries=settings.RUN_TRIES)
+    log.error("set aside", extra={"run": str(run.id), "tries": run.tries - 1})
+    return Park("decision", aside.REASON, until)
