@@ -5,7 +5,7 @@ PYTHON := $(shell for python in python3 python3.11 python3.12 python3.13 python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-.PHONY: help setup demo up test test-all check audit bench bench-large lock assets clean
+.PHONY: help setup demo up test test-all check audit bench bench-large journals lock assets clean
 
 help:
 	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
@@ -15,6 +15,7 @@ help:
 	@echo "make check      format, types, layers, migrations, deployment checks, bandit, known holes of dependencies"
 	@echo "make audit      known holes of dependencies, asked of the package index"
 	@echo "make bench      the benchmarks   make bench-large  on many rows"
+	@echo "make journals   record this release's journals for all later ones to fold"
 	@echo "make lock       lock the dependencies anew    make assets  copy the console's assets anew"
 	@echo "make clean      remove what can be made again; the data stays"
 
@@ -55,6 +56,9 @@ bench: setup
 
 bench-large: setup
 	$(BIN)/python bench/run.py --large
+
+journals: setup
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.journals.record
 
 # uv resolves for every platform and Python at once; it is not needed to install what it locked.
 lock: setup

@@ -1,7 +1,8 @@
 """A second reading of a run's journal, by rules of its own: nothing here is the core's.
 
 It sees one event after the other and fails at the first that cannot be: after an end, a result without its intent or a
-second one, an answer nobody asked for or to another digest, a call that needed a person's yes and had none.
+second one, an answer nobody asked for or to another digest, a call that needed a person's yes and had none, an end
+before all that was to be undone is undone or a person has spoken.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,8 +25,9 @@ WHILE_PARKED: Final = frozenset(
 class Witness:
     """What has been seen of one run; places are (turn, call).
 
-    needs_yes: whether calls of this tool with these arguments surely need an approval. keys: of every intent so far.
-    again: keys that a person has said had no effect. approved: digests by place. held: nano-USD and tokens.
+    needs_yes: whether calls of this tool with these arguments surely need an approval. keys: of every intent so far;
+    latest: by place. again: keys that a person has said had no effect. approved: digests by place. held: nano-USD and
+    tokens. ending: what is undone before the end; done: the places of which something or somebody has said what came.
     """
 
     needs_yes: Callable[[str, Json], bool] = lambda tool, arguments: False
@@ -40,7 +42,9 @@ class Witness:
     asked: dict[str, events.DecisionRequested | None] = field(default_factory=dict)
     approved: dict[Place, str] = field(default_factory=dict)
     intents: dict[Place, events.ToolRequested] = field(default_factory=dict)
-    unknown: dict[Place, str] = field(default_factory=dict)
+    latest: dict[Place, str] = field(default_factory=dict)
+    ending: events.RunCompensating | None = None
+    done: set[Place] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
 
@@ -52,7 +56,7 @@ class Witness:
         if event.action in _LOOKS:
             _LOOKS[event.action](self, event)
         if event.action in ENDS:
-            self._end()
+            self._end(event)
 
     def _submitted(self, event: events.RunSubmitted) -> None:
         assert self.seen == 1
@@ -66,7 +70,16 @@ class Witness:
         assert not self.intents, "parked with a call in the air"
         self.running = False
 
+    def _compensating(self, event: events.RunCompensating) -> None:
+        assert self.ending is None
+        assert not self.calling_model
+        assert not self.intents, "undone with a call in the air"
+        self.ending = event
+        self.approved.clear()
+        self.asked = dict.fromkeys(self.asked)  # withdrawn
+
     def _model_requested(self, event: events.ModelRequested) -> None:
+        assert self.ending is None, "the model is asked while the run is undone"
         assert not self.calling_model
         assert not self.intents
         self.calling_model = True
@@ -87,14 +100,22 @@ class Witness:
         assert yes in {None, event.digest}, "approved was something else"
         assert yes or not self.needs_yes(event.tool, event.arguments), "nobody approved it"
         self.intents[place] = event
+        self.latest[place] = event.idempotency_key
+        if self.ending is not None:
+            assert place[0] == self.ending.turn
+            assert len(self.intents) == 1, "two are undone at once"
+            assert self.done.issuperset((place[0], before) for before in range(event.call)), "undone out of turn"
 
-    def _tool_done(self, event: events.ToolFinished | events.ToolFailed | events.ToolUnknown) -> None:
+    def _tool_done(
+        self, event: events.ToolFinished | events.ToolFailed | events.ToolUnknown | events.ToolCompensated
+    ) -> None:
         place = event.turn, event.call
         intent = self.intents.pop(place, None)
         assert intent is not None, "a result without its intent"
         assert (intent.call_id, intent.tool, intent.version) == (event.call_id, event.tool, event.version)
-        if isinstance(event, events.ToolUnknown):
-            self.unknown[place] = intent.idempotency_key
+        assert isinstance(event, events.ToolCompensated) <= (self.ending is not None)
+        if isinstance(event, events.ToolCompensated):
+            self.done.add(place)
 
     def _tool_denied(self, event: events.ToolDenied) -> None:
         self.intents.pop((event.turn, event.call), None)  # there is one when it is refused at its repetition
@@ -111,8 +132,10 @@ class Witness:
         assert event.decision in question.allowed
         if event.kind == "tool_call" and event.decision == "approve":
             self.approved[place] = event.digest
-        if event.kind == "reconcile" and event.decision == "reject":
-            self.again.add(self.unknown.pop(place))
+        else:
+            self.done.add(place)
+        if event.kind == "reconcile" and event.decision == "reject" and place in self.latest:
+            self.again.add(self.latest[place])
 
     def _expired(self, event: events.DecisionExpired) -> None:
         self._closed(event.escalation)
@@ -131,11 +154,15 @@ class Witness:
         assert event.usd_nano <= self.held[0] + self.last_cost_nano, "passed its limit by more than the last call"
         self.held = (0, 0)
 
-    def _end(self) -> None:
+    def _end(self, event: Event) -> None:
         assert not self.calling_model
         assert not self.intents, "ended with a call in the air"
         assert self.held == (0, 0), "ended with something reserved"
         self.ended = True
+        if self.ending is not None:
+            assert event.action == f"run.{self.ending.status}", "it ends as another than it was to"
+            assert getattr(event, "code", None) == self.ending.code
+            assert self.done.issuperset((self.ending.turn, place) for place in range(self.ending.calls))
 
 
 _LOOKS: Final[Mapping[str, Callable[[Witness, Any], None]]] = {
@@ -143,6 +170,7 @@ _LOOKS: Final[Mapping[str, Callable[[Witness, Any], None]]] = {
     "run.started": Witness._taken_up,
     "run.resumed": Witness._taken_up,
     "run.waiting": Witness._parked,
+    "run.compensating": Witness._compensating,
     "model.requested": Witness._model_requested,
     "model.answered": Witness._model_done,
     "model.failed": Witness._model_done,
@@ -150,6 +178,7 @@ _LOOKS: Final[Mapping[str, Callable[[Witness, Any], None]]] = {
     "tool.finished": Witness._tool_done,
     "tool.failed": Witness._tool_done,
     "tool.unknown": Witness._tool_done,
+    "tool.compensated": Witness._tool_done,
     "tool.denied": Witness._tool_denied,
     "decision.requested": Witness._person_asked,
     "decision.made": Witness._answered,
