@@ -5,8 +5,9 @@ added meanwhile neither repeat nor push out any other.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -26,11 +27,23 @@ MAX_LIMIT = 200
 
 
 class Query:
-    """A request's query parameters; every one must be known, given once and read."""
+    """A request's query parameters; every one must be known, given once and read.
 
-    def __init__(self, request: HttpRequest, known: Collection[str], *, prefix: str | None = None) -> None:
+    prefix: before names of the caller's own. later: what a later version will know, and what is said of it until then.
+    """
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        known: Collection[str],
+        *,
+        prefix: str | None = None,
+        later: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._values = {key: str(value) for key, value in request.GET.items()}
         for key, values in request.GET.lists():
+            if key in later:
+                raise _invalid(key, later[key])
             if key not in known and not (prefix and key.startswith(prefix) and len(key) > len(prefix)):
                 raise _invalid(key, f"There is no such parameter; known are {', '.join(sorted(known))}.")
             if len(values) > 1:
@@ -56,11 +69,6 @@ class Query:
         if value is not None and not pattern.fullmatch(value):
             raise _invalid(key, detail)
         return value
-
-    def refuse(self, key: str, detail: str) -> None:
-        """Raise `InvalidQuery` with `detail` if the parameter is given."""
-        if key in self._values:
-            raise _invalid(key, detail)
 
     def number(self, key: str, default: int, *, minimum: int, maximum: int) -> int:
         """Return the parameter as an integer within bounds; raises `InvalidQuery`."""

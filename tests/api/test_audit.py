@@ -118,6 +118,9 @@ def test_times_are_exact(acme: World, audrey: Caller) -> None:
     [
         ("q=Ada", "/query/q"),
         ("actor=Ada Lovelace", "/query/actor"),
+        ("actor=nonsense", "/query/actor"),
+        ("actor=tool:1", "/query/actor"),
+        ("subject=engine", "/query/subject"),
         ("actor=nobody@nowhere.example", "/query/actor"),
         ("subject=x'; DROP TABLE audit_record", "/query/subject"),
         ("action=published", "/query/action"),
@@ -135,6 +138,16 @@ def test_what_cannot_narrow_is_refused_and_nothing_was_read(
     assert (answer.status, answer.code) == (422, "invalid_query")
     assert answer.pointers == [pointer]
     assert readings(acme) == []
+
+
+def test_what_an_actor_is_and_what_can_be_asked_for_is_told(audrey: Caller) -> None:
+    def told(query: str) -> str:
+        return str(audrey.get(f"audit/records?{query}").json["errors"][0]["detail"])
+
+    assert told("actor=nonsense") == (
+        "Write user:…, key:… or system:… with its id, engine or anonymous, or a member's e-mail address."
+    )
+    assert " q" not in told("stream=1")
 
 
 def test_one_record_comes_with_its_payload_and_leaves_a_record(acme: World, audrey: Caller) -> None:

@@ -21,7 +21,8 @@ from tenants.errors import UnknownMember
 
 Json = Any
 
-_WHO = re.compile(r"[a-z_]{1,40}(?::[A-Za-z0-9_-]{1,80})?")
+_ACTOR = re.compile(r"engine|anonymous|(?:user|key|system):[A-Za-z0-9_-]{1,80}")
+_SUBJECT = re.compile(r"[a-z_]{1,40}:[A-Za-z0-9_-]{1,80}")
 _ACTION = re.compile(r"[a-z_]{1,60}\.[a-z_]{1,60}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -75,7 +76,7 @@ class Records(View):
         "List records, newest first",
         answer=_PAGE,
         parameters=(
-            query("actor", "Done by this one: an opaque id, or a member's e-mail address."),
+            query("actor", "Done by this one: an opaque id, `engine`, `anonymous` or a member's e-mail address."),
             query("action", "Of this type."),
             query("subject", "Concerning this one: an opaque id, or a member's e-mail address."),
             query("run", "Of this run.", _ID),
@@ -88,7 +89,8 @@ class Records(View):
     def get(self, request: Request) -> Response:
         """List what happened in the tenant. Each page that is read leaves a record, `log.read`, itself."""
         self.require("audit:read")
-        given = Query(self.plain_request, ("actor", "action", "subject", "run", "from", "to", "q", "limit", "cursor"))
+        known = ("actor", "action", "subject", "run", "from", "to", "limit", "cursor")
+        given = Query(self.plain_request, known, later={"q": _LATER})
         page = Page(given, name=f"records.{self.principal.tenant_id}")
         with self.scope():
             wanted = _wanted(given)
@@ -116,21 +118,20 @@ class OneRecord(View):
 
 
 def _wanted(given: Query) -> Wanted:
-    given.refuse("q", _LATER)
     action = given.matching("action", _ACTION, "Write a type of record, such as agent.published.")
     run = given.matching("run", _UUID, "Write the id of a run.")
     return Wanted(
-        actor=_who(given, "actor"),
+        actor=_who(given, "actor", _ACTOR, "user:…, key:… or system:… with its id, engine or anonymous"),
         action=action,
         beyond_runs=action not in BY_ACTION,
-        subject=_who(given, "subject"),
+        subject=_who(given, "subject", _SUBJECT, "a kind and an id, such as user:… or key:…"),
         run=identifier(run) if run is not None else None,
         since=given.instant("from"),
         until=given.instant("to"),
     )
 
 
-def _who(given: Query, key: str) -> str | None:
+def _who(given: Query, key: str, form: re.Pattern[str], words: str) -> str | None:
     """Return the opaque id: what is looked for, and what the record of the reading may hold."""
     text = given.text(key)
     if text is not None and "@" in text:
@@ -138,7 +139,7 @@ def _who(given: Query, key: str) -> str | None:
             return f"user:{members.any_by_email(text).user_id}"
         except UnknownMember as error:
             raise InvalidQuery(faults=[Fault(f"/query/{key}", str(error))]) from error
-    return given.matching(key, _WHO, "Write an opaque id, such as user:… or engine, or a member's e-mail address.")
+    return given.matching(key, form, f"Write {words}, or a member's e-mail address.")
 
 
 def _json(record: Record) -> dict[str, Json]:
