@@ -45,6 +45,10 @@ class Escalation(TenantModel):
     class Meta(TenantModel.Meta):
         indexes = (
             models.Index(fields=["tenant_id", "status", "requested_at", "id"], name="escalation_inbox"),
+            models.Index(fields=["tenant_id", "requested_at", "id"], name="escalation_newest"),
+            models.Index(fields=["tenant_id", "queue", "requested_at"], name="escalation_of_queue"),
+            models.Index(fields=["tenant_id", "agent_id", "requested_at"], name="escalation_of_agent"),
+            models.Index(fields=["tenant_id", "requester_id", "requested_at"], name="escalation_of_requester"),
             models.Index(fields=["tenant_id", "run_id"], name="escalation_of_run"),
         )
 
