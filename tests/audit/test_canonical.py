@@ -278,7 +278,7 @@ UNFIT = [
     {"set"},
     Decimal("1"),
     1j,
-    object(),
+    pytest.param(object(), id="object"),
     Colour.RED,
     Number.ONE,
     Text("subclass"),
