@@ -13,8 +13,9 @@ from django.core.management import call_command
 from django.db import DatabaseError, connections
 from django.db.backends.postgresql.base import DatabaseWrapper
 
+from agents.engine import draining
 from db import embedded, partitions
-from ops import serving
+from ops import serving, temporal_server
 from ops.errors import OpsError
 from ops.supervisor import Child, Supervisor
 
@@ -51,8 +52,6 @@ def prepare() -> None:
 
     Raises ImproperlyConfigured or OpsError with a sentence that says how to mend it.
     """
-    if settings.ENGINE == "temporal":
-        raise OpsError("ENGINE=temporal is not available in this version: leave it out, or set ENGINE=django_q.")
     if settings.EMBEDDED_DATABASE:
         say("Starting the database …")
         embedded.ensure_running(settings.DATA_DIR)
@@ -84,13 +83,23 @@ def start_web(supervisor: Supervisor, listener: socket.socket, environment: Mapp
 
 
 def start_workers(supervisor: Supervisor, count: int, environment: Mapping[str, str]) -> None:
-    """Start the workers: `count` processes; 0 starts none."""
+    """Start the workers: `count` processes of the installation's engine; 0 starts none.
+
+    Workers of the other engine come along while it still has runs: those stay where they were started.
+    """
     if not 0 <= count <= 64:
         raise OpsError(f"{count} workers can't be started: choose 0 to 64.")
     if count == 0:
         return
     environment = {**environment, "WORKERS": str(count)}
-    supervisor.start(Child("The workers", manage("qcluster"), environment))
+    engines = draining.in_use() | {settings.ENGINE}
+    close_connections()
+    if "temporal" in engines:
+        temporal_server.start_if_needed(supervisor, environment)
+        for number in range(1, count + 1):
+            supervisor.start(Child(f"Temporal worker {number}", manage("temporal_worker"), environment))
+    if "django_q" in engines:
+        supervisor.start(Child("The workers", manage("qcluster"), environment))
 
 
 def child_environment(listener: socket.socket) -> dict[str, str]:
