@@ -14,6 +14,15 @@ from config.temporal import TemporalSettings
 _LOGGER: Final = logging.getLogger("temporalio.core")
 
 
+def _is_plain(record: logging.LogRecord) -> bool:
+    """Take out what has no form of its own; all of it is in the message."""
+    vars(record).pop("temporal_log", None)
+    return True
+
+
+_LOGGER.addFilter(_is_plain)
+
+
 async def connect(there: TemporalSettings, *, lazy: bool = False) -> Client:
     """Connect to a namespace. lazy: not before the first call.
 
@@ -43,6 +52,6 @@ def _tls(there: TemporalSettings) -> TLSConfig | bool:
 def _runtime() -> Runtime:
     told = LoggingConfig(
         filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-        forwarding=LogForwardingConfig(logger=_LOGGER),
+        forwarding=LogForwardingConfig(logger=_LOGGER, append_target_to_name=False),
     )
     return Runtime(telemetry=TelemetryConfig(logging=told))

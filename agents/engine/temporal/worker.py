@@ -164,7 +164,7 @@ class TemporalWorker:
             await _in_thread(self.hands.heartbeat)
 
         async def signs() -> None:
-            self.hands.give_signs()
+            await _in_thread(self.hands.give_signs)
 
         async def sweep() -> None:
             await _tell_all(client, await _in_thread(rows.due))
@@ -239,7 +239,7 @@ async def _at_most(what: Any, until: float) -> None:
 
 
 async def _in_thread(do: Callable[[], T]) -> T:
-    """Do something that waits for the database."""
+    """Do something that waits, for the database or for this loop."""
 
     def doing() -> T:
         try:
