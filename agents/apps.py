@@ -15,4 +15,4 @@ class AgentsConfig(AppConfig):
         from vault.actions import secrets
 
         secrets.USES.append(uses.of_secret)
-        post_spawn.connect(django_q.fill_slots, dispatch_uid="countersign-drivers")
+        post_spawn.connect(django_q.on_spawn, dispatch_uid="countersign-drivers")

@@ -33,7 +33,7 @@ CHANNEL = "countersign_runs"
 #: Seconds between polls for what no notification told of, between heartbeats, and for a graceful stop.
 POLL_S = 5.0
 HEARTBEAT_S = store.LEASE.total_seconds() / 4
-STOP_S = 8.0
+STOP_S = 7.0
 
 #: Seconds between attempts to claim while the supplier takes no more calls, and to claim what needs none.
 AGAIN_S = 0.25
@@ -135,6 +135,11 @@ class Driver:
         for run in left:
             store.release(run)
         log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
+
+    def is_busy(self) -> bool:
+        """Say whether a run is still in the hands of a thread here."""
+        with self._lock:
+            return self._threads > 0
 
     def close(self) -> None:
         """End the threads; for tests and embedding, a process that ends needs no more than to end."""

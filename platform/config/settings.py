@@ -57,7 +57,7 @@ TEMPORAL: TemporalSettings = temporal_settings(_env)
 """The server that the engine temporal dispatches with."""
 
 REDIS_URL: str = _env.url("REDIS_URL", schemes=("redis", "rediss", "unix"))
-"""Where several web processes count requests together; "" lets each count for itself."""
+"""Where web processes count requests together and q2 keeps its queue; "": each process counts, the database queues."""
 
 WORKERS: int = _env.integer("WORKERS", 2, minimum=0, maximum=64)
 """Worker processes of one `qcluster` or `up`."""
@@ -442,9 +442,11 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.text("EMAIL_FROM", "countersign@localho
 
 # --- Queues (django-q2); what its values guard against stands in docs and in agents/engine ----------------------
 
+_more = "&" if "?" in REDIS_URL else "?"
 Q_CLUSTER: dict[str, Any] = {
     "name": "runs",
-    "orm": "default",
+    # Whoever queues something waits for Redis no longer than this.
+    **({"redis": f"{REDIS_URL}{_more}socket_timeout=5&socket_connect_timeout=5"} if REDIS_URL else {"orm": "default"}),
     "workers": max(WORKERS, 1),
     "timeout": 900,
     "retry": 1000,
@@ -455,7 +457,6 @@ Q_CLUSTER: dict[str, Any] = {
     "save_limit": -1,
     "catch_up": False,
     "label": "Queues",
-    "ALT_CLUSTERS": {"jobs": {"workers": 1, "timeout": 300, "retry": 400}},
 }
 
 

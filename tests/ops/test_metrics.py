@@ -94,7 +94,7 @@ def test_a_run_that_waits_for_a_worker_shows(acme: World, read: Read) -> None:
 def test_what_workers_do_is_counted(acme: World, read: Read) -> None:
     acme.define("payer", role="You pay.", tool_specs={"pay": PAY})
     acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
-    series = (
+    series: tuple[tuple[str, dict[str, str]], ...] = (
         ("claims_total", {}),
         ("model_calls_total", {"model": "claude-opus-4-7", "outcome": "answered"}),
         ("tool_calls_total", {"outcome": "finished"}),

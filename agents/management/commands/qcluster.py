@@ -2,26 +2,39 @@
 
 import ctypes
 import gc
+import logging
 import os
+import secrets
 import signal
 import socket
 import sys
+import threading
 import time
 from argparse import ArgumentParser
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection, connections
+from django.db import Error, connection, connections
+from django.utils import timezone
+from django_q.brokers import get_broker
 from django_q.cluster import Cluster
 from django_q.conf import Conf
+from django_q.models import OrmQ
+from redis.exceptions import RedisError
 
 from agents.engine import django_q
 from db import pool, provision
 from vault.actions import keys
 from vault.errors import VaultError
 
+log = logging.getLogger(__name__)
+
 _PR_SET_PDEATHSIG = 1
+
+#: After so long nobody waits for what is in a queue.
+LEFT: Final = timedelta(days=1)
 
 
 class Command(BaseCommand):
@@ -35,16 +48,20 @@ class Command(BaseCommand):
         _refuse_unsafe_start()
         if workers is not None:
             settings.WORKERS = Conf.WORKERS = workers
-        os.environ[django_q.INSTANCE] = f"{socket.gethostname()}/{os.getpid()}"
+        instance = f"{socket.gethostname()[:40]}/{os.getpid()}/{secrets.token_hex(4)}"
+        os.environ[django_q.INSTANCE] = instance
+        Conf.CLUSTER_NAME = f"{Conf.PREFIX}/{instance}"  # the queue's name too
         os.register_at_fork(after_in_child=_die_with_parent)
         _share_memory()
         cluster = Cluster()
         told = _listen_for_the_end()
         cluster.start()
+        threading.Thread(target=django_q.keep_filled, args=[instance], daemon=True).start()
         while not told and cluster.sentinel.is_alive():
             time.sleep(0.2)
         django_q.stop_event.set()
         cluster.stop()
+        _leave_nothing()
 
 
 def _refuse_unsafe_start() -> None:
@@ -58,6 +75,15 @@ def _refuse_unsafe_start() -> None:
     finally:
         connections.close_all()
         pool.close()
+
+
+def _leave_nothing() -> None:
+    """Remove what is left in the queue of this cluster, and what clusters that were killed left in theirs."""
+    try:
+        get_broker().delete_queue()
+        OrmQ.objects.filter(key__startswith=f"{Conf.PREFIX}/", lock__lt=timezone.now() - LEFT).delete()
+    except (Error, RedisError) as error:
+        log.warning("what is left in the queue stays there, and does no harm: %s", error)
 
 
 def _listen_for_the_end() -> list[int]:
