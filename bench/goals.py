@@ -74,7 +74,8 @@ def table(measured: Measured, found: Found) -> str:
 
 def more_tables(found: Found) -> str:
     """What has no goal yet: where the time goes, REST, the run's length, many rows, many grants."""
-    parts = (_where(found), _rest(found), _length(found), _rows(found), _grants(found))
+    tables = (_where, _rest, _length, _workers, _watchers, _crowd, _rows, _grants)
+    parts = [each(found) for each in tables]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -126,16 +127,72 @@ def _length(found: Found) -> str:
     return "\n".join(lines)
 
 
+def _workers(found: Found) -> str:
+    workers = found.get("workers")
+    if not workers:
+        return ""
+    counts = sorted(int(key.rpartition("_")[2]) for key in workers)
+    lines = ["| `qcluster`, the model over HTTP: worker processes | runs/s | x one |", "|---|---|---|"]
+    one = workers[f"runs_per_s_{counts[0]}"]
+    for count in counts:
+        rate = workers[f"runs_per_s_{count}"]
+        lines.append(f"| {count} | {rate:.1f} | {rate / one:.2f} |")
+    return "\n".join(lines)
+
+
+def _watchers(found: Found) -> str:
+    watchers = found.get("watchers")
+    if not watchers:
+        return ""
+    few, many = sorted(int(key.rpartition("_")[2]) for key in watchers if key.startswith("events_"))
+    lines = [f"| {watchers['runs']} runs followed by SSE | {few} watchers | {many} watchers |", "|---|---|---|"]
+    names = {
+        "events": ("events received, each once and in order", "{:,.0f}"),
+        "late_p50_ms": ("from the journal's time to the client, p50", "{:.0f} ms"),
+        "late_p95_ms": ("from the journal's time to the client, p95", "{:.0f} ms"),
+        "web_cpu_share": ("CPU of the web process", "{:.2f} cores"),
+        "web_pss_mb": ("memory of the web process", "{:.0f} MB"),
+    }
+    return "\n".join(lines + _columns(watchers, names, (str(few), str(many))))
+
+
+def _crowd(found: Found) -> str:
+    crowd = found.get("crowd")
+    if not crowd:
+        return ""
+    lines = [f"| 2 workers, beside runs that wait for a person | none | {crowd['runs']:,} |", "|---|---|---|"]
+    names = {
+        "pss_mb": ("memory of the workers' processes", "{:.0f} MB"),
+        "idle_cpu_share": ("their CPU while nothing happens", "{:.3f} cores"),
+        "started_p50_ms": ("a new run's start (POST to run.started), p50", "{:.0f} ms"),
+        "started_p95_ms": ("a new run's start, p95", "{:.0f} ms"),
+    }
+    return "\n".join(lines + _columns(crowd, names, ("none", "crowd")))
+
+
+def _columns(found: Mapping[str, Any], names: Mapping[str, tuple[str, str]], labels: tuple[str, ...]) -> list[str]:
+    """A row for each name (words, format), a column for each label behind it."""
+    return [
+        f"| {words} | " + " | ".join(form.format(found[f"{name}_{label}"]) for label in labels) + " |"
+        for name, (words, form) in names.items()
+    ]
+
+
 def _rows(found: Found) -> str:
     rows = found.get("rows")
     if not rows:
         return ""
-    lines = [f"| engine only, one run at a time | empty table | {rows['rows']:,} ended runs |", "|---|---|---|"]
+    lines = [
+        f"| engine only, one run at a time | empty table | {rows['rows']:,} ended runs, as many questions |",
+        "|---|---|---|",
+    ]
     names = {
         "cpu_ms": "CPU of a step",
         "wall_ms": "time of a step",
         "list_all_ms": "newest 50 runs",
         "list_completed_ms": "newest 50 completed runs",
+        "inbox_all_ms": "newest 50 questions to people",
+        "inbox_open_ms": "newest 50 open questions",
     }
     lines += [
         f"| {name} | {rows[f'{key}_empty']:.2f} ms | {rows[f'{key}_loaded']:.2f} ms |" for key, name in names.items()

@@ -111,6 +111,14 @@ class World:
         with tenant_scope(self.tenant_id):
             return Run.objects.filter(ended_at__isnull=False).count()
 
+    def waiting(self) -> int:
+        """How many runs of the tenant wait for a decision."""
+        from agents.models import Run
+        from db.scope import tenant_scope
+
+        with tenant_scope(self.tenant_id):
+            return Run.objects.filter(status="waiting", waiting_for="decision").count()
+
     def started_at(self, run: UUID) -> float:
         """When the run started, by its journal: Unix time."""
         from audit import journal
@@ -128,8 +136,8 @@ class World:
             return "\n".join(f"{each.seq} {each.action} {each.facts} {each.payload}" for each in journal.read(run))
 
 
-def world(name: str) -> World:
-    """Make a tenant with everything in it."""
+def world(name: str, *, asks: bool = False) -> World:
+    """Make a tenant with everything in it. asks: whether each call of the tool waits for a person."""
     from access import grants
     from agents.actions import agents, tools, versions
     from agents.models import Tool
@@ -146,7 +154,7 @@ def world(name: str) -> World:
 
     operator, developer = person("operator", Role.OPERATOR), person("developer", Role.DEVELOPER)
     with tenant_scope(tenant.id):
-        tools.put("lookup", _tool(), acting_as=operator)
+        tools.put("lookup", _tool() | ({"approval": {"when": "true"}} if asks else {}), acting_as=operator)
         draft = {"role": "You look keys up.", "model": {"id": MODEL, "max_tokens": 2048}, "tools": ["lookup"]}
         made = versions.create(
             agents.put_draft(AGENT, draft | {"limits": LIMITS}, acting_as=operator), acting_as=operator

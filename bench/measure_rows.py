@@ -1,4 +1,4 @@
-"""A million ended runs in the tenant: what an engine step and a page of the run list cost beside an empty table.
+"""A million ended runs and decided questions: what a step, and a page of a list, cost beside empty tables.
 
 The rows are loaded by the superuser, so only the measured work goes through the product.
 """
@@ -25,6 +25,15 @@ SELECT gen_random_uuid(), r.tenant_id, r.agent_id, r.version_id, r.principal_id,
 FROM agents_run r, generate_series(1, %s) AS n WHERE r.id = %s
 """
 
+LOAD_QUESTIONS = """
+INSERT INTO escalations_escalation (id, tenant_id, run_id, agent_id, seq, kind, status, reason, allowed, digest,
+    requester_id, required, queue, requested_at, due_at, decision, decided_at)
+SELECT gen_random_uuid(), r.tenant_id, r.id, r.agent_id, 5, 'tool_call', CASE WHEN n <= 1000 THEN 'open' ELSE 'decided'
+    END, 'approval_required', '{approve,reject}', repeat('0', 64), r.principal_id, 1, NULL,
+    now() - n * interval '1 second', NULL, NULL, NULL
+FROM agents_run r, generate_series(1, %s) AS n WHERE r.id = %s
+"""
+
 
 def main() -> None:
     """Measure and print JSON."""
@@ -39,27 +48,30 @@ def main() -> None:
         found = {f"{name}_empty": value for name, value in measured(engine).items()}
         with psycopg.connect(options.dsn, autocommit=True) as owner:
             owner.execute(LOAD, [options.rows, engine.runs[0]])
-            owner.execute("VACUUM ANALYZE agents_run")
+            owner.execute(LOAD_QUESTIONS, [options.rows, engine.runs[0]])
+            owner.execute("VACUUM ANALYZE agents_run, escalations_escalation")
         found |= {f"{name}_loaded": value for name, value in measured(engine).items()}
         engine.close()
     print(json.dumps({"rows": options.rows, **found}))
 
 
 def measured(engine: Engine) -> dict[str, float]:
-    """CPU and time of a step, one run at a time; milliseconds of the run list's first page."""
+    """CPU and time of a step, one run at a time; milliseconds of the lists' first pages."""
     begun, cpu = time.perf_counter(), cpu_seconds()
     for number in range(RUNS):
         engine.run(number)
     steps = RUNS * STEPS_PER_RUN
     step = {"wall_ms": 1000 * (time.perf_counter() - begun) / steps, "cpu_ms": 1000 * (cpu_seconds() - cpu) / steps}
-    return {**step, **{f"list_{name}_ms": 1000 * took for name, took in pages(engine).items()}}
+    return {**step, **{f"{name}_ms": 1000 * took for name, took in pages(engine).items()}}
 
 
 def pages(engine: Engine) -> dict[str, float]:
-    """Seconds for the newest 50 runs, of all and of one status."""
+    """Seconds for the newest 50 runs, of all and of one status, and questions, of all and of the open ones."""
     from agents.models import Run
     from agents.presenters import with_names
     from db.scope import tenant_scope
+    from escalations.permissions import concerning
+    from escalations.presenters import with_votes
 
     def timed(page: Callable[[], object]) -> float:
         took = []
@@ -73,7 +85,15 @@ def pages(engine: Engine) -> dict[str, float]:
     def newest(**only: str) -> list[Run]:
         return list(with_names(Run.objects.filter(**only)).order_by("-id")[:50])
 
-    return {"all": timed(newest), "completed": timed(lambda: newest(status="completed"))}
+    def asked(**only: str) -> list[object]:
+        return list(with_votes(concerning(engine.world.developer).filter(**only)).order_by("-requested_at", "-id")[:50])
+
+    return {
+        "list_all": timed(newest),
+        "list_completed": timed(lambda: newest(status="completed")),
+        "inbox_all": timed(asked),
+        "inbox_open": timed(lambda: asked(status="open")),
+    }
 
 
 if __name__ == "__main__":

@@ -43,17 +43,17 @@ def command(environment: dict[str, str], log: Path, *arguments: str) -> Iterator
 def web(environment: dict[str, str], log: Path) -> Iterator["Api"]:
     """Serve the API on a free port."""
     port = free_port()
-    with command(environment, log, "web", "--port", str(port)):
-        api = Api(f"http://127.0.0.1:{port}")
+    with command(environment, log, "web", "--port", str(port)) as process:
+        api = Api(f"http://127.0.0.1:{port}", pid=process.pid)
         wait_for(lambda: api.status("GET", "/healthz") == 200)
         yield api
 
 
 class Api:
-    """A client that keeps its connection."""
+    """A client that keeps its connection. pid: the server's process."""
 
-    def __init__(self, url: str, key: str = "") -> None:
-        self.url, self.key = url, key
+    def __init__(self, url: str, key: str = "", pid: int = 0) -> None:
+        self.url, self.key, self.pid = url, key, pid
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
 

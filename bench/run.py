@@ -25,10 +25,13 @@ PARTS: dict[str, tuple[str, ...]] = {
     "waiting": (),
     "where": ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"),
     "length": (),
+    "workers": (),
+    "watchers": (),
+    "crowd": (),
     "rows": (),
     "grants": (),
 }
-LARGE = ("rows", "grants")
+LARGE = ("workers", "watchers", "crowd", "rows", "grants")
 QUICK = tuple(part for part in PARTS if part not in LARGE)
 
 
