@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -183,6 +183,7 @@ def _event(
     if wrong:
         errors = [{"pointer": f"/input{problem.pointer}", "detail": problem.message} for problem in wrong]
         raise InvalidInput(errors=errors)
+    queued_s = spec.limits.queued_s
     return RunSubmitted(
         agent=str(version.agent_id),
         version=version.number,
@@ -193,6 +194,7 @@ def _event(
         tokens=request.budget_tokens,
         deadline=request.deadline.isoformat() if request.deadline else None,
         parent=None if parent is None else str(parent),
+        start_by=(version.now + timedelta(seconds=queued_s)).isoformat() if queued_s else None,
     )
 
 

@@ -187,9 +187,16 @@ def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
             return completed(state, disclose(question.proposal["output"]))
         code = "output_rejected" if question.kind == "output" else question.reason
         return failed(state, code, made.reason or "A person ended the run.", "Read the reason given, then start anew.")
+    if state.start_by and state.started_at and state.model_calls == 0 and _is_after(state.started_at, state.start_by):
+        detail = f"No worker began it within {spec.limits.queued_s} seconds, as its agent's limits demand."
+        return failed(state, "not_started_in_time", detail, "Start it again when there is less to do.")
     if state.deadline and now >= datetime.fromisoformat(state.deadline):
         return failed(state, "deadline_exceeded", "The run's deadline has passed.", "Start it with a later deadline.")
     return []
+
+
+def _is_after(at: str, bound: str) -> bool:
+    return datetime.fromisoformat(at) > datetime.fromisoformat(bound)
 
 
 def _stay_aside(state: RunState) -> Park:

@@ -30,7 +30,10 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSubmitted(Event):
-    """A client asked for a run. principal: whom it acts for; requested_by: who asked; parent: the run it is part of."""
+    """A client asked for a run. principal: whom it acts for; requested_by: who asked; parent: the run it is part of.
+
+    start_by: ISO time until which a worker must have begun it.
+    """
 
     action = "run.submitted"
     erasable = frozenset({"input"})
@@ -43,6 +46,7 @@ class RunSubmitted(Event):
     tokens: int | None = None
     deadline: str | None = None
     parent: str | None = None
+    start_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

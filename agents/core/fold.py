@@ -57,6 +57,7 @@ def _submitted(state: RunState, e: events.RunSubmitted) -> RunState:
         requested_usd_nano=e.usd_nano,
         requested_tokens=e.tokens,
         deadline=e.deadline,
+        start_by=e.start_by,
     )
 
 

@@ -163,6 +163,8 @@ AGENT: Final = {
                     "usd": {"type": ["string", "integer"]},
                     "tokens": _whole(1, 10**9),
                     "seconds": _whole(1, MONTH_S),
+                    "model_s": _whole(1, 3600),
+                    "queued_s": _whole(1, MONTH_S),
                 }
             ),
             "grants": _grants("run", "edit", "review"),

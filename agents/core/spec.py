@@ -26,6 +26,9 @@ class Limits:
 
     turns: model calls answered. tool_calls: calls made. validation_retries: outputs sent back before a person gets it.
     usd_nano: nano-USD. tokens: of all kinds. seconds: wall time since the start, less the time waited for people.
+
+    Two more end what they limit: model_s: seconds one model call may take. queued_s: seconds until a worker must have
+    begun the run; None for any time.
     """
 
     turns: int = 20
@@ -34,11 +37,13 @@ class Limits:
     usd_nano: int = 1_000_000_000
     tokens: int = 500_000
     seconds: int = 3600
+    model_s: int = 600
+    queued_s: int | None = None
 
     @classmethod
     def of(cls, document: Mapping[str, Json]) -> "Limits":
         """Read the `limits` block; what it does not name keeps its default."""
-        values = {key: int(document[key]) for key in cls.__slots__ if key in document}
+        values = {key: int(document[key]) for key in cls.__slots__ if document.get(key) is not None}
         if "usd" in document:
             values["usd_nano"] = from_usd(document["usd"])
         return cls(**values)

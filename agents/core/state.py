@@ -126,6 +126,7 @@ class RunState:
     requested_tokens: int | None = None
     extra: Extra = field(default_factory=Extra)
     held: Held | None = None
+    start_by: str | None = None
     started_at: str | None = None
     waiting_since: str | None = None
     waited_s: float = 0.0

@@ -48,6 +48,7 @@ from agents.engine.draft import Draft, is_same, reserved, standing_order
 from agents.engine.model_calls import answered, failed, model_request
 from agents.engine.setting_aside import see_to
 from agents.engine.store import Claimed, Overtaken, Step, Withheld
+from agents.tools.perform import longest
 from agents.tools.seam import Failed, Outcome
 from audit import journal
 from audit.canonical import NotCanonical
@@ -58,9 +59,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds between attempts to commit while the database is away.
 RETRY_S = 0.5
-
-#: Seconds one model call may take.
-MODEL_TIMEOUT_S = 600.0
 
 #: How often a step looks up what is held, should it change each time; after that nothing counts as held.
 LOOKS = 5
@@ -184,9 +182,10 @@ class RunExecutor:
         run = self.run
         run.check_lease()
         request = model_request(self.state, run.spec)
-        used = 0
+        used, timeout_s = 0, float(run.spec.limits.model_s)
+        run.busy_for(timeout_s)
         try:
-            answer = self.means.answer(request, timeout_s=MODEL_TIMEOUT_S)
+            answer = self.means.answer(request, timeout_s=timeout_s)
             used = answer.usage.total - answer.usage.cache_read_input_tokens
         except ModelError as error:
             used = _most(request) if error.fault.billed else 0
@@ -204,6 +203,7 @@ class RunExecutor:
                 new = [call for call in command.calls if (call.index, call.tool) not in flying]
                 for call in new:
                     self.run.check_lease()
+                    self._busy_with(call)
                     flying.add((call.index, call.tool))
                     key = calls.idempotency_key(self.state, call)
                     if len(new) == 1 and len(flying) == 1:
@@ -223,9 +223,13 @@ class RunExecutor:
     ) -> None:
         try:
             self.run.check_lease()  # again: the call may have waited for a thread
+            self._busy_with(call)
             done.put((call, self.means.perform(self.run, call, key)))
         except BaseException as error:
             done.put((call, error))
+
+    def _busy_with(self, call: Call) -> None:
+        self.run.busy_for(longest(self.run.spec.tools[call.tool].definition))
 
     def _outcome(self, call: Call, outcome: Outcome) -> Event:
         event = calls.outcome_event(self.state, self.run.spec, call, outcome)
@@ -362,7 +366,7 @@ class RunExecutor:
         return command, draft.state
 
     def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> list[Proof]:
-        """Plan with what is held now, or without looking as if nothing were; returns why what is planned may be done."""
+        """Plan with what is held now, or without looking as if nothing were; returns why the planned may be done."""
         held = step.holdings(wanted.tools) if look else Holdings.none(self.run.principals)
         self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
         planned = calls.plan(draft.state, self.run.spec, held, now=self.run.now())

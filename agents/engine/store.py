@@ -50,6 +50,9 @@ ACTOR: Final = "engine"
 LEASE: Final = timedelta(seconds=settings.LEASE_SECONDS)
 SAFETY: Final = LEASE / 6
 
+#: Seconds beyond its own limit after which a step that is not over counts as hanging.
+GRACE_S: Final = 30.0
+
 _LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
 
 _LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -78,7 +81,8 @@ class Claimed:
 
     principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
     lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading. tries: how often it was
-    taken up, this time included, since it last got any further.
+    taken up, this time included, since it last got any further. busy_until: when what it is at must be over, on
+    `lease_clock`; None before its first effect.
     """
 
     id: UUID
@@ -92,6 +96,7 @@ class Claimed:
     clock: tuple[datetime, float]
     more: bool = False
     tries: int = 1
+    busy_until: float | None = None
     history: list[Event] = field(default_factory=list)
 
     @property
@@ -109,10 +114,19 @@ class Claimed:
         read, at = self.clock
         return read + timedelta(seconds=lease_clock() - at)
 
+    def has_lease(self) -> bool:
+        """Say whether enough of the lease is left to begin an effect."""
+        return lease_clock() <= self.lease_until - SAFETY.total_seconds()
+
     def check_lease(self) -> None:
         """Raise `LostLease` when too little of the lease is left to begin an effect."""
-        if lease_clock() > self.lease_until - SAFETY.total_seconds():
+        if not self.has_lease():
             raise LostLease(self.id)
+
+    def busy_for(self, seconds: float) -> None:
+        """Say how long what begins now may take; beyond that the lease is not renewed, whatever hangs here."""
+        until = lease_clock() + seconds + GRACE_S
+        self.busy_until = until if self.busy_until is None else max(self.busy_until, until)
 
 
 @contextmanager
@@ -445,8 +459,12 @@ def _dispatch() -> Iterator[Connection]:
 
 
 def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
-    """Renew the leases of `runs`; returns the ids of those that are still this worker's."""
+    """Renew the leases of `runs`; returns the ids of those that are still this worker's.
+
+    What takes longer than it may is not renewed, so that another worker takes the run up.
+    """
     begun = lease_clock()
+    runs = [run for run in runs if run.busy_until is None or run.busy_until > begun]
     parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
     with _dispatch() as connection:
         kept = {row[0] for row in connection.execute(statements.HEARTBEAT, parameters)}

@@ -57,4 +57,5 @@ def registry() -> Registry:
 def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:
     """Make one call of a run. Never raises for what the outside does."""
     made = ToolCall(run.spec.tools[call.tool].definition, call.arguments, idempotency_key)
-    return perform(made, Context(run.tenant_id, run.id, run.principal_id), registry=registry())
+    context = Context(run.tenant_id, run.id, run.principal_id)
+    return perform(made, context, registry=registry(), may_go_on=run.has_lease)

@@ -38,17 +38,21 @@ T = TypeVar("T")
 Registry = Mapping[str, ToolKind]
 _THREADS = Threads("tool", max_abandoned=64)
 MAX_ATTEMPTS = 10
+BROKEN_OFF_ATTEMPTS = 3
+"""Attempts of a call that broke off, whatever `retries` says: the same call with the same key finds out."""
+PAUSE_S = 2.0
+"""Between two attempts at most; longer waits are the engine's, and durable."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one call may take. result_bytes: of the result's JSON text; message_chars: of an error; pause_s: seconds
-    between two attempts at most (longer waits are the engine's, and durable).
+    between two attempts at most.
     """
 
     result_bytes: int = 256 * 1024
     message_chars: int = 8000
-    pause_s: float = 2.0
+    pause_s: float = PAUSE_S
 
 
 class ContextUnavailableError(Exception):
@@ -95,12 +99,14 @@ def perform(
     *,
     registry: Registry,
     bounds: Bounds = Bounds(),
+    may_go_on: Callable[[], bool] = lambda: True,
     sleep: Callable[[float], None] = time.sleep,
     jitter: Callable[[], float] = random.random,
 ) -> Outcome:
     """Make the call, repeating it after failures that may pass if it may be repeated, and return its one outcome.
 
-    Raises nothing for what the outside or the tool does. sleep and jitter (0 to 1) are for tests.
+    Raises nothing for what the outside or the tool does. may_go_on: asked before each repetition. sleep and jitter (0
+    to 1) are for tests.
     """
     kind = registry.get(call.definition.kind)
     if kind is None:
@@ -108,16 +114,31 @@ def perform(
     watching = _Watching(context)
     outcome = _attempt(kind, call, watching)
     maybe_done = False
-    for number in range(1, min(call.definition.attempts, MAX_ATTEMPTS)):
-        if not (isinstance(outcome, Failed) and outcome.retryable and may_repeat(call.definition)):
+    for number in range(1, MAX_ATTEMPTS):
+        if not (isinstance(outcome, Failed) and number < _attempts(outcome, call.definition)):
             break
         maybe_done = maybe_done or outcome.maybe_done
         pause = min(bounds.pause_s, call.definition.backoff_s * 2 ** (number - 1))
         sleep(pause * (0.5 + jitter() / 2))
+        if not may_go_on():
+            break
         outcome = _attempt(kind, call, watching)
     if isinstance(outcome, Failed) and maybe_done:
         outcome = replace(outcome, maybe_done=True)
     return _clean(outcome, call.definition, watching, bounds)
+
+
+def longest(definition: ToolDefinition) -> float:
+    """Return how many seconds a call can take at most, all its attempts and the pauses between them."""
+    attempts = min(MAX_ATTEMPTS, max(definition.attempts, BROKEN_OFF_ATTEMPTS))
+    return attempts * (definition.timeout_s + PAUSE_S)
+
+
+def _attempts(outcome: Failed, definition: ToolDefinition) -> int:
+    if not (outcome.retryable and may_repeat(definition)):
+        return 1
+    broke_off = outcome.maybe_done or outcome.code == "unreachable"
+    return max(definition.attempts, BROKEN_OFF_ATTEMPTS) if broke_off else definition.attempts
 
 
 def _attempt(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:

@@ -14,7 +14,7 @@ from tests.faults.effects import Ledger
 Json = Any
 Look = psycopg.Connection[tuple[Any, ...]]
 
-_RESULTS = {"tool.finished", "tool.failed", "tool.unknown"}
+_RESULTS = {"tool.finished", "tool.failed", "tool.unknown", "tool.compensated"}
 
 
 def broken(api: Rest, run_id: str, ledger: Ledger, look: Look | None = None) -> list[str]:

@@ -212,8 +212,7 @@ def test_of_a_call_of_unknown_outcome_a_person_says_whether_there_is_anything_to
 ) -> None:
     run = run_of(agent(BOOK, CANCEL), book("a"), outcome=unsure)
     assert asked(run) == ("reconcile", "outcome_unknown")
-    cancelled_in(run)
-    assert run.state.status == "waiting"
+    assert cancelled_in(run).state.waiting_for == "decision"
     assert asked(run) == ("reconcile", "outcome_unknown")
 
     run.answer_question(answer.pop("decision"), **answer)

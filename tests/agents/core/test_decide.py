@@ -444,3 +444,16 @@ def test_extending_a_clients_cap_adds_as_much_again() -> None:
     assert run.state.questions[0].proposal == {"arguments": {"usd": "0.000001"}}
     run.answer_question("approve")
     assert run.state.extra.usd_nano == 1000
+
+
+def test_a_run_that_was_queued_for_too_long_is_not_begun() -> None:
+    run = Simulation(agent(limits=Limits(queued_s=60)), [])
+    run.begin(start_by="2026-10-31T23:59:59+00:00")
+    assert run.history[-1].code == "not_started_in_time"  # type: ignore[attr-defined]
+    assert "model.requested" not in run.actions
+
+
+def test_a_run_that_was_begun_in_time_goes_on_however_long_it_takes() -> None:
+    run = Simulation(agent(limits=Limits(queued_s=60)), [provider_failed(), text("done")])
+    run.begin(start_by="2026-11-01T00:00:01+00:00").resume(3000)
+    assert run.state.status == "completed"

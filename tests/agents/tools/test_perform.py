@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from agents.tools import perform as module
-from agents.tools.perform import Bounds, perform
+from agents.tools.perform import Bounds, longest, perform
 from agents.tools.python.functions import Functions
 from agents.tools.python.kind import PythonKind
 from agents.tools.registry import build_registry
@@ -125,6 +125,41 @@ def test_the_last_failure_is_told_and_that_an_earlier_attempt_may_have_been_done
     outcome, _ = run(kind, attempts=2, effect="write", idempotent=True)
 
     assert outcome == Failed("unreachable", "gone", True, True)
+
+
+BROKE_OFF = Failed("timeout", "cut", retryable=True, maybe_done=True)
+UNREACHABLE = Failed("unreachable", "reset", retryable=True)
+
+
+@pytest.mark.parametrize(
+    ("broke", "spec"),
+    [(BROKE_OFF, {"effect": "write", "idempotent": True}), (UNREACHABLE, {"effect": "read"})],
+)
+def test_what_broke_off_is_called_again_whatever_retries_says(broke: Failed, spec: dict[str, Any]) -> None:
+    kind = Kind(gives(broke), gives(broke), gives(Finished(1)))
+
+    assert run(kind, **spec)[0] == Finished(1)
+    assert kind.calls == 3
+
+
+def test_what_breaks_off_each_time_may_have_been_done() -> None:
+    kind = Kind(gives(BROKE_OFF))
+
+    assert run(kind, effect="write", idempotent=True)[0] == BROKE_OFF
+    assert kind.calls == 3
+
+
+def test_a_worker_that_lost_its_lease_repeats_nothing() -> None:
+    kind = Kind(gives(PASSING))
+    call = call_of("kind", {}, attempts=5)
+    perform(call, Context(), registry={"kind": kind}, may_go_on=lambda: False, sleep=lambda seconds: None)
+
+    assert kind.calls == 1
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(1, 36.0), (5, 60.0), (50, 120.0)])
+def test_how_long_a_call_can_take_is_known(attempts: int, seconds: float) -> None:
+    assert longest(call_of("kind", {}, attempts=attempts, timeout_s=10.0).definition) == seconds
 
 
 # Kinds that break
