@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 RUNS: Final = 256
 
 #: Seconds to wait for the supplier to take another call before the run is left to others.
-PLACE_WITHIN_S: Final = 30.0
+PLACE_WITHIN_S: Final = 10.0
 
 
 class NoPlace(Exception):
@@ -159,10 +159,11 @@ class Hands:
         if held.gone:
             return Standing(LOST, epoch=run.epoch)
         if isinstance(held.command, Park):
-            pause_s = None if executor.until is None else max(0.0, (executor.until - run.now()).total_seconds())
+            until = held.command.until
+            pause_s = None if until is None else max(0.0, (until - run.now()).total_seconds())
             return Standing(PARKED, pause_s=pause_s, calls=held.command.waiting_for == "provider")
         if isinstance(held.command, Finished):
-            return Standing(ENDED, status=executor.state.status)
+            return Standing(ENDED, status=executor.state.status if executor.state.ended else None)
         return Standing(RELEASED)
 
     def _let_go(self, held: _Held) -> None:

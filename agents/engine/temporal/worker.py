@@ -52,6 +52,9 @@ CONNECT_S: Final = 2.0
 #: How long a workflow waits for the process that has it in its cache.
 STICKY: Final = timedelta(seconds=5)
 
+#: Seconds more to answer what Temporal has handed out already.
+LAST_S: Final = 1.0
+
 #: Messages of one sweep under way at once.
 TELLING: Final = 20
 
@@ -88,7 +91,8 @@ class TemporalWorker:
         until = time.monotonic() + STOP_S
         await _at_most(asyncio.gather(*(taker.shutdown() for taker in takers)), until)
         ended = await self._wind_down(until)
-        await _at_most(asyncio.gather(*(other.shutdown() for other in others)), time.monotonic() + 1.0)
+        # A task that was handed to a poller which is gone waits for its time-out.
+        await _at_most(asyncio.gather(*(other.shutdown() for other in others)), until + LAST_S)
         for task in keeping:
             task.cancel()
         for broken in (task for task in running if task.done()):

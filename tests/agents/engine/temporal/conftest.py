@@ -9,7 +9,7 @@ from pytest_django import Settings
 from agents.engine.temporal.worker import TemporalWorker
 from tests.agents.engine.conftest import acme, model_url, settles
 from tests.agents.engine.temporal.server import temporal_address
-from tests.agents.engine.temporal.serving import serving
+from tests.agents.engine.temporal.serving import rehearsed, serving
 
 __all__ = ["acme", "model_url", "settles", "temporal_address"]
 
@@ -24,5 +24,5 @@ def on_temporal(temporal_address: str, settings: Settings) -> None:
 @pytest.fixture
 def worker(database: None, on_temporal: None, model_url: str) -> Iterator[TemporalWorker]:
     """A worker in a thread of its own until the test ends."""
-    with serving(model_url) as made:
+    with serving(rehearsed(model_url)) as made:
         yield made
