@@ -1,15 +1,15 @@
 """A run's events as server-sent events (WHATWG HTML, section 9.2): each once, in order, resumable by its number.
 
 A watcher holds no thread, connection or transaction while it waits: `agents.engine.watch` polls for all of them in one
-query, and what is new is read in a short transaction of a pooled thread, one reading shared by all who are at the same
-place of the same run. `api.standing` says whether the key may still see it.
+query, and what is new is read in a short transaction of a pooled thread, and written out, once for all who are at the
+same place of the same run. `api.standing` says whether the key may still see it.
 """
 
 import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -52,6 +52,14 @@ class _News:
 
     events: tuple[Stored, ...]
     status: str | None
+    _written: dict[bool, bytes] = field(default_factory=dict)
+
+    def written(self, *, payloads: bool) -> bytes:
+        """Return the events as they are sent; written once for all who watch."""
+        if payloads not in self._written:
+            said = (_message(event_json(stored, payloads=payloads), seq=stored.seq) for stored in self.events)
+            self._written[payloads] = b"".join(said)
+        return self._written[payloads]
 
 
 async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
@@ -62,9 +70,9 @@ async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
     with standing.watching(watched.key, watched.principal) as stands:
         while stands():
             news = await readings.read(watched.principal.tenant_id, watched.run_id, after)
-            for stored in news.events:
-                after = stored.seq or after
-                yield _message(event_json(stored, payloads=watched.payloads), seq=after)
+            if news.events:
+                after = news.events[-1].seq or after
+                yield news.written(payloads=watched.payloads)
             if news.status in TERMINAL:
                 yield _message({"status": news.status}, event="end")
                 return
