@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from django.conf import settings
@@ -47,12 +47,19 @@ class Cluster:
 
 
 @contextmanager
-def cluster(environment: dict[str, str], model_url: str, *, workers: int = 1, **variables: str) -> Iterator[Cluster]:
-    """Run a qcluster until the block is left."""
-    own = environment | {"ANTHROPIC_BASE_URL": model_url, "ANTHROPIC_API_KEY": "rehearsal"} | variables
+def cluster(
+    environment: dict[str, str], model_url: str, *, short_slices: bool = False, **variables: str
+) -> Iterator[Cluster]:
+    """Run a qcluster of one worker until the block is left."""
+    path = f"{settings.BASE_DIR}:{settings.BASE_DIR / 'platform'}"
+    model = {"ANTHROPIC_BASE_URL": model_url, "ANTHROPIC_API_KEY": "rehearsal"}
+    own = environment | model | {"PYTHONPATH": path} | variables
+    command = manage("qcluster", "--workers", "1")
+    if short_slices:
+        command[1:2] = ["-m", "tests.agents.engine.short_slices"]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            manage("qcluster", "--workers", str(workers)), env=own, stdout=log, stderr=log, start_new_session=True
+            command, env=own, cwd=settings.BASE_DIR, stdout=log, stderr=log, start_new_session=True
         )
         made = Cluster(process, log)
         try:
@@ -88,6 +95,3 @@ def drivers() -> int:
 def wait_for_drivers(number: int) -> None:
     """Wait until so many drivers are at work."""
     assert eventually(lambda: drivers() == number), f"{drivers()} drivers are at work"
-
-
-__all__ = ["Cluster", "ExitStack", "cluster", "drivers", "wait_for_drivers", "web"]

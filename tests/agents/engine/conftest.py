@@ -11,7 +11,11 @@ from agents.engine.driver import Driver
 from agents.models import Run
 from tests.agents.engine.serving import serving
 from tests.agents.providers.servers import rehearsal
+from tests.quotas.conftest import REDIS_SERVER
 from tests.worlds import World, world
+
+#: `.ci/run` installs redis-server; without it what needs it is no part of the tests.
+collect_ignore = [] if REDIS_SERVER else ["test_redis.py"]
 
 #: Generous bound on how long a test waits for a run; nothing asserts on less.
 PATIENCE_S = 30.0
