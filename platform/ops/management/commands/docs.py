@@ -47,6 +47,7 @@ Written by `manage.py docs` from the tables in the code; `make check` fails when
 {diagram(lifecycle.TRANSITIONS, start="queued")}
 
 A waiting run waits for a `decision`, a `timer`, a `child` or the `provider`, and holds no worker, thread or connection.
+What is undone before a run ends, what is set aside, and what becomes of a call: [Outcomes](outcomes.md).
 
 ## An escalation (`escalations/models/escalation.py`)
 
