@@ -24,7 +24,8 @@ STATUSES: Final = ("queued", "running", "waiting", "completed", "failed", "cance
 
 FIRST_COMMAND: Final = (
     "curl -X POST {base}/api/v1/runs \\\n"
-    '  -H "Authorization: Bearer $COUNTERSIGN_KEY" -H "Content-Type: application/json" \\\n'
+    '  -H "Authorization: Bearer $COUNTERSIGN_KEY" \\\n'
+    '  -H "Content-Type: application/json" \\\n'
     '  -H "Idempotency-Key: $(uuidgen)" \\\n'
     '  -d \'{{"agent": "NAME", "input": {{}}}}\''
 )

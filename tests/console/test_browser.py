@@ -263,3 +263,6 @@ def test_axe_finds_nothing_in_an_empty_tenant(visit: Any, web_server: str, datab
     visitor.sign_in(email(empty, "alice"))
     expect(visitor.page.get_by_role("heading", name="No run yet")).to_be_visible()
     assert visitor.findings() == []
+    options = visitor.page.locator(".empty .unbroken")
+    assert options.all_inner_texts() == ["--name first", "--scopes runs:read,runs:write"]
+    assert options.evaluate_all("found => found.map(each => each.getClientRects().length)") == [1, 1]

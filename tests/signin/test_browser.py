@@ -17,6 +17,13 @@ from tests.signin.people import actions, add_totp, again, code, told_of
 from tests.signin.test_second_factors import require
 from tests.worlds import World
 
+#: Pixels between the end of a card's last line and the card's; None where there is no such card.
+FOOT = """() => {
+    const [card, foot] = [".entrance-card", ".entrance-foot:last-of-type"].map(each => document.querySelector(each));
+    return foot && card.getBoundingClientRect().bottom - foot.getBoundingClientRect().bottom;
+}"""
+FOOT_ROOM = (None, 29)
+
 ANSWERS_AT_ONCE: dict[str, Any] = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -293,6 +300,7 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(visit: Any, acme
             assert visitor.findings() == [], name
             width, room = visitor.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
             assert width <= room, name
+            assert visitor.page.evaluate(FOOT) in FOOT_ROOM, name
 
 
 def test_pages_hold_nothing_inline(acme: World) -> None:
