@@ -1,6 +1,6 @@
-"""A real Chromium: its start, what it may complain of, and what axe finds."""
+"""A real Chromium: its start, sessions in it, what it may complain of, and what axe finds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,7 +8,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.console.conftest import PASSWORD
+from tests.console.conftest import PASSWORD, email
+from tests.worlds import World
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [
@@ -20,6 +21,13 @@ FLAGS = [
     "--no-first-run",
 ]
 
+PHONE: dict[str, Any] = {"viewport": {"width": 360, "height": 780}, "has_touch": True}
+SCHEMES: dict[str, dict[str, Any]] = {
+    "light": {"color_scheme": "light"},
+    "dark": {"color_scheme": "dark"},
+    "phone": PHONE,
+}
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
@@ -29,6 +37,13 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of one file."""
+    with chromium() as started:
+        yield started
 
 
 class Visitor:
@@ -54,14 +69,48 @@ class Visitor:
         self.page.get_by_role("button", name="Sign in").click()
 
     def findings(self) -> list[str]:
-        """Return what axe finds on the page as it stands, in a line each."""
+        """Return what axe finds on the page as it stands, in a line each, and whether it is wider than the screen."""
         found = Axe().run(self.page).response["violations"]
+        width, room = self.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
         return [
-            f"{violation['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
-            for violation in found
-            for node in violation["nodes"]
+            *(
+                f"{violation['id']}: {node['html'][:160]} {node.get('failureSummary', '')[:300]}"
+                for violation in found
+                for node in violation["nodes"]
+            ),
+            *([f"{width} px wide on a screen of {room}"] if width > room else []),
         ]
 
     def leave(self) -> None:
         """End the session."""
         self.context.close()
+
+
+@contextmanager
+def visiting(begin: Callable[..., Visitor]) -> Iterator[Callable[..., Visitor]]:
+    """Open sessions by `begin`; at the end none of them may have made the browser complain."""
+    visitors: list[Visitor] = []
+
+    def start(*who: Any, **options: Any) -> Visitor:
+        visitors.append(begin(*who, **options))
+        return visitors[-1]
+
+    yield start
+    for visitor in visitors:
+        visitor.leave()
+        assert visitor.complaints == []
+
+
+@contextmanager
+def members(browser: Browser, address: str, world: World) -> Iterator[Callable[..., Visitor]]:
+    """Open sessions of members, by their names, or with None of a stranger."""
+
+    def begin(name: str | None = "alice", **options: Any) -> Visitor:
+        visitor = Visitor(browser, address, **options)
+        if name:
+            visitor.sign_in(email(world, name))
+            visitor.page.wait_for_url("**/runs/")
+        return visitor
+
+    with visiting(begin) as start:
+        yield start

@@ -10,12 +10,13 @@ from playwright.sync_api import Browser, CDPSession, Page, expect
 
 from signin import second_factor
 from tenants.models import User
-from tests.console.browsing import Visitor, chromium
+from tests.console.browsing import SCHEMES, Visitor, browser, members
 from tests.console.conftest import PASSWORD, email, signed_in
-from tests.console.test_browser import SCHEMES
 from tests.signin.people import actions, add_totp, again, code, told_of
 from tests.signin.test_second_factors import require
 from tests.worlds import World
+
+__all__ = ["browser"]
 
 #: Pixels between the end of a card's last line and the card's; None where there is no such card.
 FOOT = """() => {
@@ -34,29 +35,11 @@ ANSWERS_AT_ONCE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
-
-
 @pytest.fixture
 def visit(web_server: str, browser: Browser, acme: World) -> Iterator[Any]:
-    """Open sessions; none of them may have made the browser complain. Passkeys want a name, not an address."""
-    visitors: list[Visitor] = []
-
-    def start(name: str | None = "alice", **options: Any) -> Visitor:
-        visitor = Visitor(browser, web_server.replace("127.0.0.1", "localhost"), **options)
-        visitors.append(visitor)
-        if name:
-            visitor.sign_in(email(acme, name))
-            visitor.page.wait_for_url("**/runs/")
-        return visitor
-
-    yield start
-    for visitor in visitors:
-        visitor.leave()
-        assert visitor.complaints == []
+    """Passkeys want a name, not an address."""
+    with members(browser, web_server.replace("127.0.0.1", "localhost"), acme) as start:
+        yield start
 
 
 def authenticator(visitor: Visitor, **options: Any) -> tuple[CDPSession, str]:
@@ -298,8 +281,6 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(visit: Any, acme
     ):
         for name in walk:
             assert visitor.findings() == [], name
-            width, room = visitor.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-            assert width <= room, name
             assert visitor.page.evaluate(FOOT) in FOOT_ROOM, name
 
 
