@@ -66,7 +66,7 @@ def rig(
         rehearsal(SCRIPTS) as model,
         psycopg.connect(superuser, autocommit=True) as look,
     ):
-        made = {"ANTHROPIC_BASE_URL": model, "EGRESS_ALLOW": served.place, "ENGINE": engine, "PYTHONUNBUFFERED": "1"}
+        made = {"ANTHROPIC_BASE_URL": model, "EGRESS_ALLOW": served.place, "ENGINE": engine, "LOG_LEVEL": "WARNING"}
         environment = {**template_database.environment(embedded_server), **made}
         with django_db_blocker.unblock():
             acme = world()

@@ -16,7 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,8 @@ class Child:
     def send(self, number: signal.Signals) -> None:
         """Send it a signal: SIGKILL, SIGSTOP, SIGCONT."""
         if not self.is_dead():
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it died meanwhile
+                os.kill(self.pid, number)
 
     def end(self) -> None:
         """Kill it and wait until it is gone."""
