@@ -1,21 +1,20 @@
 """Errors of agents, tools and runs."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+
+from db.errors import Refusal
 
 
-class AgentError(Exception):
+class AgentError(Refusal):
     """The agent, tool or run is not as asked for.
 
     errors: `[{pointer, detail}]`, one for each thing wrong with what was given; empty when there is no more to say.
     """
 
-    code: ClassVar[str] = "agent"
-    status: ClassVar[int] = 422
-    retryable: ClassVar[bool] = False
+    code = "agent"
 
     def __init__(self, detail: str | None = None, *, errors: Sequence[dict[str, str]] = ()) -> None:
-        super().__init__(detail or (type(self).__doc__ or "").split("\n\n")[0])
+        super().__init__(detail)
         self.errors = list(errors)
 
 

@@ -1,17 +1,12 @@
 """Errors of escalations."""
 
-from typing import ClassVar
+from db.errors import Refusal
 
 
-class EscalationError(Exception):
+class EscalationError(Refusal):
     """The question cannot be answered like that."""
 
-    code: ClassVar[str] = "escalation"
-    status: ClassVar[int] = 422
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or (type(self).__doc__ or "").split("\n\n")[0])
+    code = "escalation"
 
 
 class UnknownEscalation(EscalationError):

@@ -1,7 +1,8 @@
 """Errors of configuration files."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+
+from db.errors import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +17,10 @@ class Fault:
         return f"{self.file}:{self.line}: {self.detail}"
 
 
-class ConfigError(Exception):
+class ConfigError(Refusal):
     """The configuration cannot be applied."""
 
-    code: ClassVar[str] = "bad_configuration"
-    status: ClassVar[int] = 422
-    retryable: ClassVar[bool] = False
+    code = "bad_configuration"
 
     def __init__(self, *faults: Fault) -> None:
         super().__init__("\n".join(map(str, faults)))

@@ -1,17 +1,16 @@
 """Errors of access."""
 
-from typing import ClassVar
+from db.errors import Refusal
 
 
-class AccessDenied(Exception):
+class AccessDenied(Refusal):
     """You may not do this."""
 
-    code: ClassVar[str] = "forbidden"
-    status: ClassVar[int] = 403
-    retryable: ClassVar[bool] = False
+    code = "forbidden"
+    status = 403
 
     def __init__(self, detail: str | None = None, *, permission: str | None = None) -> None:
-        super().__init__(detail or type(self).__doc__)
+        super().__init__(detail)
         self.permission = permission
 
 

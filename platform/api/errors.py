@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+
+from db.errors import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,15 +14,14 @@ class Fault:
     detail: str
 
 
-class ApiError(Exception):
+class ApiError(Refusal):
     """The request cannot be answered."""
 
-    code: ClassVar[str] = "bad_request"
-    status: ClassVar[int] = 400
-    retryable: ClassVar[bool] = False
+    code = "bad_request"
+    status = 400
 
     def __init__(self, detail: str | None = None, faults: Sequence[Fault] = ()) -> None:
-        super().__init__(detail or type(self).__doc__)
+        super().__init__(detail)
         self.errors = [{"pointer": fault.pointer, "detail": fault.detail} for fault in faults]
 
 

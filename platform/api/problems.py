@@ -15,25 +15,17 @@ from django.views.decorators.csrf import csrf_exempt
 from psycopg_pool import PoolTimeout
 from rest_framework.exceptions import APIException, MethodNotAllowed, NotAcceptable
 
-from access.errors import AccessDenied
-from agents.errors import AgentError
-from api.errors import ApiError, NotFound
+from api.errors import NotFound
 from audit.canonical import NotCanonical
-from escalations.errors import EscalationError
+from db.errors import Refusal
 from quotas import refusals
-from quotas.errors import QuotaError, RateLimited
-from signin.errors import SigninError
-from tenants.errors import TenantError
+from quotas.errors import RateLimited
 from tenants.principal import Principal
-from vault.errors import VaultError
 
 MEDIA_TYPE = "application/problem+json"
 CHALLENGE = 'Bearer realm="countersign"'
 
 _logger = logging.getLogger(__name__)
-
-#: The apps' error roots: each error carries `code`, `status`, `retryable`, its message, and perhaps `errors`.
-ROOTS = (ApiError, TenantError, AccessDenied, AgentError, EscalationError, QuotaError, SigninError, VaultError)
 
 _FORBIDDEN = "forbidden"
 
@@ -89,7 +81,7 @@ def problem(
 
 def of(exception: Exception) -> HttpResponse:
     """Return the problem that an exception stands for; one nobody foresaw is logged and shown without its insides."""
-    if isinstance(exception, ROOTS):
+    if isinstance(exception, Refusal):
         headers = {"WWW-Authenticate": CHALLENGE} if exception.status == 401 else {}
         if exception.status == 503:
             headers = {"Retry-After": "1"}

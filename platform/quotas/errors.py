@@ -1,20 +1,19 @@
 """Errors of quotas."""
 
-from typing import ClassVar, Final
+from typing import Final
+
+from db.errors import Refusal
 
 #: Seconds after which one may ask again for what ends at nobody knows what time.
 RETRY_AFTER_S: Final = 10
 
 
-class QuotaError(Exception):
+class QuotaError(Refusal):
     """A quota does not allow this now."""
 
-    code: ClassVar[str] = "quota"
-    status: ClassVar[int] = 429
-    retryable: ClassVar[bool] = True
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or type(self).__doc__)
+    code = "quota"
+    status = 429
+    retryable = True
 
 
 class RateLimited(QuotaError):

@@ -1,17 +1,12 @@
 """Errors of signing in and of what it is set up with."""
 
-from typing import ClassVar
+from db.errors import Refusal
 
 
-class SigninError(Exception):
+class SigninError(Refusal):
     """Signing in cannot be set up this way."""
 
-    code: ClassVar[str] = "signin"
-    status: ClassVar[int] = 422
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or type(self).__doc__)
+    code = "signin"
 
 
 class UnknownProvider(SigninError):

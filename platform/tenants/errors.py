@@ -1,17 +1,12 @@
 """Errors of tenants."""
 
-from typing import ClassVar
+from db.errors import Refusal
 
 
-class TenantError(Exception):
+class TenantError(Refusal):
     """The tenant, member or key is not as asked for."""
 
-    code: ClassVar[str] = "tenant"
-    status: ClassVar[int] = 422
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or type(self).__doc__)
+    code = "tenant"
 
 
 class UnknownTenant(TenantError):

@@ -1,17 +1,12 @@
 """Errors of the vault."""
 
-from typing import ClassVar
+from db.errors import Refusal
 
 
-class VaultError(Exception):
+class VaultError(Refusal):
     """The secret cannot be kept or read."""
 
-    code: ClassVar[str] = "vault"
-    status: ClassVar[int] = 422
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail or type(self).__doc__)
+    code = "vault"
 
 
 class BadSecretName(VaultError):
