@@ -44,7 +44,12 @@ BUSY_S: Final = 0.25
 #: Seconds without new places after a session broke: time for the other workers to take theirs anew.
 QUIET_S: Final = 10.0
 
-_TAKE: Final = "SELECT place FROM unnest(%s::integer[]) AS place WHERE pg_try_advisory_lock(%s, place) LIMIT 1"
+# From anywhere on, so that workers do not all try the same ones. What the session has already it would get again.
+_TAKE: Final = """
+SELECT place FROM (
+    SELECT (n + %(first)s::integer) %% %(all)s::integer AS place FROM generate_series(1, %(all)s::integer) AS n) AS each
+WHERE CASE WHEN place = ANY(%(held)s::integer[]) THEN false ELSE pg_try_advisory_lock(%(places)s, place) END LIMIT 1
+"""
 _RETAKE: Final = "SELECT pg_try_advisory_lock(%s, place) FROM unnest(%s::integer[]) AS place"
 _GIVE_BACK: Final = "SELECT pg_advisory_unlock(%s, %s)"
 
@@ -119,9 +124,9 @@ class Gate:
                 return None
             if not self.concurrency:
                 return Place(self, None)
-            free = [number for number in range(self.concurrency) if number not in self._held]
-            random.shuffle(free)
-            row = kept.execute(_TAKE, [free, PLACES]).fetchone()
+            first = random.randrange(self.concurrency)  # noqa: S311 - no secret
+            asked = {"first": first, "all": self.concurrency, "held": list(self._held), "places": PLACES}
+            row = kept.execute(_TAKE, asked).fetchone()
             if row is None:
                 return None
             self._held.add(row[0])

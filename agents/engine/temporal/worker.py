@@ -33,6 +33,7 @@ from agents.engine.temporal.messages import take_up_queue
 from agents.engine.temporal.slots import Room
 from agents.engine.temporal.workflow import RunWorkflow
 from agents.engine.toolbox import perform_call
+from metrics.counters import flush
 from quotas.provider import Gate
 
 T = TypeVar("T")
@@ -177,8 +178,12 @@ class TemporalWorker:
             for run_id in self.hands.forgotten(FORGOTTEN_S):
                 await self._ask_about(client, run_id)
 
+        async def totals() -> None:
+            await _in_thread(flush)
+
         return [
             _every(HEARTBEAT_S, heartbeat),
+            _every(HEARTBEAT_S, totals),
             _every(SIGN_S, signs),
             _every(POLL_S, sweep),
             _every(FORGOTTEN_S / 4, forgotten),
