@@ -219,7 +219,8 @@ def repeats(state: RunState, call: Call) -> int:
 def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome) -> Event:
     """Return the fact that a performed call's outcome is; a failed call goes on to its fallback, if it has one.
 
-    What may have been done has not failed: told so, the model would try again, with another key.
+    What may have been done has not failed: told so, the model would try again, with another key. So a write that fails
+    when it is repeated is unknown: the worker that stopped within it may have seen it done.
     """
     tool = spec.tools[call.tool]
     common: dict[str, Any] = {
@@ -232,7 +233,8 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
     if isinstance(outcome, Finished):
         finished = ToolCompensated if state.ending else ToolFinished
         return finished(**common, result=enclose(outcome.result))
-    if isinstance(outcome, Failed) and not outcome.maybe_done:
+    maybe_done = isinstance(outcome, Failed) and (outcome.maybe_done or (call.repeated and tool.effect != "read"))
+    if isinstance(outcome, Failed) and not maybe_done:
         fallback = tool.fallback if outcome.retryable and tool.fallback in spec.tools else None
         return ToolFailed(**common, code=outcome.code, error=outcome.message, fallback=fallback)
     return unknown(state, spec, call, outcome.message)

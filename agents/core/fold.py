@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -77,7 +78,8 @@ def _resumed(state: RunState, e: events.RunResumed) -> RunState:
     # Woken early, by whatever: the failure stands until its time has come.
     early = state.retry_at is not None and datetime.fromisoformat(e.at) < datetime.fromisoformat(state.retry_at)
     failure = None if state.waiting_for == "provider" and not early else state.failure
-    return evolve(state, waiting_for=None, waiting_since=None, waited_s=waited, failure=failure)
+    calls = tuple(replace(call, repeated=True) if call.phase == "requested" else call for call in state.calls)
+    return evolve(state, calls=calls, waiting_for=None, waiting_since=None, waited_s=waited, failure=failure)
 
 
 def _cancel_requested(state: RunState, e: events.RunCancelRequested) -> RunState:
@@ -157,7 +159,9 @@ def _model_failed(state: RunState, e: events.ModelFailed) -> RunState:
 def _tool_requested(state: RunState, e: events.ToolRequested) -> RunState:
     state = evolve(state, tool_calls=state.tool_calls + 1)
     arguments = disclose(e.arguments) if state.ending else state.calls[e.call].arguments
-    return with_call(state, e.call, phase="requested", tool=e.tool, digest=e.digest, arguments=arguments)
+    return with_call(
+        state, e.call, phase="requested", repeated=False, tool=e.tool, digest=e.digest, arguments=arguments
+    )
 
 
 def _tool_denied(state: RunState, e: events.ToolDenied) -> RunState:

@@ -37,6 +37,7 @@ class Call:
 
     tool: the tool that is tried now; fallback: whether in place of one that failed; arguments as the model gave them.
     phase: proposed → (asked → approved) → requested → settled; `unknown` when its outcome is.
+    repeated: whether it was begun before, by a worker that stopped within it.
     digest: what an approval was bound to. answer, is_error: what the model is told once settled.
     undoes: what a compensating call is to undo; such a call is `stuck` when it failed.
     """
@@ -47,6 +48,7 @@ class Call:
     arguments: Json
     phase: Phase = "proposed"
     fallback: bool = False
+    repeated: bool = False
     digest: str | None = None
     approved_digest: str | None = None
     answer: str = ""

@@ -8,11 +8,11 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from agents.core import calls, limits
+from agents.core import aside, calls, limits
 from agents.core.decide import (
     CallModel,
     CheckGrants,
@@ -23,6 +23,7 @@ from agents.core.decide import (
     Record,
     Reserve,
     decide,
+    held_back,
     lost_model_call,
     recover,
     repeated,
@@ -30,10 +31,9 @@ from agents.core.decide import (
 from agents.core.events import (
     BudgetReserved,
     BudgetSettled,
+    DecisionMade,
     Event,
     ModelRequested,
-    RunResumed,
-    RunStarted,
     RunWaiting,
     event_of,
     facts_and_payload,
@@ -55,6 +55,9 @@ WINDOW: Final = "2026-11-01"
 
 #: What a model call is charged that was lost with its worker, in nano-USD.
 LOST_NANO: Final = 3000
+
+#: How often a run is taken up in vain before it is set aside.
+TRIES: Final = 2
 
 #: The condition that grants here may have, and what it means.
 CONDITION: Final = 'args.key != "z"'
@@ -126,7 +129,10 @@ class Rights:
 
 @dataclass
 class Tenant:
-    """All that its runs share. effects: what tools did outside, by idempotency key."""
+    """All that its runs share. effects: what tools did outside, by idempotency key.
+
+    busy: whether the supplier takes no more calls now.
+    """
 
     spec: AgentSpec
     rights: Rights
@@ -134,6 +140,7 @@ class Tenant:
     month: Month = field(default_factory=Month)
     effects: Counter[str] = field(default_factory=Counter)
     now: datetime = START
+    busy: bool = False
 
     def act(self, tool: ToolSpec, key: str) -> None:
         """Let a call have its effect; a receiver that takes the key knows a repetition."""
@@ -147,17 +154,23 @@ class Tenant:
 class Row:
     """A run as the database has it. leased: whether a lease runs; ready: whether it can be claimed; due_at: from when.
 
+    tries: how often it was taken up since it got any further.
     state: what was committed; workers make theirs from `stored` alone.
     """
 
     def __init__(self, tenant: Tenant, run_id: UUID, principals: tuple[UUID, ...], submitted: Event) -> None:
         self.tenant, self.id, self.principals = tenant, run_id, principals
-        self.epoch, self.leased, self.ready = 0, False, True
+        self.epoch, self.tries, self.leased, self.ready = 0, 0, False, True
         self.due_at: datetime | None = None
         self.stored: list[tuple[str, int, str, str | None]] = []
-        self.state = RunState(run_id)
+        self.state = self.beginning
         self.witness = Witness(tenant.needs_yes)
         self.keep([submitted])
+
+    @property
+    def beginning(self) -> RunState:
+        """The state before anything happened."""
+        return RunState(self.id, undoable=self.tenant.spec.undoable)
 
     @property
     def ended(self) -> bool:
@@ -189,6 +202,8 @@ class Row:
 
     def add(self, event: Event) -> None:
         """Append what a person did, which takes no lease, and wake the run."""
+        if isinstance(event, DecisionMade) and event.decision != "reject":
+            self.tries = 0
         self.keep([event])
         self.ready = not self.leased
 
@@ -205,13 +220,17 @@ class Worker:
 
     def __init__(self, row: Row) -> None:
         row.epoch += 1
+        row.tries += 1
         row.leased, row.ready, row.due_at = True, False, None
         self.row, self.epoch = row, row.epoch
         self.tenant, self.spec = row.tenant, row.tenant.spec
         self.flying: dict[tuple[int, str], tuple[Call, Outcome]] = {}
-        self.state = fold_all(row.since(0), RunState(row.id))
+        self.state = fold_all(row.since(0), row.beginning)
         self.command: Command = Finished()
-        self.commit(self._taken_up())
+        tries = row.tries
+        if tries <= TRIES or not self._see_to_worn():
+            self.commit(self._taken_up())
+            row.tries = 0 if self.done else tries
 
     @property
     def has_lease(self) -> bool:
@@ -254,6 +273,8 @@ class Worker:
             consequences = self._consequences(state, command)
             state = fold_all(consequences, state)
             written += consequences
+        if self.tenant.busy and isinstance(command, CallModel):
+            command = held_back(state, self.tenant.now + timedelta(seconds=10))
         intent = self._intent(command)
         self._write(fold_all(intent, state), [*written, *intent], command)
 
@@ -271,6 +292,7 @@ class Worker:
         state = self._fenced(happened)
         self.row.keep(happened)
         self.state, self.command = state, Perform(())
+        self.row.tries = 0
         if not self.flying:
             self.row.expire()
             self.command = Finished()
@@ -311,21 +333,43 @@ class Worker:
             self.row.keep([event])
         assert self.row.state == state
         self.state, self.command = state, command
+        self.row.tries = 0
         if self.done:
             self.row.leased = False
             self.row.due_at = command.until if isinstance(command, Park) else None
         for call in self.to_make:
-            assert self.tenant.rights.allow(self.row.principals, self.spec.tools[call.tool].id, call.arguments)
+            assert call.undoes or self.tenant.rights.allow(
+                self.row.principals, self.spec.tools[call.tool].id, call.arguments
+            )
 
     def _held(self, tools: Iterable[UUID]) -> Holdings:
         return self.tenant.rights.holdings(self.row.principals, tools)
 
     def _taken_up(self) -> Sequence[Event]:
-        state, at = self.state, self.tenant.now.isoformat()
+        state = self.state
+        taken_up = aside.taken_up(state, self.epoch, self.tenant.now.isoformat())
         if state.status == "queued":
-            return [RunStarted(epoch=self.epoch, at=at)]
-        reason = "woken" if state.status == "waiting" else "lease_expired"
-        resumed = RunResumed(epoch=self.epoch, reason=reason, at=at)
+            return taken_up
         if state.calling_model:
-            return [resumed, lost_model_call(state, self.spec, cost_nano=LOST_NANO, tokens=10)]
-        return [resumed, *recover(state, self.spec, self._held(repeated(state, self.spec)))]
+            return [*taken_up, lost_model_call(state, self.spec, cost_nano=LOST_NANO, tokens=10)]
+        return [*taken_up, *recover(state, self.spec, self._held(repeated(state, self.spec)))]
+
+    def _see_to_worn(self) -> bool:
+        """Set a run aside that was taken up in vain too often, or end it if it is given up, by its outline alone.
+
+        False when it is to be taken up once more, to end as runs do.
+        """
+        row, at = self.row, self.tenant.now.isoformat()
+        state = aside.outline(row.id, [(action, json.loads(facts)) for action, _, facts, _ in row.stored])
+        assert (state.status, state.seq, state.held) == (row.state.status, row.state.seq, row.state.held)
+        if not aside.is_given_up(state):
+            happened = aside.set_aside(state, epoch=self.epoch, tries=row.tries - 1, review={}, at=at)
+            until = self.tenant.now if state.cancel_requested else None
+            self._write(fold_all(happened, self.state), happened, Park("decision", aside.REASON, until))
+            row.tries = TRIES
+            return True
+        if row.tries == TRIES + 1:
+            return False
+        happened = aside.given_up(state, epoch=self.epoch, at=at)
+        self._write(fold_all(happened, self.state), happened, Finished())
+        return True

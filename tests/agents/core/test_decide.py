@@ -7,9 +7,10 @@ import pytest
 
 from agents.core import calls
 from agents.core.decide import recover, repeated
-from agents.core.events import Event, ModelRequested, RunStarted, RunSubmitted, facts_and_payload
+from agents.core.events import Event, ModelRequested, RunResumed, RunStarted, RunSubmitted, facts_and_payload
 from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import Approval, Limits
+from agents.tools.seam import Failed
 from agents.tools.seam import Finished as Done
 from tests.agents.core.simulation import DAN, Simulation, agent, failing, holds, provider_failed, rule, text, tool, uses
 
@@ -103,6 +104,29 @@ def test_a_run_ends_when_whom_it_acts_for_is_gone() -> None:
         ("unknown", "principal_gone"),
         ("escalate_to_human", "principal_gone"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("effect", "happened"), [("read", ("tool.failed", "spare")), ("write", ("tool.unknown", None))]
+)
+def test_a_call_that_fails_when_it_is_repeated_may_have_been_done_before(
+    effect: str, happened: tuple[str, str | None]
+) -> None:
+    put = tool("put", effect=effect, idempotent=True, fallback="spare")
+    run = Simulation(agent(put, tool("spare", effect=effect, offered=False)), [])
+    run.add(RunSubmitted(agent="a", version=1, principal="user:p", requested_by="user:p", input={}))
+    run.add(RunStarted(epoch=1, at=run.now.isoformat()), ModelRequested(turn=1, model="m"))
+    run.answers = [uses(("put", {}))]
+    run.add(run._answer(1))
+    run.add(*calls.plan(run.state, run.spec, Holdings.assumed([put.id]), now=run.now))
+    nobody_there = Failed("unreachable", "nobody there", retryable=True)
+    first = calls.outcome_event(run.state, run.spec, run.state.calls[0], nobody_there)
+
+    run.add(RunResumed(epoch=2, reason="lease_expired", at=run.now.isoformat()))
+    again = calls.outcome_event(run.state, run.spec, run.state.calls[0], nobody_there)
+
+    assert (first.action, getattr(first, "fallback", None)) == ("tool.failed", "spare")
+    assert (again.action, getattr(again, "fallback", None)) == happened
 
 
 def test_a_call_lost_in_mid_air_is_not_made_again_without_its_grant() -> None:

@@ -11,12 +11,20 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from agents.core.decide import CallModel
-from agents.core.events import DecisionMade, Event, ModelAnswered, ModelFailed, RunCancelRequested, RunSubmitted
+from agents.core.events import (
+    DecisionMade,
+    DecisionRequested,
+    Event,
+    ModelAnswered,
+    ModelFailed,
+    RunCancelRequested,
+    RunSubmitted,
+)
 from agents.core.exact import enclose
 from agents.core.fold import fold_all
 from agents.core.lifecycle import TRANSITIONS, ImpossibleTransition, after
@@ -31,12 +39,22 @@ Json = Any
 
 DAN, EVE = UUID(int=8), UUID(int=9)
 
+
+def undone_by(name: str) -> Json:
+    """Compensation whose arguments cannot always be made."""
+    return {"tool": name, "arguments": {"key": "args.key"}}
+
+
 TOOLS = (
     tool("look", fallback="spare"),
     tool("spare", offered=False),
-    tool("book", effect="write", idempotent=True, fallback="pay"),
+    tool("book", effect="write", idempotent=True, fallback="pay", compensate_with=undone_by("free")),
+    tool("free", effect="write", idempotent=True, offered=False),
     tool("pay", effect="irreversible"),
-    tool("send", effect="write", approval_value=Approval("args.n > 5", expires_s=60)),
+    tool(
+        "send", effect="write", approval_value=Approval("args.n > 5", expires_s=60), compensate_with=undone_by("call")
+    ),
+    tool("call", effect="irreversible", offered=False),
     tool("strict", input_schema={"type": "object", "required": ["key"]}),
 )
 SPEC = agent(
@@ -91,7 +109,7 @@ picks = st.integers(0, 5)
 
 def needs_yes(name: str, arguments: Json) -> bool:
     """Say which calls nobody may make without an approval, whatever the core thinks."""
-    return name == "pay" or (name == "send" and arguments in (MUCH, {}))
+    return name in {"pay", "call"} or (name == "send" and arguments in (MUCH, {}))
 
 
 def outcome(name: str, happening: str) -> tuple[bool, Outcome]:
@@ -206,6 +224,8 @@ class Runs(RuleBasedStateMachine):
             self.tenant.now += timedelta(seconds=(1, 30, 100, 100, 100, 4000)[pick])
         elif what == "woken":
             row.ready = not row.leased
+        elif what == "busy":
+            self.tenant.busy = not self.tenant.busy
         elif what == "raised":
             self.tenant.month.raise_by(12_000)
         elif what == "cancelled" and not row.state.cancel_requested:
@@ -250,14 +270,15 @@ class Runs(RuleBasedStateMachine):
     def teardown(self) -> None:
         """The faults stop: every run moves again and ends, and all accounts are even."""
         self.workers.clear()
-        self.tenant.month.limit = None
+        self.tenant.month.limit, self.tenant.busy = None, False
         for row in self.open_rows:
             finish(row)
         assert self.tenant.month.reserved == 0
         assert self.tenant.month.spent == sum(row.state.cost_nano for row in self.rows)
         for row in self.rows:
-            assert fold_all(row.since(0), RunState(row.id)) == row.state
+            assert fold_all(row.since(0), row.beginning) == row.state
             assert_is_final(row.state)
+            assert_is_undone(row)
             assert_is_well_formed(row.state)
 
 
@@ -293,8 +314,9 @@ def answer(row: Row, question: Question, which: int) -> None:
     asked = row.witness.asked[question.escalation]
     assert asked is not None
     decision = asked.allowed[which % len(asked.allowed)]
-    if question.kind == "reconcile" and decision != "respond":
-        happened = row.tenant.effects[row.witness.unknown[asked.turn, asked.call]] > 0
+    doubtful = question.reason in {"outcome_unknown", "compensation_unknown"}
+    if doubtful and decision != "respond":
+        happened = row.tenant.effects[_doubted(row, question, asked)] > 0
         decision = "approve" if happened else "reject"
     row.add(
         DecisionMade(
@@ -307,6 +329,14 @@ def answer(row: Row, question: Question, which: int) -> None:
             reason="so",
         )
     )
+
+
+def _doubted(row: Row, question: Question, asked: DecisionRequested) -> str:
+    """Return the key of the call of which a person is asked whether it had its effect."""
+    undone = row.state.calls[question.call or 0].undoes
+    if undone is not None and question.reason == "outcome_unknown":
+        return row.witness.latest[undone.turn, undone.index]
+    return row.witness.latest[asked.turn, asked.call]
 
 
 def finish(row: Row) -> None:
@@ -344,6 +374,14 @@ def assert_is_final(state: RunState) -> None:
             after(state.status, action)
 
 
+def assert_is_undone(row: Row) -> None:
+    """A run that ended without its output has undone, or put to a person, all that it did and could undo."""
+    if row.state.status == "completed" or row.witness.aside:
+        return
+    did = [key for key in row.tenant.effects if key.startswith(str(row.id)) and key.endswith(("-book", "-send"))]
+    assert len(did) <= (row.witness.ending.calls if row.witness.ending else 0)
+
+
 def assert_is_well_formed(state: RunState) -> None:
     """The conversation is one that the model takes: every call answered, in its order, right behind it."""
     messages = state.messages
@@ -359,5 +397,9 @@ def assert_is_well_formed(state: RunState) -> None:
 
 _FULL = os.environ.get("HYPOTHESIS_PROFILE") == "full"
 
-TestRuns = Runs.TestCase
-TestRuns.settings = settings(max_examples=10_000 if _FULL else 100, stateful_step_count=30)
+TestRuns = pytest.mark.timeout(2400)(Runs.TestCase)
+TestRuns.settings = settings(
+    max_examples=10_000 if _FULL else 100,
+    stateful_step_count=30,
+    phases=tuple(phase for phase in Phase if phase is not Phase.explain),
+)

@@ -28,6 +28,7 @@ class Witness:
     needs_yes: whether calls of this tool with these arguments surely need an approval. keys: of every intent so far;
     latest: by place. again: keys that a person has said had no effect. approved: digests by place. held: nano-USD and
     tokens. ending: what is undone before the end; done: the places of which something or somebody has said what came.
+    aside: the question whether a run that wore its workers out is tried again; what was in the air stays there.
     """
 
     needs_yes: Callable[[str, Json], bool] = lambda tool, arguments: False
@@ -45,6 +46,7 @@ class Witness:
     latest: dict[Place, str] = field(default_factory=dict)
     ending: events.RunCompensating | None = None
     done: set[Place] = field(default_factory=set)
+    aside: str | None = None
     keys: set[str] = field(default_factory=set)
     again: set[str] = field(default_factory=set)
 
@@ -66,8 +68,8 @@ class Witness:
         self.epoch, self.running = event.epoch, True
 
     def _parked(self, event: events.RunWaiting) -> None:
-        assert not self.calling_model
-        assert not self.intents, "parked with a call in the air"
+        assert self.aside or not self.calling_model
+        assert self.aside or not self.intents, "parked with a call in the air"
         self.running = False
 
     def _compensating(self, event: events.RunCompensating) -> None:
@@ -124,10 +126,15 @@ class Witness:
     def _person_asked(self, event: events.DecisionRequested) -> None:
         assert event.escalation not in self.asked, "the same question twice"
         self.asked[event.escalation] = event
+        if event.reason == events.WORKER_DIED:
+            assert self.aside is None
+            self.aside = event.escalation
 
     def _answered(self, event: events.DecisionMade) -> None:
         question = self._closed(event.escalation)
         place = question.turn, question.call
+        if event.escalation == self.aside and event.decision != "reject":
+            self.aside = None
         assert (event.digest, event.kind) == (question.digest, question.kind)
         assert event.decision in question.allowed
         if event.kind == "tool_call" and event.decision == "approve":
@@ -155,10 +162,13 @@ class Witness:
         self.held = (0, 0)
 
     def _end(self, event: Event) -> None:
-        assert not self.calling_model
-        assert not self.intents, "ended with a call in the air"
         assert self.held == (0, 0), "ended with something reserved"
         self.ended = True
+        if self.aside is not None:
+            assert event.action != "run.completed"
+            return  # given up, with whatever was in the air
+        assert not self.calling_model
+        assert not self.intents, "ended with a call in the air"
         if self.ending is not None:
             assert event.action == f"run.{self.ending.status}", "it ends as another than it was to"
             assert getattr(event, "code", None) == self.ending.code
