@@ -36,6 +36,7 @@ from agents.engine.counting import count_step
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, questions_moot
 from agents.engine.specs import spec_of
+from agents.tools.seam import NoLongerOurs
 from audit import journal
 from audit.canonical import NotCanonical
 from audit.journal import Entry
@@ -63,7 +64,7 @@ def lease_clock() -> float:
     return time.clock_gettime(_LEASE_CLOCK)
 
 
-class LostLease(Exception):
+class LostLease(NoLongerOurs):
     """Another worker has this run now; whatever this one knows of it is past."""
 
 

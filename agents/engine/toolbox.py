@@ -20,10 +20,11 @@ from vault.actions import secrets
 class Context:
     """What a tool may ask for while it runs; each look-up is a short transaction of its own."""
 
-    def __init__(self, tenant_id: UUID, run_id: UUID | None, principal_id: UUID) -> None:
-        self.tenant_id = tenant_id
-        self.run_id = run_id
-        self.principal_id = principal_id
+    def __init__(self, run: Claimed) -> None:
+        self.tenant_id = run.tenant_id
+        self.run_id: UUID | None = run.id
+        self.principal_id = run.principal_id
+        self.begin = run.check_lease
 
     def secret(self, name: str) -> str:
         """Return a secret's value; raises `LookupError`."""
@@ -55,7 +56,6 @@ def registry() -> Registry:
 
 
 def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:
-    """Make one call of a run. Never raises for what the outside does."""
+    """Make one call of a run. Never raises for what the outside does; `LostLease` when it may not be begun any more."""
     made = ToolCall(run.spec.tools[call.tool].definition, call.arguments, idempotency_key)
-    context = Context(run.tenant_id, run.id, run.principal_id)
-    return perform(made, context, registry=registry(), may_go_on=run.has_lease)
+    return perform(made, Context(run), registry=registry(), may_go_on=run.has_lease)

@@ -22,6 +22,7 @@ from agents.tools.seam import (
     DataSource,
     Failed,
     Finished,
+    NoLongerOurs,
     Outcome,
     OutcomeUnknown,
     ToolCall,
@@ -77,6 +78,10 @@ class _Watching:
         self.secrets.add(value)
         return value
 
+    def begin(self) -> None:
+        """Raise `NoLongerOurs` when the effect may not be begun any more."""
+        self._context.begin()
+
     def source(self, name: str) -> DataSource:
         """Return the data source."""
         source = self._ask(self._context.source, name)
@@ -105,8 +110,8 @@ def perform(
 ) -> Outcome:
     """Make the call, repeating it after failures that may pass if it may be repeated, and return its one outcome.
 
-    Raises nothing for what the outside or the tool does. may_go_on: asked before each repetition. sleep and jitter (0
-    to 1) are for tests.
+    Raises nothing for what the outside or the tool does; `NoLongerOurs` when the context says so. may_go_on: asked
+    before each repetition. sleep and jitter (0 to 1) are for tests.
     """
     kind = registry.get(call.definition.kind)
     if kind is None:
@@ -158,6 +163,8 @@ def _attempt(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
     except ContextUnavailableError as error:
         _log(definition, error.__cause__ or error)
         return Failed("busy", "The platform could not read what the tool needs.", retryable=True)
+    except NoLongerOurs:
+        raise
     except Exception as error:
         _log(definition, error)
         told = f"The tool broke inside the platform ({type(error).__name__})."

@@ -92,6 +92,10 @@ class DataSource:
     url: str = field(repr=False)
 
 
+class NoLongerOurs(Exception):
+    """The run is another worker's, or about to be: no effect of it may be begun here."""
+
+
 class ToolContext(Protocol):
     """What a kind may ask of the platform while it performs a call."""
 
@@ -105,6 +109,12 @@ class ToolContext(Protocol):
     def source(self, name: str) -> DataSource:
         """Return the data source; raises `LookupError` when the tenant has none of that name."""
 
+    def begin(self) -> None:
+        """Raise `NoLongerOurs` when the effect may not be begun any more.
+
+        For a kind to ask with everything at hand, the connection included, just before the first byte goes out.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
@@ -116,6 +126,8 @@ class ConfigProblem:
 
 class ToolKind(Protocol):
     """A kind of tool. To add one: a folder here with a class of this shape, and a line in `registry.py`.
+
+    What has an effect asks `ToolContext.begin` first.
 
     bounds_itself: whether `call` surely ends soon after `timeout_s`; otherwise `perform` runs it in a pooled thread and
         abandons it when its time is up.

@@ -80,7 +80,7 @@ class Client:
         self._idle: dict[_Place, list[tuple[_Connection, Stream]]] = {}
 
     def send(self, request: Request) -> Response:
-        """Make the call, following redirects. Raises EgressDenied or EgressFailed, and nothing else."""
+        """Make the call, following redirects. Raises EgressDenied or EgressFailed, and nothing else of its own."""
         if self._pid != os.getpid():
             self._start_afresh()
         check_headers(request.headers)
@@ -196,6 +196,8 @@ class Client:
         )
         where = hop.url.authority
         try:
+            if request.before_sent is not None:
+                request.before_sent()
             response = _talk(connection, stream, hop, request)
         except TimeoutError:
             raise EgressFailed("timeout", f"{where} did not answer in time.", sent=stream.sent) from None

@@ -1,7 +1,7 @@
 """Requests and responses of the guarded client."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from egress.errors import EgressDenied
@@ -36,6 +36,7 @@ class Request:
     timeout_s: seconds for everything together: name, connection, redirects, the last byte of the answer.
     max_bytes: of the answer's body, decompressed. max_redirects: hops followed; 0 hands a redirect back as it is.
     repeatable: whether the server may see it twice; None: by method (GET, HEAD and OPTIONS may).
+    before_sent: called on each hop once it is connected, before the first byte goes out; what it raises is raised.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Request:
     max_bytes: int = 4 * 1024 * 1024
     max_redirects: int = 5
     repeatable: bool | None = None
+    before_sent: Callable[[], None] | None = None
 
     @property
     def may_repeat(self) -> bool:

@@ -32,6 +32,21 @@ def test_an_allowed_private_place_is_called() -> None:
     assert f"Host: 127.0.0.1:{seen.port}".encode() in seen.requests[0]
 
 
+def test_what_comes_before_the_sending_can_stop_it() -> None:
+    def stop() -> None:
+        raise RuntimeError("not any more")
+
+    with serve(says(answer())) as seen:
+        client = client_for(seen)
+        client.send(get(seen.url))
+        for each in (client_for(seen), client):  # with a new connection, and with one that was kept
+            with pytest.raises(RuntimeError, match="not any more"):
+                each.send(get(seen.url, before_sent=stop))
+
+        assert client.send(get(seen.url)).status == 200
+    assert len(seen.requests) == 2
+
+
 def test_a_body_is_sent_with_its_length() -> None:
     with serve(says(answer())) as seen:
         client_for(seen).send(Request("POST", seen.url, body=b'{"a": 1}'))

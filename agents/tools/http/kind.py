@@ -84,6 +84,7 @@ class HttpKind:
             timeout_s=definition.timeout_s,
             max_bytes=MAX_ANSWER_BYTES,
             repeatable=may_repeat(definition),
+            before_sent=context.begin,
         )
 
 

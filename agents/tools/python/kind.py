@@ -56,6 +56,7 @@ class PythonKind:
             function.signature.bind(**arguments)
         except TypeError as error:
             return Failed("bad_arguments", f"The arguments do not fit: {error}.")
+        context.begin()
         try:
             return Finished(function.call(**arguments))
         except BaseException as error:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from agents.tools.seam import DataSource, ToolCall, ToolDefinition
+from agents.tools.seam import DataSource, NoLongerOurs, ToolCall, ToolDefinition
 
 TENANT = UUID(int=7)
 PRINCIPAL = UUID(int=8)
@@ -19,6 +19,12 @@ class Context:
     tenant_id: UUID = TENANT
     run_id: UUID | None = None
     principal_id: UUID = PRINCIPAL
+    lost: bool = False
+
+    def begin(self) -> None:
+        """Nobody else has the run, unless `lost`."""
+        if self.lost:
+            raise NoLongerOurs
 
     def secret(self, name: str) -> str:
         """The secret, or KeyError."""

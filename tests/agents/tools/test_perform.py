@@ -22,6 +22,7 @@ from agents.tools.seam import (
     DataSource,
     Failed,
     Finished,
+    NoLongerOurs,
     Outcome,
     OutcomeUnknown,
     ToolCall,
@@ -96,6 +97,15 @@ def test_a_passing_failure_is_tried_again_with_growing_pauses(spec: dict[str, An
     outcome, pauses = run(kind, attempts=3, backoff_s=0.5, **spec)
 
     assert (outcome, kind.calls, pauses) == (Finished(1), 3, [0.5, 1.0])
+
+
+def test_a_call_that_may_not_be_begun_any_more_has_no_outcome() -> None:
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        context.begin()
+        return Finished(1)
+
+    with pytest.raises(NoLongerOurs):
+        run(Kind(act), Context(lost=True))
 
 
 def test_pauses_are_bounded() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.tools.http.kind import HttpKind
-from agents.tools.seam import Failed, Finished, Outcome, OutcomeUnknown
+from agents.tools.seam import Failed, Finished, NoLongerOurs, Outcome, OutcomeUnknown
 from egress.client import Client
 from tests.agents.tools.contexts import Context, call_of
 from tests.egress.servers import Handler, Seen, answer, reset, says, serve
@@ -263,3 +263,13 @@ def test_a_fault_in_the_block_is_pointed_at(config: dict[str, Any], pointer: str
     found = HttpKind(Client()).problems(call_of("http", config).definition)
 
     assert [problem.pointer for problem in found] == ([pointer] if pointer else [])
+
+
+def test_nothing_is_sent_for_a_run_that_another_worker_has(seen: Seen) -> None:
+    kind = HttpKind(Client(frozenset({("127.0.0.1", seen.port)})))
+    call = call_of("http", {"method": "POST", "url": seen.url}, {}, effect="write")
+
+    with pytest.raises(NoLongerOurs):
+        kind.call(call, Context(lost=True))
+
+    assert seen.requests == []

@@ -12,7 +12,7 @@ from agents.tools.python import functions as module
 from agents.tools.python import tool
 from agents.tools.python.functions import FUNCTIONS, Functions, ToolRegistrationError
 from agents.tools.python.kind import PythonKind
-from agents.tools.seam import Failed, Finished, Outcome, ToolContext
+from agents.tools.seam import Failed, Finished, NoLongerOurs, Outcome, ToolContext
 from tests.agents.tools.contexts import TENANT, Context, call_of
 
 
@@ -169,3 +169,14 @@ def test_entry_points_add_functions_and_a_broken_one_is_told(tmp_path: Path, mon
     assert decorated.call() == 1
     assert "acme_broken could not be loaded: ModuleNotFoundError" in functions.why_missing("x")
     sys.modules.pop("acme_tools_for_test")
+
+
+def test_a_function_is_not_called_for_a_run_that_another_worker_has() -> None:
+    called: list[int] = []
+    functions = Functions(group=None)
+    functions.add("f", lambda: called.append(1))
+
+    with pytest.raises(NoLongerOurs):
+        PythonKind(functions).call(call_of("python", {"function": "f"}, {}), Context(lost=True))
+
+    assert called == []
