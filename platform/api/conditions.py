@@ -3,15 +3,20 @@
 import hashlib
 import json
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from django.db import connection
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from rest_framework.response import Response
 
-from api.errors import BadHeader, PreconditionFailed, PreconditionMissing
+from api.errors import BadHeader, NotFound, PreconditionFailed, PreconditionMissing
+from api.views import name
 from db.scope import current_tenant_id
 
 Json = Any
+M = TypeVar("M", bound=Model)
 
 _TAG = re.compile(r'(?:W/)?"[\x21\x23-\x7e]*"')
 
@@ -20,6 +25,26 @@ def etag(value: Json) -> str:
     """Return the strong ETag of a representation."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def answer(shown: Json, *, status: int = 200) -> Response:
+    """Return the representation with its ETag."""
+    return Response(shown, status=status, headers={"ETag": etag(shown)})
+
+
+def replaced(request: HttpRequest, noun: str, rows: "QuerySet[M]", show: Callable[[M], Json], **by: str) -> M | None:
+    """Return the row that a PUT replaces, None when it creates; no other goes on with it until the transaction ends.
+
+    by: the one field that the address names the row by. show: gives its representation. Raises what `check` raises.
+    """
+    [(field, text)] = by.items()
+    serialise(noun, text)
+    try:
+        present = rows.filter(**{field: name(text)}).first()
+    except NotFound:
+        present = None
+    check(request, etag(show(present)) if present is not None else None)
+    return present
 
 
 def serialise(noun: str, name: str) -> None:

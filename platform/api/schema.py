@@ -133,6 +133,14 @@ PAGING = (
     query("cursor", "`next` of the page before."),
 )
 
+#: The state that an answer shows; what one that writes it has to name, and the state that it left (`api.conditions`).
+ETAG = answer_header("ETag", "Names this state, for `If-Match`.", 200)
+CONDITIONS = (
+    header("If-Match", "ETag of what is replaced."),
+    header("If-None-Match", "`*`, to create."),
+    answer_header("ETag", "Names this state, for `If-Match`.", 200, 201),
+)
+
 
 def call(
     operation: str,

@@ -11,7 +11,7 @@ from api import conditions
 from api.bodies import NOTHING, Body, beneath
 from api.errors import NotFound
 from api.queries import Page, Query
-from api.schema import PAGING, answer_header, call, component, header, nullable, page_of
+from api.schema import CONDITIONS, ETAG, PAGING, call, component, nullable, page_of
 from api.views import View, found, name
 
 Json = Any
@@ -82,7 +82,6 @@ _PREVIEW = component(
 )
 _PATH = {"slug": "The agent's slug."}
 _NUMBERED = {**_PATH, "number": "The version's number."}
-_ETAG = "Names this state, for `If-Match`."
 
 
 class Agents(View):
@@ -106,7 +105,7 @@ class OneAgent(View):
         "Read an agent",
         answer=_AGENT,
         path=_PATH,
-        parameters=(answer_header("ETag", _ETAG, 200),),
+        parameters=(ETAG,),
         refusals=(404,),
     )
     def get(self, request: Request, slug: str) -> Response:
@@ -114,7 +113,7 @@ class OneAgent(View):
         with self.scope():
             agent = _found(slug)
             self.require("agents:read")
-            return _answer(agent)
+            return conditions.answer(_agent(agent))
 
     @call(
         "putAgent",
@@ -123,23 +122,18 @@ class OneAgent(View):
         answer=_AGENT,
         body=_SPEC,
         path=_PATH,
-        parameters=(
-            header("If-Match", "ETag of what is replaced."),
-            header("If-None-Match", "`*`, to create."),
-            answer_header("ETag", _ETAG, 200, 201),
-        ),
+        parameters=CONDITIONS,
         refusals=(412, 428),
     )
     def put(self, request: Request, slug: str) -> Response:
         """Write the draft; runs see it once a version of it is published. 201 when the agent is new."""
         with self.scope():
             agents.may_edit(slug, self.principal) if _could_be(slug) else self.require("agents:write")
-            conditions.serialise("agent", slug)
-            present = Agent.objects.select_related("live").filter(slug=slug).first() if _could_be(slug) else None
-            conditions.check(self.plain_request, _etag(present) if present else None)
+            rows = Agent.objects.select_related("live")
+            present = conditions.replaced(self.plain_request, "agent", rows, _agent, slug=slug)
             with beneath("/spec"):
                 agent = agents.put_draft(slug, self.body(_SPEC)["spec"], acting_as=self.principal)
-            return _answer(agents.by_slug(agent.slug), status=200 if present else 201)
+            return conditions.answer(_agent(agents.by_slug(agent.slug)), status=200 if present else 201)
 
 
 class Versions(View):
@@ -211,7 +205,7 @@ class Publish(View):
             agents.may_edit(slug, self.principal)
             percent = self.body(_PERCENT).get("percent")
             versions.publish(agent, version.number, percent=percent, acting_as=self.principal)
-            return _answer(agents.by_slug(slug))
+            return conditions.answer(_agent(agents.by_slug(slug)))
 
 
 class Rollback(View):
@@ -225,7 +219,7 @@ class Rollback(View):
             agents.may_edit(slug, self.principal)
             self.body(NOTHING)
             versions.rollback(agent, acting_as=self.principal)
-            return _answer(agents.by_slug(slug))
+            return conditions.answer(_agent(agents.by_slug(slug)))
 
 
 class Preview(View):
@@ -266,15 +260,6 @@ def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= MAX_NUMBER):
         raise NotFound
     return int(text)
-
-
-def _etag(agent: Agent) -> str:
-    return conditions.etag(_agent(agent))
-
-
-def _answer(agent: Agent, status: int = 200) -> Response:
-    shown = _agent(agent)
-    return Response(shown, status=status, headers={"ETag": conditions.etag(shown)})
 
 
 def _agent(agent: Agent) -> Json:

@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from api import conditions
 from api.bodies import Body
 from api.queries import Page, Query
-from api.schema import PAGING, answer_header, call, component, header, page_of
+from api.schema import CONDITIONS, ETAG, PAGING, call, component, page_of
 from api.views import View, found, name
 from signin.actions import identity_providers
 from signin.actions.identity_providers import Wanted
@@ -116,7 +116,7 @@ class OneIdentityProvider(View):
         "Read an identity provider",
         answer=_PROVIDER,
         path=_PATH,
-        parameters=(answer_header("ETag", "Names this state, for `If-Match`.", 200),),
+        parameters=(ETAG,),
         refusals=(404,),
     )
     def get(self, request: Request, slug: str) -> Response:
@@ -124,7 +124,7 @@ class OneIdentityProvider(View):
         with self.scope():
             provider = found(identity_providers.all_of_tenant(), slug=name(slug))
             self.require("admin")
-            return self._answer(provider)
+            return conditions.answer(self._shown(provider))
 
     @call(
         "putIdentityProvider",
@@ -133,11 +133,7 @@ class OneIdentityProvider(View):
         answer=_PROVIDER,
         body=_WANTED,
         path=_PATH,
-        parameters=(
-            header("If-Match", "ETag of what is replaced."),
-            header("If-None-Match", "`*`, to create."),
-            answer_header("ETag", "Names this state, for `If-Match`.", 200, 201),
-        ),
+        parameters=CONDITIONS,
         refusals=(409, 412, 428),
     )
     def put(self, request: Request, slug: str) -> Response:
@@ -149,11 +145,11 @@ class OneIdentityProvider(View):
         self.require("admin")
         check_slug(slug)
         with self.scope():
-            conditions.serialise("identity_provider", slug)
-            present = identity_providers.all_of_tenant().filter(slug=slug).first()
-            conditions.check(self.plain_request, self._etag(present) if present else None)
+            rows = identity_providers.all_of_tenant()
+            present = conditions.replaced(self.plain_request, "identity_provider", rows, self._shown, slug=slug)
             identity_providers.put(slug, _wanted(self.body(_WANTED)), acting_as=self.principal)
-            return self._answer(identity_providers.by_slug(slug), status=200 if present else 201)
+            made = identity_providers.by_slug(slug)
+            return conditions.answer(self._shown(made), status=200 if present else 201)
 
     @call("deleteIdentityProvider", "Remove an identity provider", status=204, path=_PATH, refusals=(404,))
     def delete(self, request: Request, slug: str) -> HttpResponse:
@@ -164,12 +160,8 @@ class OneIdentityProvider(View):
             identity_providers.remove(provider, acting_as=self.principal)
         return HttpResponse(status=204)
 
-    def _answer(self, provider: IdentityProvider, status: int = 200) -> Response:
-        shown = _json(provider, tenants.by_id(self.principal.tenant_id).slug)
-        return Response(shown, status=status, headers={"ETag": conditions.etag(shown)})
-
-    def _etag(self, provider: IdentityProvider) -> str:
-        return conditions.etag(_json(provider, tenants.by_id(self.principal.tenant_id).slug))
+    def _shown(self, provider: IdentityProvider) -> Json:
+        return _json(provider, tenants.by_id(self.principal.tenant_id).slug)
 
 
 def _wanted(body: dict[str, Json]) -> Wanted:

@@ -18,7 +18,7 @@ from api import conditions
 from api.bodies import Body
 from api.errors import NotFound
 from api.queries import Page, Query
-from api.schema import PAGING, answer_header, call, component, header, page_of, query
+from api.schema import ETAG, PAGING, call, component, header, page_of, query
 from api.views import View, found, identifier
 from tenants.actions import members
 from tenants.errors import UnknownMember
@@ -68,7 +68,6 @@ FILTERS = (
     query("role", "Only those of this role.", ROLE),
     query("active", "Only the active ones, or only the others.", {"type": "string", "enum": ["true", "false"]}),
 )
-ETAG = answer_header("ETag", "Names this state, for `If-Match`.", 200)
 IF_MATCH = header("If-Match", "ETag of what is changed.")
 
 
@@ -118,7 +117,7 @@ class Person(People):
         with self.scope():
             person = self.person(text)
             check_reads(self)
-            return _answer(person)
+            return conditions.answer(_shown(person))
 
     def change(self, text: str) -> Response:
         """Change role and state as the body says."""
@@ -126,13 +125,13 @@ class Person(People):
             conditions.serialise(self.noun, text)
             person = self.person(text)
             self.require("admin")
-            conditions.check(self.plain_request, _etag(person))
+            conditions.check(self.plain_request, conditions.etag(_shown(person)))
             wanted, actor = self.body(CHANGE), self.principal.actor
             with still_there():
                 members.change_role(person, Role(wanted["role"]), acting_as=actor)
                 change_state = members.reactivate if wanted["active"] else members.deactivate
                 change_state(person, acting_as=actor)
-            return _answer(self.person(text))
+            return conditions.answer(_shown(self.person(text)))
 
     def remove(self, text: str) -> HttpResponse:
         """End the membership."""
@@ -219,10 +218,6 @@ def people_json(page: list[Membership]) -> list[Json]:
     ]
 
 
-def _etag(person: Membership) -> str:
-    return conditions.etag(people_json([person]))
-
-
-def _answer(person: Membership) -> Response:
+def _shown(person: Membership) -> Json:
     [shown] = people_json([person])
-    return Response(shown, headers={"ETag": conditions.etag([shown])})
+    return shown

@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.bodies import Body
-from api.schema import PAGING, call, component, page_of
-from api.v1.members import CHANGE, ETAG, FILTERS, IF_MATCH, PERSON, ROLE, People, Person, people_json
+from api.schema import ETAG, PAGING, call, component, page_of
+from api.v1.members import CHANGE, FILTERS, IF_MATCH, PERSON, ROLE, People, Person, people_json
 from api.views import found
 from tenants.actions import members
 from tenants.models import Role

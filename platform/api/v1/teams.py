@@ -11,7 +11,7 @@ from api import conditions
 from api.bodies import Body
 from api.errors import Fault, InvalidBody, NotFound
 from api.queries import Page, Query
-from api.schema import PAGING, answer_header, call, component, header, page_of
+from api.schema import CONDITIONS, ETAG, PAGING, call, component, page_of
 from api.v1.members import check_reads
 from api.views import View, found, name
 from tenants.actions import members, teams
@@ -73,7 +73,7 @@ class OneTeam(View):
         "Read a team",
         answer=_TEAM,
         path=_PATH,
-        parameters=(answer_header("ETag", "Names this state, for `If-Match`.", 200),),
+        parameters=(ETAG,),
         refusals=(404,),
     )
     def get(self, request: Request, slug: str) -> Response:
@@ -81,7 +81,7 @@ class OneTeam(View):
         with self.scope():
             team = found(Team.objects.all(), slug=name(slug))
             check_reads(self)
-            return _answer(team)
+            return conditions.answer(_json(team))
 
     @call(
         "putTeam",
@@ -90,11 +90,7 @@ class OneTeam(View):
         answer=_TEAM,
         body=_WANTED,
         path=_PATH,
-        parameters=(
-            header("If-Match", "ETag of what is replaced."),
-            header("If-None-Match", "`*`, to create."),
-            answer_header("ETag", "Names this state, for `If-Match`.", 200, 201),
-        ),
+        parameters=CONDITIONS,
         refusals=(409, 412, 428),
     )
     def put(self, request: Request, slug: str) -> Response:
@@ -104,9 +100,7 @@ class OneTeam(View):
         """
         self.require("admin")
         with self.scope():
-            conditions.serialise("team", slug)
-            present = self._present(slug)
-            conditions.check(self.plain_request, _etag(present) if present else None)
+            present = conditions.replaced(self.plain_request, "team", Team.objects.all(), _json, slug=slug)
             wanted = self.body(_WANTED)
             _check(wanted, new=present is None)
             team = teams.put(
@@ -117,7 +111,7 @@ class OneTeam(View):
                 rename_to=wanted.get("slug"),
                 acting_as=self.principal.actor,
             )
-            return _answer(team, status=200 if present else 201)
+            return conditions.answer(_json(team), status=200 if present else 201)
 
     @call("deleteTeam", "Delete a team", status=204, path=_PATH, refusals=(404, 409))
     def delete(self, request: Request, slug: str) -> HttpResponse:
@@ -130,12 +124,6 @@ class OneTeam(View):
             except UnknownTeam as error:
                 raise NotFound from error
         return HttpResponse(status=204)
-
-    def _present(self, text: str) -> Team | None:
-        try:
-            return Team.objects.filter(slug=name(text)).first()
-        except NotFound:
-            return None
 
 
 def _check(wanted: dict[str, Json], *, new: bool) -> None:
@@ -158,12 +146,3 @@ def _summaries(page: list[Any]) -> list[Json]:
 def _json(team: Team) -> Json:
     people = team.members.order_by("user__email").values_list("user__email", flat=True)
     return {"slug": team.slug, "name": team.name, "members": list(people)}
-
-
-def _etag(team: Team) -> str:
-    return conditions.etag(_json(team))
-
-
-def _answer(team: Team, status: int = 200) -> Response:
-    shown = _json(team)
-    return Response(shown, status=status, headers={"ETag": conditions.etag(shown)})

@@ -10,9 +10,8 @@ from agents.actions import tools
 from agents.models import Tool
 from api import conditions
 from api.bodies import Body, beneath
-from api.errors import NotFound
 from api.queries import Page, Query
-from api.schema import PAGING, answer_header, call, component, header, page_of
+from api.schema import CONDITIONS, ETAG, PAGING, call, component, page_of
 from api.views import View, found, name
 
 Json = Any
@@ -74,7 +73,7 @@ class OneTool(View):
         "Read a tool",
         answer=_TOOL,
         path=_PATH,
-        parameters=(answer_header("ETag", "Names this definition, for `If-Match`.", 200),),
+        parameters=(ETAG,),
         refusals=(404,),
     )
     def get(self, request: Request, tool_name: str) -> Response:
@@ -82,7 +81,7 @@ class OneTool(View):
         with self.scope():
             tool = found(_defined(), name=name(tool_name))
             self.require("tools:read")
-            return _answer(tool)
+            return conditions.answer(_json(tool))
 
     @call(
         "putTool",
@@ -91,49 +90,25 @@ class OneTool(View):
         answer=_TOOL,
         body=_SPEC,
         path=_PATH,
-        parameters=(
-            header("If-Match", "ETag of what is replaced."),
-            header("If-None-Match", "`*`, to create."),
-            answer_header("ETag", "Names this definition, for `If-Match`.", 200, 201),
-        ),
+        parameters=CONDITIONS,
         refusals=(412, 428),
     )
     def put(self, request: Request, tool_name: str) -> Response:
         """Define the tool; agents published from now on get it. 201 when the tool is new."""
         self.require("tools:write")
         with self.scope():
-            conditions.serialise("tool", tool_name)
-            present = self._present(tool_name)
-            conditions.check(self.plain_request, _etag(present) if present else None)
+            present = conditions.replaced(self.plain_request, "tool", _defined(), _json, name=tool_name)
             with beneath("/spec"):
                 tools.put(tool_name, self.body(_SPEC)["spec"], acting_as=self.principal)
-            return _answer(tools.by_name(tool_name), status=200 if present else 201)
-
-    def _present(self, text: str) -> Tool | None:
-        try:
-            return _defined().filter(name=name(text)).first()
-        except NotFound:
-            return None
+            return conditions.answer(_json(tools.by_name(tool_name)), status=200 if present else 201)
 
 
 def _defined() -> "QuerySet[Tool]":
     return Tool.objects.select_related("live").exclude(live=None)
 
 
-def _etag(tool: Tool) -> str:
-    return f'"{_live(tool).digest}"'
-
-
-def _answer(tool: Tool, status: int = 200) -> Response:
-    return Response(_json(tool), status=status, headers={"ETag": _etag(tool)})
-
-
-def _live(tool: Tool) -> Any:
-    return tool.live
-
-
 def _json(tool: Tool) -> Json:
-    live = _live(tool)
+    live: Any = tool.live
     return {
         "name": tool.name,
         "version": live.number,
