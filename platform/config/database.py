@@ -13,6 +13,18 @@ OWNER_ROLE = "countersign_owner"
 
 Database = dict[str, Any]
 
+#: How long, in seconds, a process may do nothing in an open transaction, or its machine be gone, before the server
+#: undoes what it began and frees its locks: a frozen worker must hold up neither its run nor its tenant's month.
+_IDLE_S = 30
+
+_RUNTIME = {
+    "plan_cache_mode": "force_generic_plan",
+    "idle_in_transaction_session_timeout": f"{_IDLE_S}s",
+    "tcp_keepalives_idle": f"{_IDLE_S // 2}s",
+    "tcp_keepalives_interval": "5s",
+    "tcp_keepalives_count": "3",
+}
+
 
 def embedded_databases(*, pool_size: int) -> dict[str, Database]:
     """The embedded server's database, reached as the runtime role and as the owner."""
@@ -74,5 +86,5 @@ def _runtime_options(pool_size: int) -> Database:
     return {
         "pool": {"min_size": 0, "max_size": pool_size, "timeout": 15},
         "prepare_threshold": 5,
-        "options": "-c plan_cache_mode=force_generic_plan",
+        "options": " ".join(f"-c {name}={value}" for name, value in _RUNTIME.items()),
     }
