@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
         "secret_key_fallbacks": "",
         "field_keys": _key(),
         "audit_signing_keys": _key(),
+        "metrics_token": _key(),
         "email_url": "off",
         "anthropic_api_key": "",
     }.items():

@@ -38,12 +38,12 @@ class Demo:
 
 
 @contextmanager
-def demo(data_dir: Path, *arguments: str) -> Iterator[Demo]:
+def demo(data_dir: Path, *arguments: str, **variables: str) -> Iterator[Demo]:
     """`manage.py demo` on a free port, ready; ended when the block is left."""
     with (data_dir / "demo.log").open("w") as stderr:
         process = subprocess.Popen(
             manage("demo", "--port", "0", *arguments),
-            env=environment(data_dir),
+            env=environment(data_dir, **variables),
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,

@@ -72,13 +72,18 @@ class Postgres:
         """A connection in autocommit mode."""
         return psycopg.connect(self.url(login, database), autocommit=True)
 
-    def adopt(self, folder: Path) -> None:
-        """Make a data folder that was copied here, `folder`, this server's."""
+    def adopt(self) -> None:
+        """Make a data folder that somebody else filled this server's."""
         self._account.own(self.folder)
-        shutil.move(folder, self.data)
         for path in (self.data, *self.data.rglob("*")):
             self._account.give(path)
         self.data.chmod(0o700)
+
+    def room(self, name: str) -> Path:
+        """A folder that the server may write to."""
+        self._account.own(self.folder)
+        self._account.own(self.folder / name)
+        return self.folder / name
 
     def environment(self) -> dict[str, str]:
         """What lets a client's program of PostgreSQL find this server as its superuser."""
