@@ -21,7 +21,7 @@ from django.db import connection
 from agents.core.decide import CallModel, Command, Finished, Park, Perform
 from agents.engine import store
 from agents.engine.executor import Means, RunExecutor, Stopped
-from agents.engine.store import LostLease
+from agents.engine.store import Claimed, LostLease
 from agents.engine.temporal import rows
 from agents.engine.temporal.messages import ENDED, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
 from quotas.provider import Place
@@ -210,14 +210,16 @@ class Hands:
         finally:
             held.lock.release()
 
-    def wind_down(self, threads: Executor) -> None:
+    def wind_down(self, threads: Executor) -> list[Claimed]:
         """Begin the steps whose intents stand in the journal: this process is stopping, so they give the runs back.
 
-        So nobody has to wonder later whether their effects were begun, even if Temporal never asks for them.
+        So nobody has to wonder later whether their effects were begun, even if Temporal never asks for them. Returns
+        the runs, for Temporal to be told.
         """
-        for held in self._all():
-            run, seq = held.executor.run, held.executor.state.seq
-            threads.submit(self._step_and_close, run.id, run.epoch, seq)
+        everything = self._all()
+        for held in everything:
+            threads.submit(self._step_and_close, held.executor.run.id, held.executor.run.epoch, held.executor.state.seq)
+        return [held.executor.run for held in everything]
 
     def _step_and_close(self, run_id: UUID, epoch: int, seq: int) -> None:
         try:

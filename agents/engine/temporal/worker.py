@@ -31,6 +31,7 @@ from agents.engine.temporal.connection import connect
 from agents.engine.temporal.hands import RUNS, Hands
 from agents.engine.temporal.messages import take_up_queue
 from agents.engine.temporal.slots import Room
+from agents.engine.temporal.telling import Told
 from agents.engine.temporal.workflow import RunWorkflow
 from agents.engine.toolbox import perform_call
 from metrics.counters import flush
@@ -44,7 +45,7 @@ log = logging.getLogger(__name__)
 TAKERS: Final = 8
 
 #: Seconds between signs of life of steps in progress, and after which Temporal is asked whether a run was forgotten.
-SIGN_S: Final = 5.0
+SIGN_S: Final = 10.0
 FORGOTTEN_S: Final = 60.0
 
 #: Seconds between attempts to reach a Temporal that is away at the start.
@@ -91,7 +92,7 @@ class TemporalWorker:
         self._stopping.set()
         until = time.monotonic() + STOP_S
         await _at_most(asyncio.gather(*(taker.shutdown() for taker in takers)), until)
-        ended = await self._wind_down(until)
+        ended = await self._wind_down(client, until)
         # A task that was handed to a poller which is gone waits for its time-out.
         await _at_most(asyncio.gather(*(other.shutdown() for other in others)), until + LAST_S)
         for task in keeping:
@@ -196,16 +197,19 @@ class TemporalWorker:
 
     # --- stopping -------------------------------------------------------------------------------------------------
 
-    async def _wind_down(self, until: float) -> bool:
+    async def _wind_down(self, client: Client, until: float) -> bool:
         """Let the steps in progress end, and give back the leases of those that do not in time."""
-        self.hands.wind_down(self._steps)
+        given_back = self.hands.wind_down(self._steps)
         while len(self.hands) and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        if not len(self.hands):
-            return True
-        with suppress(psycopg.Error):  # then the leases run out
-            await _in_thread(self.hands.give_back)
-        return False
+        ended = not len(self.hands)
+        if not ended:
+            with suppress(psycopg.Error):  # then the leases run out
+                await _in_thread(self.hands.give_back)
+        # The workflows wait for this process.
+        told = _tell_all(client, [Told(run.id, run.tenant_id, wakes=True) for run in given_back])
+        await _at_most(told, until + LAST_S / 2)
+        return ended
 
 
 def _tuner(slots: CustomSlotSupplier) -> WorkerTuner:
@@ -215,11 +219,11 @@ def _tuner(slots: CustomSlotSupplier) -> WorkerTuner:
     )
 
 
-async def _tell_all(client: Client, due: list[telling.Told]) -> None:
+async def _tell_all(client: Client, due: list[Told]) -> None:
     """Tell Temporal of what is due. What fails is due again later."""
     slots = asyncio.Semaphore(TELLING)
 
-    async def tell(told: telling.Told) -> None:
+    async def tell(told: Told) -> None:
         async with slots:
             await telling.tell(client, told)
 

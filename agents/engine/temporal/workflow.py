@@ -32,9 +32,10 @@ from agents.engine.temporal.messages import (
     take_up_queue,
 )
 
-#: How long a worker has to begin a step of a run it holds, and to give a sign of life meanwhile.
-BEGIN_WITHIN = timedelta(seconds=20)
-SIGN_OF_LIFE = timedelta(seconds=30)
+#: How long a worker has to begin a step of a run it holds, and to give a sign of life meanwhile. When it is gone, its
+#: lease runs out and the sweep of another one wakes the workflow, before or after.
+BEGIN_WITHIN = timedelta(seconds=60)
+SIGN_OF_LIFE = timedelta(seconds=60)
 
 #: How long taking a run up may last, and the longest pause between attempts while the database is away.
 TAKE_UP_WITHIN = timedelta(seconds=30)
@@ -45,6 +46,9 @@ STEP_WITHIN = timedelta(hours=12)
 
 #: How long a permit may take to come; longer than any queue of model calls should be.
 PACE_WITHIN = timedelta(days=7)
+
+#: Kinds of standing of a run that some worker has in its hands.
+IN_HANDS = frozenset({MODEL, TOOLS, HELD})
 
 #: Events after which the workflow goes on as a new one, far below the server's limits (51,200 events, 50 MB).
 EVENTS = 2000
@@ -68,7 +72,7 @@ class RunWorkflow:
         lost = 0
         at = known or await self._take_up(run_id, lost, calls=True)
         while at.kind != ENDED:
-            if at.kind in {MODEL, TOOLS, HELD}:
+            if at.kind in IN_HANDS:
                 if self._is_long():
                     workflow.continue_as_new(args=[run_id, at])
                 at = await self._step(run_id, at)
@@ -98,20 +102,26 @@ class RunWorkflow:
     async def _step(self, run_id: str, at: Standing) -> Standing:
         if at.pace is not None:
             await self._pace(at.pace)
-        try:
-            stepped: Standing = await workflow.execute_activity(
-                STEP,
-                args=[run_id, at.epoch, at.seq],
-                result_type=Standing,
-                task_queue=at.queue,
-                schedule_to_start_timeout=BEGIN_WITHIN,
-                heartbeat_timeout=SIGN_OF_LIFE,
-                start_to_close_timeout=STEP_WITHIN,
-                retry_policy=RetryPolicy(maximum_attempts=1),
-            )
-        except ActivityError:  # the worker is gone, or cannot be reached: the run's row knows more
-            return Standing(LOST)
-        return stepped
+        step = workflow.start_activity(
+            STEP,
+            args=[run_id, at.epoch, at.seq],
+            result_type=Standing,
+            task_queue=at.queue,
+            schedule_to_start_timeout=BEGIN_WITHIN,
+            heartbeat_timeout=SIGN_OF_LIFE,
+            start_to_close_timeout=STEP_WITHIN,
+            retry_policy=RetryPolicy(maximum_attempts=1),
+        )
+        while True:
+            await workflow.wait_condition(lambda: step.done() or self._woken)
+            if step.done():
+                return _result(step)
+            # Woken in the middle of a step: perhaps its worker is gone or has given the run back, and the row knows.
+            seen = await self._take_up(run_id, 0, calls=False)
+            is_as_before = seen.epoch == at.epoch and seen.kind in IN_HANDS
+            if not is_as_before and (seen.kind in IN_HANDS or not step.done()):
+                step.cancel()
+                return seen
 
     async def _pace(self, queue: str) -> None:
         await workflow.execute_activity(
@@ -123,3 +133,10 @@ class RunWorkflow:
         timeout = None if pause_s is None else timedelta(seconds=pause_s)
         with suppress(asyncio.TimeoutError):
             await workflow.wait_condition(lambda: self._woken, timeout=timeout)
+
+
+def _result(step: "workflow.ActivityHandle[Standing]") -> Standing:
+    try:
+        return step.result()
+    except ActivityError:  # the worker is gone, or cannot be reached: the run's row knows more
+        return Standing(LOST)
