@@ -52,8 +52,15 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
+def variables() -> dict[str, str]:
+    """Variables of the environment of this file's processes; a file that needs some overrides it."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def rig(
     engine: str,
+    variables: dict[str, str],
     own_database: str,
     embedded_server: embedded.Server,
     tmp_path_factory: pytest.TempPathFactory,
@@ -67,7 +74,7 @@ def rig(
         psycopg.connect(superuser, autocommit=True) as look,
     ):
         made = {"ANTHROPIC_BASE_URL": model, "EGRESS_ALLOW": served.place, "ENGINE": engine, "LOG_LEVEL": "WARNING"}
-        environment = {**template_database.environment(embedded_server), **made}
+        environment = {**template_database.environment(embedded_server), **made, **variables}
         with django_db_blocker.unblock():
             acme = world()
             with tenant_scope(acme.tenant_id):

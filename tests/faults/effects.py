@@ -80,10 +80,15 @@ class Effects:
         self.place = f"127.0.0.1:{port}"
         self.ledger = Ledger()
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
+        self._waiting: set[str] = set()
 
     def will(self, path: str, *faults: Fault) -> None:
         """Answer the next requests at this path so, one after the other; then as usual again."""
         self._faults[path].extend(faults)
+
+    def waiting(self, path: str) -> bool:
+        """Whether a request at this path is being held."""
+        return path in self._waiting
 
     def take(self, method: str, path: str, key: str, body: Json) -> tuple[Fault | None, Json]:
         """Take one request in; returns how to misbehave, if at all, and the answer."""
@@ -92,7 +97,9 @@ class Effects:
         if fault is not None:
             time.sleep(fault.delay_s)
             if fault.held is not None:
+                self._waiting.add(path)
                 fault.held.wait()
+                self._waiting.discard(path)
         done = fault is None or fault.done
         with self.ledger.lock:
             if done and method == "POST" and not (path.startswith("/once/") and self.ledger.effects[key]):

@@ -1,7 +1,7 @@
 """Kill points: every SQL statement and commit that a process makes, and the calls that it makes outside, by name.
 
-A first run counts them: each is told as it is passed. In a later one the process kills itself at one of them. A name
-says which (`lease 2: after step #1`), and is the same in each run of the same script.
+A first run counts them: each is told as it is passed. In a later one the process kills itself at one of them, or
+stops. A name says which (`lease 2: after step #1`), and is the same in each run of the same script.
 
 All SQL goes one of three ways: `db.trip`, whose pipeline is driven here one statement at a time, so that a process can
 die between two statements of one implicit transaction; psycopg's cursors, the ORM's included; psycopg's own BEGIN,
@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol
 from unittest import mock
@@ -48,23 +49,39 @@ class Place(Protocol):
         """This thread asked for a run to claim."""
 
 
-class Points:
-    """The points of one process. tell: is told each when counting. die_at: the name of the one to die at."""
+@dataclass(frozen=True)
+class Plan:
+    """What to do at points. tell: is told of each. die_at, freeze_at: names of points to be killed or stopped at.
 
-    def __init__(self, place: Place, tell: Callable[[str], None] | None, die_at: str | None) -> None:
-        self.place, self._tell, self._die_at = place, tell, die_at
+    Of a stop, and of each time that a thread lets go of the run, tell is told when there is a freeze_at.
+    """
+
+    tell: Callable[[Any], None]
+    count: bool = False
+    die_at: str | None = None
+    freeze_at: str | None = None
+
+
+class Points:
+    """The points of one process."""
+
+    def __init__(self, place: Place, plan: Plan) -> None:
+        self.place, self._plan = place, plan
 
     def at(self, point: str) -> None:
         """Pass a point."""
         name = self.place.name(point)
         if name is None:
             return
-        if self._tell is not None:
-            self._tell(name)
-        if name == self._die_at:
+        if self._plan.count:
+            self._plan.tell(name)
+        if name == self._plan.die_at:
             os.kill(os.getpid(), signal.SIGKILL)
             while True:  # it takes effect when the kernel says so
                 time.sleep(1)
+        if name == self._plan.freeze_at:
+            self._plan.tell("frozen")
+            os.kill(os.getpid(), signal.SIGSTOP)
 
     @contextmanager
     def around(self, what: str) -> Iterator[None]:
@@ -113,11 +130,13 @@ class OfWorker:
                 self._lease += 1
                 self._driving.add(threading.get_ident())
 
-    def let_go(self) -> None:
-        """This thread is done with the run, or found none."""
+    def let_go(self) -> bool:
+        """This thread is done with the run, or found none; says which."""
         _local.empty = False
         with self._lock:
+            had = threading.get_ident() in self._driving
             self._driving.discard(threading.get_ident())
+            return had
 
 
 class OfWeb:
@@ -143,10 +162,10 @@ class OfWeb:
         """Web servers claim nothing."""
 
 
-def of_worker(tell: Callable[[str], None] | None, die_at: str | None) -> None:
-    """Count, or die, in this process, which is a worker."""
+def of_worker(plan: Plan) -> None:
+    """Have this process, which is a worker, do so at its points."""
     place = OfWorker()
-    points = Points(place, tell, die_at)
+    points = Points(place, plan)
     _watch_sql(points)
     _watch_calls(points)
     drives = Driver._claim_and_drive
@@ -155,14 +174,15 @@ def of_worker(tell: Callable[[str], None] | None, die_at: str | None) -> None:
         try:
             drives(*arguments)
         finally:
-            place.let_go()
+            if place.let_go() and plan.freeze_at is not None:
+                plan.tell("let go")
 
     _replace(Driver, "_claim_and_drive", claim_and_drive)
 
 
-def of_web(tell: Callable[[str], None] | None, die_at: str | None) -> None:
-    """Count, or die, in this process, which is a web server."""
-    _watch_sql(Points(OfWeb(), tell, die_at))
+def of_web(plan: Plan) -> None:
+    """Have this process, which is a web server, do so at its points."""
+    _watch_sql(Points(OfWeb(), plan))
 
 
 def _replace(where: Any, name: str, function: Any) -> None:

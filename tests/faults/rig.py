@@ -162,6 +162,13 @@ class Rig:
         """Whether no worker holds the run."""
         return self.look.execute("SELECT worker FROM agents_run WHERE id = %s", [run]).fetchone() == (None,)
 
+    def cut_idle(self) -> None:
+        """End the sessions that stand still in a transaction, as the server does after half a minute."""
+        self.look.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+        )
+
     def expire(self, run: str) -> None:
         """Let the run's lease run out now, as the passing of `LEASE_SECONDS` would.
 
