@@ -46,6 +46,7 @@ OF_THE_INSTALLATION = {
     "staff add",
     "staff list",
     "staff remove",
+    "temporal_worker",
     "tenant create",
     "tenant list",
     "up",
