@@ -7,7 +7,13 @@ from agents.core.events import DecisionRequested, Event, ModelAnswered, ModelFai
 from metrics.counters import count
 
 _ENDS = {"run.completed": "completed", "run.failed": "failed", "run.cancelled": "cancelled"}
-_TOOLS = {"tool.finished": "finished", "tool.failed": "failed", "tool.unknown": "unknown", "tool.denied": "denied"}
+_TOOLS = {
+    "tool.finished": "finished",
+    "tool.failed": "failed",
+    "tool.unknown": "unknown",
+    "tool.denied": "denied",
+    "tool.compensated": "compensated",
+}
 
 
 def count_step(events: Sequence[Event]) -> None:
