@@ -255,6 +255,7 @@ class Load:
             return call()
         except RestError as error:
             self.failures.append(error)
+            time.sleep(0.2)
             return None
 
 

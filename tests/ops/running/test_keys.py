@@ -113,14 +113,11 @@ def test_another_login_serves_in_place_of_one_whose_password_changes(data_dir: P
         with external.connect() as connection:
             connection.execute("CREATE ROLE web2 LOGIN PASSWORD 'another' IN ROLE countersign_app")
         external.passwords["web2"] = "another"
-        with (
-            Fleet(environment(running), data_dir) as many,
-            fleet.proxy(many) as front,
-            Load(fleet.api(running, front.url)) as load,
-        ):
+        with Fleet(environment(running), data_dir) as many, fleet.proxy(many) as front:
             start_fleet(many)
-            rolled(many, load, DATABASE_URL=external.url("web2"))
-            with external.connect() as connection:
-                connection.execute("ALTER ROLE countersign_app PASSWORD 'changed'")
-            assert load.goes_on(), many.said()
-        check(load)
+            with Load(fleet.api(running, front.url)) as load:
+                rolled(many, load, DATABASE_URL=external.url("web2"))
+                with external.connect() as connection:
+                    connection.execute("ALTER ROLE countersign_app PASSWORD 'changed'")
+                assert load.goes_on(), many.said()
+            check(load)
