@@ -187,7 +187,7 @@ def test_one_fault_anywhere_and_nothing_is_made(here: World) -> None:
     found = faults(here, FILE.replace("id: claude-opus-4-7", "id: claude opus"))
 
     assert len(found) == 1
-    assert found[0].startswith("a.yaml:7: Agent loan-review: /model/id: 'claude opus' does not have the right form")
+    assert found[0].startswith('a.yaml:7: Agent loan-review: /model/id: "claude opus" does not have the right form')
     assert count(here) == before
     with tenant_scope(here.tenant_id):
         assert not Queue.objects.exists()
@@ -253,8 +253,8 @@ def test_what_a_document_names_and_nobody_made_is_a_warning(here: World) -> None
             "/grants/0/condition: There is no args.ib. Known: id.",
         ),
         (granting("{team: credit, permission: use, condition: ''}"), "Tool fetch: /grants/0/condition: This must not"),
-        (granting("{team: credit, user: a@b.example, permission: use}"), "either a team or a user"),
-        (granting("{permission: use, condition: 'true'}"), "either a team or a user"),
+        (granting("{team: credit, user: a@b.example, permission: use}"), "Give one of team, user, not more."),
+        (granting("{permission: use, condition: 'true'}"), "Give one of team, user, not more."),
         (
             granting("{team: credit, permission: use}, {team: credit, permission: use, condition: 'true'}"),
             "Tool fetch: /grants/1: The same holder and permission stand here twice, with different conditions",
