@@ -13,12 +13,15 @@ from db import embedded
 from db.scope import tenant_scope
 from ops.machine import close_connections
 from tests import template_database
+from tests.agents.engine.temporal.server import temporal_address
 from tests.agents.providers.servers import rehearsal
 from tests.api.conftest import caller
 from tests.faults import agents, effects, forge
 from tests.faults.rig import SCRIPTS, Rig
 from tests.worlds import world
 from vault.actions import secrets as vault
+
+__all__ = ["temporal_address"]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,15 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
+def engine_variables(engine: str, request: pytest.FixtureRequest) -> dict[str, str]:
+    """What the engine needs in the environment: a server, and a queue that only this file's processes serve."""
+    if engine != "temporal":
+        return {}
+    address: str = request.getfixturevalue("temporal_address")
+    return {"TEMPORAL_ADDRESS": address, "TEMPORAL_TASK_QUEUE": f"rig-{secrets.token_hex(4)}"}
+
+
+@pytest.fixture(scope="module")
 def variables() -> dict[str, str]:
     """Variables of the environment of this file's processes; a file that needs some overrides it."""
     return {}
@@ -60,6 +72,7 @@ def variables() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def rig(
     engine: str,
+    engine_variables: dict[str, str],
     variables: dict[str, str],
     own_database: str,
     embedded_server: embedded.Server,
@@ -74,7 +87,7 @@ def rig(
         psycopg.connect(superuser, autocommit=True) as look,
     ):
         made = {"ANTHROPIC_BASE_URL": model, "EGRESS_ALLOW": served.place, "ENGINE": engine, "LOG_LEVEL": "WARNING"}
-        environment = {**template_database.environment(embedded_server), **made, **variables}
+        environment = {**template_database.environment(embedded_server), **made, **engine_variables, **variables}
         with django_db_blocker.unblock():
             acme = world()
             with tenant_scope(acme.tenant_id):

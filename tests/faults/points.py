@@ -28,6 +28,7 @@ from psycopg import pq
 
 from agents.engine import toolbox
 from agents.engine.driver import Driver
+from agents.engine.temporal.hands import Hands
 from agents.providers.claude import ClaudeProvider
 from agents.tools.perform import perform as perform_tool
 from db import trip
@@ -139,6 +140,28 @@ class OfWorker:
             return had
 
 
+class OfTemporalWorker(OfWorker):
+    """A worker of Temporal with one run to drive: it has the run from a claim until it lets go of it."""
+
+    def name(self, point: str) -> str | None:
+        thread = threading.current_thread().name
+        if thread.startswith("pool-"):
+            return None
+        with self._lock:
+            if thread.startswith(("take-up", "step", "tool")) and self._driving:
+                name = f"lease {self._lease}: {point}"
+                self._seen[name] += 1
+                return f"{name} #{self._seen[name]}"
+            kind = f"claim {self._lease + 1}" if thread.startswith("take-up") else "loop"
+            return self._first(f"{kind}: {point}")
+
+    def let_go(self) -> bool:
+        with self._lock:
+            had = bool(self._driving)
+            self._driving.clear()
+            return had
+
+
 class OfWeb:
     """A web server that gets one request: all SQL after the request's arrival."""
 
@@ -178,6 +201,22 @@ def of_worker(plan: Plan) -> None:
                 plan.tell("let go")
 
     _replace(Driver, "_claim_and_drive", claim_and_drive)
+
+
+def of_temporal_worker(plan: Plan) -> None:
+    """Have this process, which is a worker of Temporal, do so at its points."""
+    place = OfTemporalWorker()
+    points = Points(place, plan)
+    _watch_sql(points)
+    _watch_calls(points)
+    lets_go = Hands._let_go
+
+    def let_go(*arguments: Any) -> None:
+        lets_go(*arguments)
+        if place.let_go() and plan.freeze_at is not None:
+            plan.tell("let go")
+
+    _replace(Hands, "_let_go", let_go)
 
 
 def of_web(plan: Plan) -> None:
@@ -255,7 +294,7 @@ def _exchange(
             results.append(_result(wire))
             if results[-1].status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED):
                 break
-            if name == "claim":
+            if name in {"claim", "claim_run"}:
                 points.place.claimed(results[-1].ntuples > 0)
             points.at(f"after {name}")
         wire.pipeline_sync()

@@ -1,16 +1,22 @@
 """What the forge's children are: a worker, and a web server. Real ones; a test can have them die at a point."""
 
+import asyncio
 import mmap
 import os
 import socket
 import struct
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from agents.core import decide
 from agents.engine import django_q, store
+from agents.engine.temporal import rows
+from agents.engine.temporal import worker as worker_module
+from agents.providers.installed import provider
 from ops import serving
+from quotas.provider import gate
 from tests.faults import points
 from tests.faults.forge import Channel
 
@@ -31,6 +37,18 @@ def worker(channel: Channel, *, clock: str | None = None, **plan: Any) -> None:
         points.of_worker(points.Plan(channel.say, **plan))
     os.environ[django_q.INSTANCE] = f"forge/{os.getpid()}"
     django_q.drive(os.environ[django_q.INSTANCE], 0)
+
+
+def temporal_worker(channel: Channel, *, clock: str | None = None, **plan: Any) -> None:
+    """Be a worker of the Temporal engine. What it waits for when others are gone comes sooner: nobody asserts on it."""
+    channel.end_with_test()
+    decide.BACKOFF_FIRST_S = BACKOFF_S
+    rows.GRACE_S, worker_module.POLL_S, worker_module.STICKY = 0.2, 0.5, timedelta(seconds=0.3)
+    if clock is not None:
+        _follow(Path(clock))
+    if plan:
+        points.of_temporal_worker(points.Plan(channel.say, **plan))
+    asyncio.run(worker_module.TemporalWorker(provider().answer, gate=gate()).serve(asyncio.Event()))
 
 
 def web(channel: Channel, **plan: Any) -> None:
