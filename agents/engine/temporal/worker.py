@@ -7,7 +7,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -44,6 +44,10 @@ log = logging.getLogger(__name__)
 #: Runs taken up at once, on each of the two queues; what is short, but for the wait for the supplier.
 TAKERS: Final = 8
 
+#: Polls open at once on a queue that all workers share. Each may swallow a task when the machine is stopped or lost: it
+#: is handed out again after its time-out.
+POLLS: Final = 2
+
 #: Seconds between signs of life of steps in progress, and after which Temporal is asked whether a run was forgotten.
 SIGN_S: Final = 10.0
 FORGOTTEN_S: Final = 60.0
@@ -77,7 +81,7 @@ class TemporalWorker:
         self.hands = Hands(f"{base}-{name}"[:100], means, pace=self._pace)
 
     async def serve(self, told_to_stop: asyncio.Event) -> bool:
-        """Serve until told to stop; returns whether every step had ended by then.
+        """Serve until told to stop; returns whether everything had ended by then, every step and every poller.
 
         Raises what Temporal says when it does not let this worker work: a namespace that is not there, a key refused.
         """
@@ -94,12 +98,12 @@ class TemporalWorker:
         await _at_most(asyncio.gather(*(taker.shutdown() for taker in takers)), until)
         ended = await self._wind_down(client, until)
         # A task that was handed to a poller which is gone waits for its time-out.
-        await _at_most(asyncio.gather(*(other.shutdown() for other in others)), until + LAST_S)
+        closed = await _at_most(asyncio.gather(*(other.shutdown() for other in others)), until + LAST_S)
         for task in keeping:
             task.cancel()
         for broken in (task for task in running if task.done()):
             broken.result()
-        return ended
+        return ended and closed
 
     def close(self) -> None:
         """End the threads, for a process that goes on; it waits for the steps that had not ended."""
@@ -130,13 +134,17 @@ class TemporalWorker:
                 activities=[does.take_up],
                 activity_executor=self._takers,
                 tuner=_tuner(Room(TAKERS, self._has_room)),
-                max_concurrent_activity_task_polls=2,
+                max_concurrent_activity_task_polls=POLLS,
                 disable_eager_activity_execution=True,
             )
             for calls in (True, False)
         ]
         workflows = Worker(
-            client, task_queue=base, workflows=[RunWorkflow], sticky_queue_schedule_to_start_timeout=STICKY
+            client,
+            task_queue=base,
+            workflows=[RunWorkflow],
+            max_concurrent_workflow_task_polls=POLLS,
+            sticky_queue_schedule_to_start_timeout=STICKY,
         )
         steps = Worker(
             client,
@@ -245,10 +253,12 @@ async def _every(seconds: float, look: Callable[[], Coroutine[Any, Any, None]]) 
         await asyncio.sleep(seconds)
 
 
-async def _at_most(what: Any, until: float) -> None:
-    """Wait for something, but not longer; it goes on."""
+async def _at_most(what: Awaitable[Any], until: float) -> bool:
+    """Wait for something, but not longer; it goes on. Returns whether it has ended."""
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(what), max(0.0, until - time.monotonic()))
+        return True
+    return False
 
 
 async def _in_thread(do: Callable[[], T]) -> T:

@@ -38,7 +38,7 @@ BEGIN_WITHIN = timedelta(seconds=60)
 SIGN_OF_LIFE = timedelta(seconds=60)
 
 #: How long taking a run up may last, and the longest pause between attempts while the database is away.
-TAKE_UP_WITHIN = timedelta(seconds=30)
+TAKE_UP_WITHIN = timedelta(seconds=15)
 AGAIN_WITHIN = timedelta(seconds=15)
 
 #: No step lasts that long: model and tools have limits of their own, which end it before.
@@ -120,6 +120,7 @@ class RunWorkflow:
             seen = await self._take_up(run_id, 0, calls=False)
             is_as_before = seen.epoch == at.epoch and seen.kind in IN_HANDS
             if not is_as_before and (seen.kind in IN_HANDS or not step.done()):
+                step.add_done_callback(_forget)
                 step.cancel()
                 return seen
 
@@ -133,6 +134,12 @@ class RunWorkflow:
         timeout = None if pause_s is None else timedelta(seconds=pause_s)
         with suppress(asyncio.TimeoutError):
             await workflow.wait_condition(lambda: self._woken, timeout=timeout)
+
+
+def _forget(step: "asyncio.Task[Standing]") -> None:
+    """Take note of how a step ended that nobody waits for any more."""
+    if not step.cancelled():
+        step.exception()
 
 
 def _result(step: "workflow.ActivityHandle[Standing]") -> Standing:
