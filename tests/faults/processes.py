@@ -1,4 +1,4 @@
-"""What the forge's children are: a worker, and a web server. Real ones; a test can have them die at a point."""
+"""What the forge's children are: workers and web servers. Real ones; a test can have them die, or be off the time."""
 
 import asyncio
 import mmap
@@ -10,29 +10,35 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from django.core.management import call_command
+from django_q.conf import Conf
+
 from agents.core import decide
 from agents.engine import django_q, store
 from agents.engine.temporal import rows
-from agents.engine.temporal import worker as worker_module
+from agents.engine.temporal import worker as temporal
 from agents.providers.installed import provider
 from ops import serving
 from quotas.provider import gate
-from tests.faults import points
+from tests.faults import clocks, points
 from tests.faults.forge import Channel
 
 #: Seconds before a model call is made again, in place of a second: back-offs are no part of what is tried.
 BACKOFF_S = 0.02
 
 
-def worker(channel: Channel, *, clock: str | None = None, **plan: Any) -> None:
+def worker(channel: Channel, *, clock: str | None = None, ahead_s: float = 0.0, **plan: Any) -> None:
     """Be a worker of the default engine: its q2 task, with its slot, its listener and its driver.
 
-    clock: a file that holds how many seconds the machine's clock of leases is ahead. plan: of `points.Plan`.
+    clock: a file that holds how many seconds the machine's clock of leases is ahead. ahead_s: the same of its time of
+    day. plan: of `points.Plan`.
     """
     channel.end_with_test()
     decide.BACKOFF_FIRST_S = BACKOFF_S
     if clock is not None:
         _follow(Path(clock))
+    if ahead_s:
+        clocks.shift(ahead_s)
     if plan:
         points.of_worker(points.Plan(channel.say, **plan))
     os.environ[django_q.INSTANCE] = f"forge/{os.getpid()}"
@@ -43,17 +49,46 @@ def temporal_worker(channel: Channel, *, clock: str | None = None, **plan: Any) 
     """Be a worker of the Temporal engine. What it waits for when others are gone comes sooner: nobody asserts on it."""
     channel.end_with_test()
     decide.BACKOFF_FIRST_S = BACKOFF_S
-    rows.GRACE_S, worker_module.POLL_S, worker_module.STICKY = 0.2, 0.5, timedelta(seconds=0.3)
+    for module, name, sooner in (
+        (rows, "GRACE_S", 0.2),
+        (temporal, "POLL_S", 0.5),
+        (temporal, "STICKY", timedelta(seconds=0.3)),
+    ):
+        mock.patch.object(module, name, sooner).start()
     if clock is not None:
         _follow(Path(clock))
     if plan:
         points.of_temporal_worker(points.Plan(channel.say, **plan))
-    asyncio.run(worker_module.TemporalWorker(provider().answer, gate=gate()).serve(asyncio.Event()))
+    asyncio.run(temporal.TemporalWorker(provider().answer, gate=gate()).serve(asyncio.Event()))
 
 
-def web(channel: Channel, **plan: Any) -> None:
-    """Be a web server on a free port, which is said first. plan: of `points.Plan`."""
+def task(channel: Channel, *, instance: str, slot: int) -> None:
+    """Be a q2 task of a driver, delivered once more; says what became of it."""
     channel.end_with_test()
+    os.environ[django_q.INSTANCE] = instance
+    channel.say(django_q.drive(instance, slot))
+
+
+def cluster(channel: Channel, *, workers: int, retry_s: int) -> None:
+    """Be the command `qcluster`, whose broker delivers a task again after `retry_s`; says what becomes of each."""
+    channel.end_with_test()
+    Conf.RETRY = retry_s
+    drives = django_q.drive
+
+    def drive(instance: str, slot: int) -> str:
+        became = drives(instance, slot)
+        channel.say(became)
+        return became
+
+    mock.patch.object(django_q, "drive", drive).start()
+    call_command("qcluster", workers=workers)
+
+
+def web(channel: Channel, *, ahead_s: float = 0.0, **plan: Any) -> None:
+    """Be a web server on a free port, which is said first. The rest as in `worker`."""
+    channel.end_with_test()
+    if ahead_s:
+        clocks.shift(ahead_s)
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     channel.say(serving.url_of(listener))
     if plan:

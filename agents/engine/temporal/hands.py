@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 RUNS: Final = 256
 
 #: Seconds to wait for the supplier to take another call before the run is left to others.
-PLACE_WITHIN_S: Final = 5.0
+PLACE_WITHIN_S: Final = 4.0
 
 
 class NoPlace(Exception):

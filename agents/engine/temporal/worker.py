@@ -44,10 +44,6 @@ log = logging.getLogger(__name__)
 #: Runs taken up at once, on each of the two queues; what is short, but for the wait for the supplier.
 TAKERS: Final = 8
 
-#: Polls open at once on a queue that all workers share. Each may swallow a task when the machine is stopped or lost: it
-#: is handed out again after its time-out.
-POLLS: Final = 2
-
 #: Seconds between signs of life of steps in progress, and after which Temporal is asked whether a run was forgotten.
 SIGN_S: Final = 10.0
 FORGOTTEN_S: Final = 60.0
@@ -124,7 +120,11 @@ class TemporalWorker:
         return None
 
     def _pollers(self, client: Client) -> tuple[list[Worker], list[Worker]]:
-        """Return what polls for runs to take up, and what polls for all the rest."""
+        """Return what polls for runs to take up, and what polls for all the rest.
+
+        With as few polls as can be on the queues that all workers share: each may swallow a task when its machine is
+        stopped, which is handed out again after its time-out only.
+        """
         base = settings.TEMPORAL.task_queue
         does = Activities(self.hands)
         takers = [
@@ -134,7 +134,7 @@ class TemporalWorker:
                 activities=[does.take_up],
                 activity_executor=self._takers,
                 tuner=_tuner(Room(TAKERS, self._has_room)),
-                max_concurrent_activity_task_polls=POLLS,
+                max_concurrent_activity_task_polls=1,
                 disable_eager_activity_execution=True,
             )
             for calls in (True, False)
@@ -143,7 +143,7 @@ class TemporalWorker:
             client,
             task_queue=base,
             workflows=[RunWorkflow],
-            max_concurrent_workflow_task_polls=POLLS,
+            max_concurrent_workflow_task_polls=2,
             sticky_queue_schedule_to_start_timeout=STICKY,
         )
         steps = Worker(

@@ -38,7 +38,7 @@ BEGIN_WITHIN = timedelta(seconds=60)
 SIGN_OF_LIFE = timedelta(seconds=60)
 
 #: How long taking a run up may last, and the longest pause between attempts while the database is away.
-TAKE_UP_WITHIN = timedelta(seconds=15)
+TAKE_UP_WITHIN = timedelta(seconds=10)
 AGAIN_WITHIN = timedelta(seconds=15)
 
 #: No step lasts that long: model and tools have limits of their own, which end it before.
