@@ -5,6 +5,9 @@ PYTHON := $(shell for python in python3 python3.11 python3.12 python3.13 python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
+# A database and a web server for each process; a file stays in one, as its tests share what is dear to make.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 .PHONY: help setup demo up test test-all check audit bench bench-large journals lock assets clean
 
 help:
@@ -30,10 +33,10 @@ up: setup
 	@$(MANAGE) up
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 test-all: setup
-	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m ""
+	HYPOTHESIS_PROFILE=full $(BIN)/pytest $(PARALLEL) -m ""
 
 check: setup
 	$(BIN)/ruff check .
