@@ -9,8 +9,8 @@ from tests.faults.rig import Rig
 from tests.faults.test_kill_points import PARTS, points, sample
 
 #: How many points `make test` tries.
-KILLED = 4
-FROZEN = 2
+KILLED = 3
+FROZEN = 1
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +19,13 @@ def engine() -> str:
     return "temporal"
 
 
-def test_a_worker_killed_at_any_of_some_points_loses_nothing(rig: Rig) -> None:
-    every = points(rig)
+@pytest.fixture(scope="module")
+def every(rig: Rig) -> list[str]:
+    """All points of a run."""
+    return points(rig)
+
+
+def test_a_worker_killed_at_any_of_some_points_loses_nothing(rig: Rig, every: list[str]) -> None:
     assert len(every) > 100
 
     found = test_kill_points.failures(rig, sample(every, KILLED))
@@ -28,8 +33,8 @@ def test_a_worker_killed_at_any_of_some_points_loses_nothing(rig: Rig) -> None:
     assert not found, "\n".join(found)
 
 
-def test_a_worker_frozen_at_some_points_is_fenced(rig: Rig, tmp_path: Path) -> None:
-    found = test_row08_frozen.failures(rig, sample(points(rig), FROZEN), tmp_path / "clock")
+def test_a_worker_frozen_at_some_points_is_fenced(rig: Rig, every: list[str], tmp_path: Path) -> None:
+    found = test_row08_frozen.failures(rig, sample(every, FROZEN), tmp_path / "clock")
 
     assert not found, "\n".join(found)
 
@@ -37,7 +42,7 @@ def test_a_worker_frozen_at_some_points_is_fenced(rig: Rig, tmp_path: Path) -> N
 @pytest.mark.large
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_worker_killed_at_any_point_loses_nothing(rig: Rig, part: int) -> None:
-    found = test_kill_points.failures(rig, points(rig)[part::PARTS])
+def test_a_worker_killed_at_any_point_loses_nothing(rig: Rig, every: list[str], part: int) -> None:
+    found = test_kill_points.failures(rig, every[part::PARTS])
 
     assert not found, "\n".join(found)

@@ -31,7 +31,9 @@ class DevServer:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Start it and wait until it takes connections."""
+        """Start it, unless it runs, and wait until it takes connections."""
+        if self._process is not None:
+            return
         command = [str(_BINARY), "server", "start-dev", "--headless", "--ip", "127.0.0.1", "--port", str(self.port)]
         command += ["--db-filename", str(self._folder / "temporal.db"), "--log-level", "error", *self._options]
         with (self._folder / "server.log").open("ab") as log:

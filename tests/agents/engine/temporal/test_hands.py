@@ -1,0 +1,206 @@
+"""What one process holds: claimed once, stepped once, let go of in time."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.db.models.functions import Now
+
+from agents.engine.executor import Means
+from agents.engine.temporal import hands as module
+from agents.engine.temporal.hands import Hands, NoPlace
+from agents.engine.temporal.messages import ENDED, HELD, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
+from agents.engine.toolbox import perform_call
+from agents.models import Run
+from agents.providers.claude import ClaudeProvider
+from db.scope import tenant_scope
+from quotas.provider import Gate
+from tests.worlds import LEDGER, LOOKUP, PAY, World
+
+Made = Callable[..., Hands]
+
+
+@pytest.fixture
+def made(on_temporal: None, database: None, model_url: str) -> Iterator[Made]:
+    """Makes the hands of a process."""
+    tools = ThreadPoolExecutor(4)
+    answer = ClaudeProvider("rehearsal", model_url).answer
+
+    def make(name: str, *, gate: Gate | None = None, stopping: Callable[[], bool] = lambda: False) -> Hands:
+        return Hands(name, Means(answer, perform_call, tools, stopping, gate))
+
+    yield make
+    tools.shutdown()
+
+
+def lookups(acme: World) -> Run:
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP})
+    return acme.submit("looker", {"a": f"a {acme.slug}", "b": f"b {acme.slug}"})
+
+
+def expire(acme: World, run: Run) -> None:
+    """Let the run's lease run out."""
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=run.id).update(due_at=Now() - timedelta(seconds=1))
+
+
+def stepped(hands: Hands, run: Run, at: Standing) -> Standing:
+    return hands.step(run.id, at.epoch, at.seq)
+
+
+def test_a_step_that_is_asked_for_twice_is_performed_once(acme: World, made: Made) -> None:
+    hands, run = made("one"), lookups(acme)
+    first = hands.take_up(run.id, lost=0)
+    assert (first.kind, first.queue, first.epoch) == (MODEL, "one", 1)
+
+    second = stepped(hands, run, first)
+
+    assert stepped(hands, run, first) == second
+    assert second.kind == TOOLS
+    assert acme.actions(run.id).count("model.requested") == 1
+
+
+def test_it_goes_on_to_the_end_and_lets_go(acme: World, made: Made) -> None:
+    hands, run = made("one"), lookups(acme)
+    at = hands.take_up(run.id, lost=0)
+    while at.kind != ENDED:
+        at = stepped(hands, run, at)
+    assert at.status == "completed"
+    assert len(hands) == 0
+    assert hands.take_up(run.id, lost=0) == Standing(ENDED, status="completed")
+
+
+def test_another_process_is_told_who_has_the_run(acme: World, made: Made) -> None:
+    run = lookups(acme)
+    at = made("one").take_up(run.id, lost=0)
+
+    assert made("two").take_up(run.id, lost=0) == Standing(HELD, "one", at.epoch, at.seq)
+
+
+def test_of_a_holder_that_does_not_have_it_the_lease_is_waited_for(acme: World, made: Made) -> None:
+    run = lookups(acme)
+    at = made("one").take_up(run.id, lost=0)
+    assert made("one").step(run.id, at.epoch, at.seq) == Standing(LOST, epoch=at.epoch)  # another one of the name
+
+    waits = made("two").take_up(run.id, lost=at.epoch)
+
+    assert waits.kind == PARKED
+    assert waits.pause_s is not None
+    expire(acme, run)
+    assert made("two").take_up(run.id, lost=at.epoch).epoch == 2
+    assert acme.actions(run.id)[-3:] == ["run.resumed", "model.failed", "model.requested"]
+
+
+def test_one_whose_lease_was_taken_over_does_nothing(acme: World, made: Made) -> None:
+    first, run = made("one"), lookups(acme)
+    at = first.take_up(run.id, lost=0)
+    at = stepped(first, run, at)
+    assert at.kind == TOOLS
+    expire(acme, run)
+    made("two").take_up(run.id, lost=0)
+    before = acme.actions(run.id)
+
+    assert stepped(first, run, at).kind == LOST
+
+    assert acme.actions(run.id) == before
+    assert len(first) == 0
+
+
+def test_a_lost_lease_is_noticed_by_the_heartbeat(acme: World, made: Made) -> None:
+    first, run = made("one"), lookups(acme)
+    first.take_up(run.id, lost=0)
+    expire(acme, run)
+    made("two").take_up(run.id, lost=0)
+
+    first.heartbeat()
+
+    assert len(first) == 0
+
+
+def test_a_lease_is_renewed_while_the_run_waits_to_be_asked_for(acme: World, made: Made) -> None:
+    hands, run = made("one"), lookups(acme)
+    hands.take_up(run.id, lost=0)
+    expire(acme, run)
+
+    hands.heartbeat()
+
+    assert made("two").take_up(run.id, lost=0).kind == HELD
+
+
+def test_a_stopping_process_gives_back_what_it_holds_without_being_asked(acme: World, made: Made) -> None:
+    stop: list[bool] = []
+    hands, run = made("one", stopping=lambda: bool(stop)), lookups(acme)
+    at = hands.take_up(run.id, lost=0)
+    stop.append(True)
+
+    with ThreadPoolExecutor(1) as threads:
+        told = hands.wind_down(threads)
+
+    assert [each.id for each in told] == [run.id]
+    assert len(hands) == 0
+    assert acme.actions(run.id)[-1] == "model.answered"
+    assert hands.step(run.id, at.epoch, at.seq).kind == LOST
+    assert made("two").take_up(run.id, lost=at.epoch).kind == TOOLS
+    assert "model.failed" not in acme.actions(run.id)
+
+
+def test_a_stopping_process_says_so_when_it_is_asked(acme: World, made: Made) -> None:
+    stop: list[bool] = []
+    hands, run = made("one", stopping=lambda: bool(stop)), lookups(acme)
+    at = hands.take_up(run.id, lost=0)
+    stop.append(True)
+
+    assert stepped(hands, run, at) == Standing(RELEASED)
+
+
+def test_a_step_that_breaks_is_waited_for_and_taken_up_again(
+    acme: World, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme.define("payer", role="You pay.", tool_specs={"pay": PAY | {"approval": {"when": "false"}}})
+    hands, run = made("one"), acme.submit("payer", {"to": acme.slug})
+    at = stepped(hands, run, hands.take_up(run.id, lost=0))
+    assert at.kind == TOOLS
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module.RunExecutor, "one_step", broken)
+        assert stepped(hands, run, at) == Standing(LOST, epoch=at.epoch)
+    assert hands.take_up(run.id, lost=at.epoch).kind == PARKED
+    assert LEDGER.effects[f"pay 500 to {acme.slug}"] == 0
+
+
+def test_a_run_that_nobody_asks_for_is_forgotten_and_dropped(acme: World, made: Made) -> None:
+    hands, run = made("one"), lookups(acme)
+    hands.take_up(run.id, lost=0)
+    assert hands.forgotten(60.0) == []
+
+    assert hands.forgotten(-1.0) == [run.id]
+    hands.drop(run.id)
+
+    assert len(hands) == 0
+
+
+def test_no_run_is_taken_up_that_would_have_to_wait_for_the_supplier(
+    acme: World, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PLACE_WITHIN_S", 0.1)
+    gate, run = Gate(concurrency=1, tokens=0), lookups(acme)
+    taken = gate.enter()
+    assert taken is not None
+    hands = made("one", gate=gate)
+
+    with pytest.raises(NoPlace):
+        hands.take_up(run.id, lost=0)
+    assert acme.actions(run.id) == ["run.submitted"]
+
+    taken.leave()
+    assert hands.take_up(run.id, lost=0).kind == MODEL
+    gate.close()
+
+
+def test_a_run_that_is_not_there_has_ended(made: Made) -> None:
+    assert made("one").take_up(UUID(int=1), lost=0) == Standing(ENDED)
