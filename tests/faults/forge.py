@@ -9,6 +9,7 @@ import faulthandler
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -85,6 +86,10 @@ class Child:
             return True
         finally:
             self._line.setblocking(True)
+
+    def has_said_something(self) -> bool:
+        """Whether it said something that was not heard yet, or ended."""
+        return bool(select.select([self._line], [], [], 0)[0])
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal: SIGKILL, SIGSTOP, SIGCONT."""

@@ -25,6 +25,7 @@ from unittest import mock
 import psycopg
 from django.core.signals import request_started
 from psycopg import pq
+from psycopg.errors import InvalidSqlStatementName
 
 from agents.engine import toolbox
 from agents.engine.driver import Driver
@@ -275,28 +276,32 @@ def _short(query: Any, connection: Any) -> str:
 def _exchange(
     points: Points, connection: Connection, calls: Sequence[tuple[trip.Statement, Sequence[bytes | None]]]
 ) -> list[pq.abc.PGresult]:
-    """Do what `trip._exchange` does, waiting for each statement's result before the next one is sent."""
+    """Do what `trip._exchange` does, waiting for each statement's result before the next one is sent.
+
+    Points on the way are those at which the connection breaks when not all has been sent: `within, after …`.
+    """
     wire, ready = connection.pgconn, trip._prepared.setdefault(connection, set())
     is_whole = wire.transaction_status == pq.TransactionStatus.IDLE and calls[0][0].name != b"trip_begin"
+    names = [called.name.decode().removeprefix("trip_") for called, _ in calls]
+    points.at(f"before {names[0]}")
     results: list[pq.abc.PGresult] = []
-    new = 0
     wire.enter_pipeline_mode()
     try:
-        for called, values in calls:
-            name = called.name.decode().removeprefix("trip_")
-            points.at(f"before {name}")
+        for name, (called, values) in zip(names, calls, strict=True):
             if called.name not in ready:
                 wire.send_prepare(called.name, called.sql)
-                results.insert(new, _result(wire))
-                new += 1
+                results.append(_result(wire))
+                if results[-1].status != pq.ExecStatus.COMMAND_OK:
+                    break
                 ready.add(called.name)
+                results.pop()
             wire.send_query_prepared(called.name, values)
             results.append(_result(wire))
-            if results[-1].status in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED):
+            if results[-1].status == pq.ExecStatus.FATAL_ERROR:
                 break
             if name in {"claim", "claim_run"}:
                 points.place.claimed(results[-1].ntuples > 0)
-            points.at(f"after {name}")
+            points.at(f"within, after {name}")
         wire.pipeline_sync()
         trip._send(wire)
         trip._receive(wire)
@@ -304,12 +309,12 @@ def _exchange(
         if wire.status == pq.ConnStatus.OK:
             wire.exit_pipeline_mode()
     error = trip._error(connection, results)
-    if error is not None:
+    if isinstance(error, InvalidSqlStatementName):
         ready.clear()
+    if error is not None:
         raise error
-    if is_whole:
-        points.at(f"after the commit of {name}")
-    return results[new:]
+    points.at(f"after the commit of {names[-1]}" if is_whole else f"after {names[-1]}")
+    return results
 
 
 def _result(wire: pq.abc.PGconn) -> pq.abc.PGresult:

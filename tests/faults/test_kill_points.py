@@ -112,7 +112,7 @@ def test_each_kind_of_point_is_found(rig: Rig) -> None:
 
     assert sorted(every) == sorted(points(rig))
     for at in (
-        "claim 1: before claim",
+        "claim 1: before begin",
         "lease 1: after the commit of step_if_granted #1",
         "lease 1: after the model's call #1",
         "lease 1: before the call of read #1",
