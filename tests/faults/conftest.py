@@ -86,6 +86,7 @@ def rig(
         rehearsal(SCRIPTS) as model,
         psycopg.connect(superuser, autocommit=True) as look,
     ):
+        look.execute("SET lock_timeout = '60s'")  # a test that waits for a frozen worker's lock says so
         made = {"ANTHROPIC_BASE_URL": model, "EGRESS_ALLOW": served.place, "ENGINE": engine, "LOG_LEVEL": "WARNING"}
         environment = {**template_database.environment(embedded_server), **made, **engine_variables, **variables}
         with django_db_blocker.unblock():

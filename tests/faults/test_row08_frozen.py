@@ -65,9 +65,9 @@ def frozen_at(rig: Rig, point: str, clock: Path) -> list[str]:
     return [*found, rig.told(run)] if found else []
 
 
-def stops(rig: Rig) -> list[str]:
+def stops(every: Iterable[str]) -> list[str]:
     """The points to stop at. A process that stops has always sent the whole of a pipeline: it goes out at once."""
-    return [point for point in points(rig) if "within" not in point]
+    return [point for point in every if "within" not in point]
 
 
 def failures(rig: Rig, tried: Iterable[str], clock: Path) -> list[str]:
@@ -82,7 +82,7 @@ def failures(rig: Rig, tried: Iterable[str], clock: Path) -> list[str]:
 
 
 def test_a_worker_frozen_at_some_points_is_fenced(rig: Rig, tmp_path: Path) -> None:
-    found = failures(rig, sample(stops(rig), SAMPLE), tmp_path / "clock")
+    found = failures(rig, sample(stops(points(rig)), SAMPLE), tmp_path / "clock")
 
     assert not found, "\n".join(found)
 
@@ -91,7 +91,7 @@ def test_a_worker_frozen_at_some_points_is_fenced(rig: Rig, tmp_path: Path) -> N
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_worker_frozen_at_any_point_is_fenced(rig: Rig, tmp_path: Path, part: int) -> None:
-    found = failures(rig, stops(rig)[part::PARTS], tmp_path / "clock")
+    found = failures(rig, stops(points(rig))[part::PARTS], tmp_path / "clock")
 
     assert not found, "\n".join(found)
 

@@ -34,7 +34,7 @@ def test_a_worker_killed_at_any_of_some_points_loses_nothing(rig: Rig, every: li
 
 
 def test_a_worker_frozen_at_some_points_is_fenced(rig: Rig, every: list[str], tmp_path: Path) -> None:
-    found = test_row08_frozen.failures(rig, sample(every, FROZEN), tmp_path / "clock")
+    found = test_row08_frozen.failures(rig, sample(test_row08_frozen.stops(every), FROZEN), tmp_path / "clock")
 
     assert not found, "\n".join(found)
 
