@@ -50,6 +50,10 @@ class Rest:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", path, json.dumps(body).encode(), headers)
 
+    def delete(self, path: str) -> None:
+        """Remove what is there. Raises RestError."""
+        self._call("DELETE", path, None, {})
+
     def status(self, path: str) -> int:
         """Return the status that a GET is answered with. Raises RestError when no answer comes."""
         try:

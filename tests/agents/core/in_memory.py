@@ -35,6 +35,7 @@ from agents.core.events import (
     Event,
     ModelRequested,
     RunWaiting,
+    ToolRequested,
     event_of,
     facts_and_payload,
 )
@@ -337,10 +338,10 @@ class Worker:
         if self.done:
             self.row.leased = False
             self.row.due_at = command.until if isinstance(command, Park) else None
+        intended = {event.call for event in written if isinstance(event, ToolRequested)}
         for call in self.to_make:
-            assert call.undoes or self.tenant.rights.allow(
-                self.row.principals, self.spec.tools[call.tool].id, call.arguments
-            )
+            if not call.undoes and (call.index in intended or written[0].action == "run.resumed"):
+                assert self.tenant.rights.allow(self.row.principals, self.spec.tools[call.tool].id, call.arguments)
 
     def _held(self, tools: Iterable[UUID]) -> Holdings:
         return self.tenant.rights.holdings(self.row.principals, tools)
