@@ -5,6 +5,7 @@ is flushed between tests, because the journal can't be: a test makes tenants of 
 """
 
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -24,6 +25,14 @@ from tests import template_database
 hypothesis.settings.register_profile("quick", deadline=None)
 hypothesis.settings.register_profile("full", deadline=None, max_examples=2000)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+# What `tests/faults` samples by; the same in every process of the run.
+os.environ.setdefault("KILL_POINTS_SEED", str(secrets.randbelow(10**6)))
+
+
+def pytest_report_header() -> str:
+    """Say how to repeat this run's choice of kill points."""
+    return f"KILL_POINTS_SEED={os.environ['KILL_POINTS_SEED']}"
 
 
 @pytest.fixture(scope="session")

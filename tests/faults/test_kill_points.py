@@ -83,10 +83,9 @@ def failures(rig: Rig, tried: Iterable[str]) -> list[str]:
 
 
 def sample(of: Sequence[str], size: int) -> list[str]:
-    """Return points by chance; `KILL_POINTS_SEED` repeats a choice."""
-    seed = os.environ.get("KILL_POINTS_SEED") or str(random.randrange(10**6))  # noqa: S311 - no secret
-    print(f"KILL_POINTS_SEED={seed}")
-    return random.Random(seed).sample(of, min(size, len(of)))  # noqa: S311
+    """Return points by chance, another choice in each run; `KILL_POINTS_SEED`, printed at its start, repeats one."""
+    chance = random.Random(os.environ["KILL_POINTS_SEED"])  # noqa: S311 - no secret
+    return chance.sample(sorted(of), min(size, len(of)))
 
 
 def test_a_worker_killed_at_any_of_some_points_loses_nothing(rig: Rig) -> None:
