@@ -2,24 +2,19 @@
 
 import secrets
 from collections.abc import Iterator
+from contextlib import ExitStack
 
-import psycopg
 import pytest
 from django.conf import settings
 from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from db import embedded
-from db.scope import tenant_scope
 from ops.machine import close_connections
 from tests import template_database
 from tests.agents.engine.temporal.server import temporal_address
-from tests.agents.providers.servers import rehearsal
-from tests.api.conftest import caller
-from tests.faults import agents, effects, forge
-from tests.faults.rig import SCRIPTS, Rig
-from tests.worlds import world
-from vault.actions import secrets as vault
+from tests.faults.building import built
+from tests.faults.rig import Rig
 
 __all__ = ["temporal_address"]
 
@@ -80,24 +75,9 @@ def rig(
     django_db_blocker: DjangoDbBlocker,
 ) -> Iterator[Rig]:
     """An installation to break, with the agents of `tests.faults.agents`."""
-    superuser = embedded_server.dsn(database=own_database)
-    with (
-        effects.serving() as served,
-        rehearsal(SCRIPTS) as model,
-        psycopg.connect(superuser, autocommit=True) as look,
-    ):
-        look.execute("SET lock_timeout = '60s'")  # a test that waits for a frozen worker's lock says so
-        made = {"ANTHROPIC_BASE_URL": model, "EGRESS_ALLOW": served.place, "ENGINE": engine, "LOG_LEVEL": "WARNING"}
-        environment = {**template_database.environment(embedded_server), **made, **engine_variables, **variables}
+    environment = {**template_database.environment(embedded_server), **engine_variables, **variables}
+    superuser, logs = embedded_server.dsn(database=own_database), tmp_path_factory.mktemp("logs")
+    with ExitStack() as stack:
         with django_db_blocker.unblock():
-            acme = world()
-            with tenant_scope(acme.tenant_id):
-                vault.put("token", secrets.token_hex(8), acting_as=acme.alice)
-            agents.define(acme, served.url)
-            acme.grant("review", acme.agent("careful"), acme.rita)
-            acme.grant("review", acme.agent("payer"), acme.rita)
-            keys = {name: caller(acme, who).key or "" for name, who in {"alice": acme.alice, "rita": acme.rita}.items()}
-            connections.close_all()
-        with forge.forge(environment) as forging, forging.running("tests.faults.processes:web") as web:
-            logs = tmp_path_factory.mktemp("logs")
-            yield Rig(environment, engine, web.hear(), served, forging, acme, keys, look, logs)
+            made = stack.enter_context(built(environment, engine=engine, superuser=superuser, logs=logs))
+        yield made
