@@ -6,6 +6,7 @@ The points are counted in a first run (`tests.faults.points`), then each is one 
 import os
 import random
 from collections.abc import Iterable, Sequence
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -14,9 +15,15 @@ from tests.faults.effects import Fault
 from tests.faults.invariants import broken
 from tests.faults.rig import Rig, eventually
 
+Json = Any
+
 #: How many points `make test` tries; all of them are for `make test-all`, in so many parts.
 SAMPLE = 14
 PARTS = 6
+
+#: How many pairs of points each of them tries.
+PAIRS = 3
+MANY_PAIRS = 60
 
 #: Further failures say nothing new.
 ENOUGH = 3
@@ -43,38 +50,47 @@ def points(rig: Rig) -> list[str]:
         return list(dict.fromkeys(worker.heard_so_far()))
 
 
-def lost_at(rig: Rig, point: str) -> list[str]:
-    """Have a worker die at a point and another one finish the run; return in a sentence each what is not right then."""
+def lost_at(rig: Rig, *points: str) -> list[str]:
+    """Have a worker die at each point, one after the other, and a last one finish the run.
+
+    Returns in a sentence each what is not right then. The first point is one of `points`; another one may not be
+    reached in what is left of the run, which is then done.
+    """
     run = begin(rig)
-    with rig.worker(die_at=point) as first:
-        rig.settle(run, unless=first.is_dead)
-        if not eventually(first.is_dead):
-            return ["the point was not reached"]
-    before = rig.events(run)
-    found = broken(rig.alice, run, rig.effects.ledger, rig.look)
-    rig.expire(run)
+    found: list[str] = []
+    for place, point in enumerate(points):
+        with rig.worker(die_at=point) as dying:
+            rig.settle(run, unless=dying.is_dead)
+            if place == 0 and not eventually(dying.is_dead):
+                return ["the point was not reached"]
+        before = rig.events(run)
+        found += broken(rig.alice, run, rig.effects.ledger, rig.look)
+        rig.expire(run)
     with rig.worker():
         ended = rig.settle(run)
     events = rig.events(run)
-    found += broken(rig.alice, run, rig.effects.ledger, rig.look)
     if events[: len(before)] != before:
-        found.append("what the first worker had recorded is no more")
-    if ended["status"] != "completed":
-        found.append(f"it is {ended['status']}: {ended['error']}")
-    effects = sorted(key.rpartition("-")[2] for key in rig.effects.ledger.of(run))
-    if effects != ["book", "pay"]:
-        found.append(f"its effects are {effects}")
-    answers = [event for event in events if event["type"] == "model.answered"]
-    if len(answers) != 3:
-        found.append(f"{len(answers)} answers for 3 turns")
+        found.append("what was recorded before is no more")
+    found += [*broken(rig.alice, run, rig.effects.ledger, rig.look), *_unlike_a_whole_one(rig, ended, events)]
     return [*found, rig.told(run)] if found else []
 
 
-def failures(rig: Rig, tried: Iterable[str]) -> list[str]:
-    """Try these points; tell of the first few that fail."""
+def _unlike_a_whole_one(rig: Rig, ended: Json, events: Sequence[Json]) -> Iterable[str]:
+    if ended["status"] != "completed":
+        yield f"it is {ended['status']}: {ended['error']}"
+    effects = sorted(key.rpartition("-")[2] for key in rig.effects.ledger.of(ended["id"]))
+    if effects != ["book", "pay"]:
+        yield f"its effects are {effects}"
+    answers = [event for event in events if event["type"] == "model.answered"]
+    if len(answers) != 3:
+        yield f"{len(answers)} answers for 3 turns"
+
+
+def failures(rig: Rig, tried: Iterable[str | tuple[str, str]]) -> list[str]:
+    """Try these points, or pairs of points; tell of the first few that fail."""
     told: list[str] = []
     for point in tried:
-        found = lost_at(rig, point)
+        found = lost_at(rig, *([point] if isinstance(point, str) else point))
         if found:
             told.append("\n  ".join([f"Killed at {point!r}:", *found]))
         if len(told) == ENOUGH:
@@ -102,6 +118,26 @@ def test_a_worker_killed_at_any_of_some_points_loses_nothing(rig: Rig) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_worker_killed_at_any_point_loses_nothing(rig: Rig, part: int) -> None:
     found = failures(rig, points(rig)[part::PARTS])
+
+    assert not found, "\n".join(found)
+
+
+def pairs(of: Sequence[str], size: int) -> list[tuple[str, str]]:
+    """Return pairs by chance. The second is one of a first lease: each worker counts its own."""
+    begun = [point for point in of if "1: " in point]
+    return [(first, sample(begun, len(begun))[place]) for place, first in enumerate(sample(of, size))]
+
+
+def test_two_workers_killed_one_after_the_other_lose_nothing(rig: Rig) -> None:
+    found = failures(rig, pairs(points(rig), PAIRS))
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1200)
+def test_two_workers_killed_one_after_the_other_lose_nothing_at_many_points(rig: Rig) -> None:
+    found = failures(rig, pairs(points(rig), MANY_PAIRS))
 
     assert not found, "\n".join(found)
 
