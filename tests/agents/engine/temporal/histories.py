@@ -27,6 +27,11 @@ def chain(run_id: UUID) -> list[WorkflowHistory]:
     return asyncio.run(fetch())
 
 
+def held(history: WorkflowHistory) -> str:
+    """Return all that a history holds as text; payloads are base64 in its JSON, but not here."""
+    return b"".join(event.SerializeToString() for event in history.events).decode(errors="replace")
+
+
 def bytes_of(history: WorkflowHistory) -> int:
     """Return how large a history is, as the server counts it."""
     return sum(event.ByteSize() for event in history.events)

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.db.models.functions import Now
 
-from agents.engine.executor import Means
+from agents.engine.executor import Means, RunExecutor
 from agents.engine.temporal import hands as module
 from agents.engine.temporal.hands import Hands, NoPlace
 from agents.engine.temporal.messages import ENDED, HELD, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
@@ -167,7 +167,7 @@ def test_a_step_that_breaks_is_waited_for_and_taken_up_again(
         raise RuntimeError("a bug")
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.RunExecutor, "one_step", broken)
+        patched.setattr(RunExecutor, "one_step", broken)
         assert stepped(hands, run, at) == Standing(LOST, epoch=at.epoch)
     assert hands.take_up(run.id, lost=at.epoch).kind == PARKED
     assert LEDGER.effects[f"pay 500 to {acme.slug}"] == 0

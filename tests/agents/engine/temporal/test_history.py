@@ -13,7 +13,7 @@ from agents.models import Run
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
-from tests.agents.engine.temporal.histories import bytes_of, chain
+from tests.agents.engine.temporal.histories import bytes_of, chain, held
 from tests.agents.engine.temporal.serving import serving
 from tests.agents.engine.temporal.test_runs import approve, until
 from tests.worlds import LOOKUP, PAY, World
@@ -36,9 +36,10 @@ def test_it_holds_no_content(acme: World, worker: TemporalWorker, settles: Settl
     until(lambda: acme.run(run.id).status == "completed")
     until(lambda: chain(run.id)[-1].events[-1].HasField("workflow_execution_completed_event_attributes"))
     (history,) = chain(run.id)
-    held = history.to_json()
+    text = held(history)
+    assert str(run.id) in text
     for words in ("canary", "You pay", "pay 500", "Paid.", "test_pay", acme.slug, "rita", "claude"):
-        assert words not in held
+        assert words not in text
     journal = str(acme.events(run.id))
     assert "canary-of-input" in journal
 
@@ -61,9 +62,9 @@ def test_what_an_error_says_stays_here(
 
     assert settles(acme, run.id).status == "completed"
 
-    held = chain(run.id)[0].to_json()
-    assert "canary" not in held
-    assert '"message": "failed"' in held
+    text = held(chain(run.id)[0])
+    assert "canary" not in text
+    assert "failed" in text
 
 
 def one_call_a_turn(turns: int) -> Callable[..., ModelAnswer]:
@@ -106,10 +107,10 @@ def drive(acme: World, turns: int, settles: Settles) -> tuple[Run, int]:
 
 
 def test_a_long_run_goes_on_in_one_history_after_another(acme: World, on_temporal: None, settles: Settles) -> None:
-    done, histories = drive(acme, 200, lambda of, run: settled(of, run, 240.0))
+    done, histories = drive(acme, 170, lambda of, run: settled(of, run, 240.0))
 
     assert done.status == "completed"
-    assert (done.model_calls, done.tool_calls) == (201, 200)
+    assert (done.model_calls, done.tool_calls) == (171, 170)
     assert histories == 2
     assert acme.actions(done.id).count("run.resumed") == 0
 

@@ -1,0 +1,123 @@
+"""Record this release's histories for `test_replay`: `pytest` this file by its name (see `histories/README.md`)."""
+
+import json
+import re
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from pytest_django import Settings
+
+from agents.actions.runs import cancel
+from agents.models import Run
+from tests.agents.engine.temporal.histories import chain
+from tests.agents.engine.temporal.server import dev_server
+from tests.agents.engine.temporal.serving import rehearsed, serving
+from tests.agents.engine.temporal.test_history import one_call_a_turn
+from tests.agents.engine.temporal.test_replay import HISTORIES
+from tests.agents.engine.temporal.test_runs import approve, until
+from tests.journals.record import release
+from tests.worlds import LOOKUP, PAY, World
+
+Scene = Callable[[World, str], Run]
+
+#: Said in place of the number of events after which the server suggests to go on in a new history.
+SOON = "limit.historyCount.suggestContinueAsNew=60"
+
+
+def parallel_calls(acme: World, model_url: str) -> Run:
+    """Two calls at once, to the end."""
+    with serving(rehearsed(model_url)):
+        acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
+        return ended(acme, acme.submit("looker", {"a": "a", "b": "b"}))
+
+
+def approval(acme: World, model_url: str) -> Run:
+    """It waits for a person, and is woken."""
+    with serving(rehearsed(model_url)):
+        acme.define("payer", role="You pay.", tool_specs={"pay": PAY})
+        run = acme.submit("payer", {"to": acme.slug})
+        until(lambda: acme.run(run.id).waiting_for == "decision")
+        time.sleep(2.0)
+        approve(acme, acme.run(run.id))
+        return ended(acme, run)
+
+
+def overloaded(acme: World, model_url: str) -> Run:
+    """It waits for the supplier, by a timer."""
+    with serving(rehearsed(model_url)):
+        acme.define("busy", role="You are overloaded.")
+        return ended(acme, acme.submit("busy", {}))
+
+
+def cancelled(acme: World, model_url: str) -> Run:
+    """It is woken in the middle of a step, which goes on."""
+    with serving(rehearsed(model_url)):
+        acme.define("slow", role="You are slow.")
+        run = acme.submit("slow", {})
+        until(lambda: "model.requested" in acme.actions(run.id))
+        time.sleep(1.0)
+        cancel(run.id, acting_as=acme.alice)
+        return ended(acme, run)
+
+
+def given_back(acme: World, model_url: str) -> Run:
+    """Its worker stops, and another one takes it up."""
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP})
+    with serving(rehearsed(model_url)) as first:
+        run = acme.submit("looker", {"a": "a", "b": "b"})
+        until(lambda: len(first.hands) == 1)
+    with serving(rehearsed(model_url)):
+        return ended(acme, run)
+
+
+def lost_worker(acme: World, model_url: str) -> Run:
+    """Its worker forgets it in the middle, and its lease is waited for."""
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP})
+    with serving(rehearsed(model_url)) as worker:
+        run = acme.submit("looker", {"a": "a", "b": "b"})
+        until(lambda: "tool.finished" in acme.actions(run.id))
+        worker.hands.drop(run.id)
+        return ended(acme, run)
+
+
+def went_on(acme: World, model_url: str) -> Run:
+    """It goes on in a second history."""
+    acme.define("long", role="You are long.", tool_specs={"lookup": LOOKUP}, limits={"turns": 100, "tool_calls": 100})
+    with serving(one_call_a_turn(8)):
+        return ended(acme, acme.submit("long", {}))
+
+
+def ended(acme: World, run: Run) -> Run:
+    """Wait for the end of the run and of its workflow."""
+    until(lambda: bool(acme.run(run.id).ended_at), 150)
+    until(lambda: chain(run.id)[-1].events[-1].HasField("workflow_execution_completed_event_attributes"))
+    return acme.run(run.id)
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [parallel_calls, approval, overloaded, cancelled, given_back, lost_worker, went_on],
+    ids=lambda s: s.__name__,
+)
+def test_it_is_recorded(
+    scene: Scene, acme: World, settings: Settings, model_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.ENGINE = "temporal"
+    monkeypatch.setattr(socket, "gethostname", lambda: "host")
+    options = ("--dynamic-config-value", SOON) if scene is went_on else ()
+    with dev_server(tmp_path, *options) as server:
+        settings.TEMPORAL = replace(settings.TEMPORAL, address=server.address)
+        run: UUID = scene(acme, model_url).id
+        found = chain(run)
+    folder = HISTORIES / release()
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, history in enumerate(found, 1):
+        name = scene.__name__.replace("_", "-") + (f"-{number}" if len(found) > 1 else "")
+        text = json.dumps(json.loads(history.to_json()), separators=(",", ":"))
+        text = re.sub(r'"identity":"[^"]*"', '"identity":"worker"', text)
+        (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
