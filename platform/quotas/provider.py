@@ -155,18 +155,18 @@ class Gate:
             self._closed_until = time.monotonic() + seconds
             return seconds
 
-    def settle(self, call: UUID, tokens: int) -> None:
-        """Say what a call used."""
-        with self._lock, self._session() as kept:
-            trip.make(kept, (_SETTLE, [str(tokens), self._window, str(call)]))
-
-    def give_back(self, number: int) -> None:
-        """Let another call have the place."""
+    def leave(self, number: int | None, call: UUID | None, tokens: int) -> None:
+        """Say what a call used, and let another one have its place."""
         with self._lock:
-            self._held.discard(number)
+            if number is not None:
+                self._held.discard(number)  # first: should the session break, nobody takes the place anew
             with self._session() as kept:
-                kept.execute(_GIVE_BACK, [PLACES, number])
-        self.freed()
+                if call is not None:
+                    trip.make(kept, (_SETTLE, [str(tokens), self._window, str(call)]))
+                if number is not None:
+                    kept.execute(_GIVE_BACK, [PLACES, number])
+        if number is not None:
+            self.freed()
 
     # --- the session, under the lock ----------------------------------------------------------------------------
 
@@ -223,11 +223,10 @@ class Place:
         """Give the place back; tokens: what the call used. The database's failures are its own."""
         call, self._call = self._call, None
         number, self._number = self._number, None
+        if call is None and number is None:
+            return
         try:
-            if call is not None:
-                self._gate.settle(call, tokens)
-            if number is not None:
-                self._gate.give_back(number)
+            self._gate.leave(number, call, tokens)
         except psycopg.Error as error:
             _logger.warning("what a model call took of the supplier's limits is not settled: %s", error)
 

@@ -212,6 +212,21 @@ def test_a_call_that_ends_while_the_database_is_away_is_no_failure(
     place.leave(10)
 
 
+def test_a_call_that_ends_while_the_database_is_away_gives_its_place_back(
+    gate: Gate, embedded_server: embedded.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider, "QUIET_S", 0.0)
+    places = [gate.enter() for _ in range(3)]
+    for place in places:
+        assert place is not None
+        assert place.charge(10) == 0
+    cut_sessions(embedded_server)
+    places[0].leave(10)  # type: ignore[union-attr]
+
+    assert gate.enter() is not None
+    assert gate.enter() is None
+
+
 def cut_sessions(server: embedded.Server) -> None:
     """End every connection to this run's database."""
     database = str(connection.settings_dict["NAME"])
