@@ -54,7 +54,8 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
         raise MayNotDecide("A service account may not decide; use the key of a member (`apikey create --as`).")
     if principal.user_id in requesters(run):
         raise OwnRequest
-    if escalation.status == "open" and escalation.votes.filter(user_id=principal.user_id).exists():
+    # In one look: this may be asked before the question is locked, while the vote that decides it is written.
+    if escalation.votes.filter(user_id=principal.user_id, escalation__status="open").exists():
         raise SecondVote
     works_it = escalation.queue is not None and escalation.queue in set(queues_of(principal.user_id))
     if not works_it and not grants.held(principal, "review", run.agent):

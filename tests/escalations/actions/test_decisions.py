@@ -23,6 +23,7 @@ from escalations.errors import (
     UnknownEscalation,
 )
 from escalations.models import Escalation
+from escalations.permissions import check_decide
 from tenants.actions import members, tenants
 from tenants.models import Role
 from tenants.principal import COMMAND, Principal
@@ -186,4 +187,17 @@ def test_an_answer_after_the_expiry_does_not_count(acme: World) -> None:
         question = Escalation.objects.get(run_id=run.id)
         Escalation.objects.filter(id=question.id).update(expires_at=question.requested_at)
     with pytest.raises(AlreadyDecided, match="expired"):
+        decide(question.id, approve(question), acting_as=acme.rita)
+
+
+def test_who_asks_while_their_answer_is_written_is_told_that_it_is_decided(
+    acme: World, asking: Run, question: Escalation
+) -> None:
+    with tenant_scope(acme.tenant_id):
+        seen_before = Escalation.objects.get(id=question.id)
+        run = Run.objects.select_related("agent").get(id=asking.id)
+    decide(question.id, approve(question), acting_as=acme.rita)
+    with tenant_scope(acme.tenant_id):
+        check_decide(acme.rita, seen_before, run)  # not `SecondVote`: what follows finds out
+    with pytest.raises(AlreadyDecided):
         decide(question.id, approve(question), acting_as=acme.rita)
