@@ -11,6 +11,7 @@ its cascades delete in their own order.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from django.db import IntegrityError, connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from db.errors import ForeignReference
+from db.indexes import patient
 from db.models import TenantModel
 from db.tables import Table, listed
 
@@ -94,9 +96,7 @@ def reconcile_after_migrate(using: str, **_: Any) -> None:
 
 def _make(connection: BaseDatabaseWrapper, key: Key) -> None:
     if not _rows(connection, _UNIQUE, [key.to, sorted([TENANT, key.to_column])]):
-        concurrently = "" if connection.in_atomic_block else "CONCURRENTLY"
-        _run(connection, f'DROP INDEX IF EXISTS "{key.index}"')  # one whose making was interrupted
-        _run(connection, f'CREATE UNIQUE INDEX {concurrently} "{key.index}" ON "{key.to}" ({TENANT}, {key.to_column})')
+        _index(connection, key)
     present = {name: (text, valid) for name, text, valid in _rows(connection, _KEYS, [key.table])}
     text, valid = present.get(key.name, ("", False))
     if text.removesuffix(" NOT VALID") != key.definition:
@@ -106,6 +106,13 @@ def _make(connection: BaseDatabaseWrapper, key: Key) -> None:
         _run(connection, f'ALTER TABLE "{key.table}" {again}{add}')
     if not valid:
         _validate(connection, key)
+
+
+def _index(connection: BaseDatabaseWrapper, key: Key) -> None:
+    concurrently = "" if connection.in_atomic_block else "CONCURRENTLY"
+    with nullcontext() if connection.in_atomic_block else patient(connection):
+        _run(connection, f'DROP INDEX {concurrently} IF EXISTS "{key.index}"')  # one whose making was interrupted
+        _run(connection, f'CREATE UNIQUE INDEX {concurrently} "{key.index}" ON "{key.to}" ({TENANT}, {key.to_column})')
 
 
 def _validate(connection: BaseDatabaseWrapper, key: Key) -> None:

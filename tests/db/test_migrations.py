@@ -10,10 +10,13 @@ from typing import Any, Final
 
 import pytest
 from django.apps import apps
+from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.models import NOT_PROVIDED
+
+from db.indexes import BuildIndex
 
 OURS: Final = frozenset(config.label for config in apps.get_app_configs() if "site-packages" not in config.path)
 
@@ -37,6 +40,7 @@ DANGEROUS: Final = {
     r"\bRENAME\b": "renames what the last release uses",
     r"\bTRUNCATE\s+(TABLE\s+)?\w+\s*(;|$)": "empties a table",
     r"CREATE\s+(UNIQUE\s+)?INDEX\s+(?!CONCURRENTLY)": "makes an index while nobody can write",
+    r"CREATE\s+(UNIQUE\s+)?INDEX\s+CONCURRENTLY": "cannot be run again when it broke off: use db.indexes.BuildIndex",
     r"DROP\s+INDEX\s+(?!CONCURRENTLY)": "drops an index while nobody can read",
     r"ALTER\s+COLUMN\s+\S+\s+(SET\s+DATA\s+)?TYPE": "rewrites a table",
     r"SET\s+NOT\s+NULL": "reads a whole table while nobody can write, and refuses the last release's rows",
@@ -72,7 +76,9 @@ def objections(app: str, operation: Operation, made: set[str]) -> Iterator[str]:
     elif isinstance(operation, migrations.AlterField):
         yield "may rewrite or read a whole table"
     elif type(operation) in (migrations.AddIndex, migrations.RemoveIndex, migrations.RenameIndex):
-        yield "changes an index while nobody can write: use the concurrent operation"
+        yield "changes an index while nobody can write: use db.indexes.BuildIndex, or drop it concurrently"
+    elif type(operation) is AddIndexConcurrently:
+        yield "cannot be run again when it broke off: use db.indexes.BuildIndex"
     elif type(operation) in (migrations.AddConstraint, migrations.AlterUniqueTogether, migrations.AlterIndexTogether):
         yield "reads a whole table while nobody can write: add it not valid, then validate it"
 
@@ -131,7 +137,10 @@ def test_no_migration_hinders_the_last_release() -> None:
         (migrations.DeleteModel("run"), True),
         (migrations.RunPython(migrations.RunPython.noop), True),
         (migrations.RunSQL("CREATE INDEX n ON agents_run (n)"), True),
-        (migrations.RunSQL("CREATE INDEX CONCURRENTLY n ON agents_run (n)"), False),
+        (migrations.RunSQL("CREATE INDEX CONCURRENTLY n ON agents_run (n)"), True),
+        (migrations.RunSQL("DROP INDEX CONCURRENTLY IF EXISTS n"), False),
+        (AddIndexConcurrently("run", models.Index(fields=["n"], name="n")), True),
+        (BuildIndex("run", models.Index(fields=["n"], name="n")), False),
         (migrations.RunSQL("ALTER TABLE agents_run ADD CONSTRAINT n CHECK (n > 0)"), True),
         (migrations.RunSQL("ALTER TABLE agents_run ADD CONSTRAINT n CHECK (n > 0) NOT VALID"), False),
         (migrations.RunSQL(["ALTER TABLE agents_run ALTER n SET NOT NULL"]), True),
