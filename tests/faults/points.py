@@ -70,6 +70,11 @@ class Points:
     def __init__(self, place: Place, plan: Plan) -> None:
         self.place, self._plan = place, plan
 
+    @property
+    def stops(self) -> bool:
+        """Whether the process stops somewhere, with all of its threads, wherever they are."""
+        return self._plan.freeze_at is not None
+
     def at(self, point: str) -> None:
         """Pass a point."""
         name = self.place.name(point)
@@ -263,7 +268,7 @@ def _watch_sql(points: Points) -> None:
 
     _replace(psycopg.Cursor, "execute", execute)
     _replace(psycopg.Connection, "_exec_command", exec_command)
-    _replace(trip, "_exchange", partial(_exchange, points))
+    _replace(trip, "_exchange", partial(_at_once if points.stops else _exchange, points, trip._exchange))
 
 
 def _short(query: Any, connection: Any) -> str:
@@ -273,16 +278,39 @@ def _short(query: Any, connection: Any) -> str:
     return _SAVEPOINT.sub("savepoint", " ".join(text.split()))[:100]
 
 
-def _exchange(
-    points: Points, connection: Connection, calls: Sequence[tuple[trip.Statement, Sequence[bytes | None]]]
-) -> list[pq.abc.PGresult]:
+_Calls = Sequence[tuple[trip.Statement, Sequence[bytes | None]]]
+
+
+def _at_once(points: Points, exchange: Any, connection: Connection, calls: _Calls) -> list[pq.abc.PGresult]:
+    """Do `exchange` between two points. A process that stops has sent the whole of a pipeline: it goes out at once."""
+    names, after = _named(connection, calls)
+    points.at(f"before {names[0]}")
+    results: list[pq.abc.PGresult] = exchange(connection, calls)
+    for name, result in zip(names, results, strict=True):
+        _see(points, name, result)
+    points.at(after)
+    return results
+
+
+def _named(connection: Connection, calls: _Calls) -> tuple[list[str], str]:
+    """Return the statements' names, and the name of the point after them."""
+    names = [called.name.decode().removeprefix("trip_") for called, _ in calls]
+    is_whole = connection.pgconn.transaction_status == pq.TransactionStatus.IDLE and names[0] != "begin"
+    return names, f"after the commit of {names[-1]}" if is_whole else f"after {names[-1]}"
+
+
+def _see(points: Points, name: str, result: pq.abc.PGresult) -> None:
+    if name in {"claim", "claim_run"}:
+        points.place.claimed(result.ntuples > 0)
+
+
+def _exchange(points: Points, _: Any, connection: Connection, calls: _Calls) -> list[pq.abc.PGresult]:
     """Do what `trip._exchange` does, waiting for each statement's result before the next one is sent.
 
     Points on the way are those at which the connection breaks when not all has been sent: `within, after …`.
     """
     wire, ready = connection.pgconn, trip._prepared.setdefault(connection, set())
-    is_whole = wire.transaction_status == pq.TransactionStatus.IDLE and calls[0][0].name != b"trip_begin"
-    names = [called.name.decode().removeprefix("trip_") for called, _ in calls]
+    names, after = _named(connection, calls)
     points.at(f"before {names[0]}")
     results: list[pq.abc.PGresult] = []
     wire.enter_pipeline_mode()
@@ -299,8 +327,7 @@ def _exchange(
             results.append(_result(wire))
             if results[-1].status == pq.ExecStatus.FATAL_ERROR:
                 break
-            if name in {"claim", "claim_run"}:
-                points.place.claimed(results[-1].ntuples > 0)
+            _see(points, name, results[-1])
             points.at(f"within, after {name}")
         wire.pipeline_sync()
         trip._send(wire)
@@ -313,7 +340,7 @@ def _exchange(
         ready.clear()
     if error is not None:
         raise error
-    points.at(f"after the commit of {names[-1]}" if is_whole else f"after {names[-1]}")
+    points.at(after)
     return results
 
 
