@@ -66,11 +66,13 @@ def demo(data_dir: Path, *arguments: str, **variables: str) -> Iterator[Demo]:
 
 @contextmanager
 def workers(running: Demo) -> Iterator["Workers"]:
-    """A `manage.py qcluster` of its own for the demo's runs, with the demo's environment."""
+    """Workers of their own for the demo's runs, with the demo's environment."""
+    variables = running.child_environment()
+    commands = {"django_q": ("qcluster", "--workers", "1"), "temporal": ("temporal_worker",)}
     with (running.data_dir / "workers.log").open("a") as log:
         process = subprocess.Popen(
-            manage("qcluster", "--workers", "1"),
-            env=running.child_environment(),
+            manage(*commands[variables["ENGINE"]]),
+            env=variables,
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -85,7 +87,7 @@ def workers(running: Demo) -> Iterator["Workers"]:
 
 
 class Workers:
-    """A running cluster."""
+    """A running command."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process

@@ -32,13 +32,14 @@ def decide(reviewer: Rest, escalation: Json, **answer: str) -> Json:
     return reviewer.post(f"escalations/{escalation['id']}/decide", body)
 
 
-def test_a_refund_waits_for_a_person_and_is_made_once(used_dir: Path) -> None:
-    with demo(used_dir, "--workers", "1") as running:
+def test_a_refund_waits_for_a_person_and_is_made_once(used_dir: Path, engine: dict[str, str]) -> None:
+    with demo(used_dir, "--workers", "1", **engine) as running:
         developer, reviewer = running.api(DEVELOPER), running.api(REVIEWER)
-        run = start(developer, "refund-desk", BROKEN, "refund-77")
-        assert start(developer, "refund-desk", BROKEN, "refund-77") == run
+        key = f"refund-77 {engine['ENGINE']}"
+        run = start(developer, "refund-desk", BROKEN, key)
+        assert start(developer, "refund-desk", BROKEN, key) == run
         other = {**BROKEN, "order_id": "ORD-2002"}
-        assert refused(start, developer, "refund-desk", other, "refund-77") == (422, "idempotency_mismatch")
+        assert refused(start, developer, "refund-desk", other, key) == (422, "idempotency_mismatch")
 
         asked = question(running, wait(developer, run, "waiting"))
         assert (asked["kind"], asked["status"]) == ("tool_call", "open")
@@ -72,8 +73,8 @@ def test_a_refund_waits_for_a_person_and_is_made_once(used_dir: Path) -> None:
     assert of_installation(used_dir) == []
 
 
-def test_a_worker_killed_in_the_middle_of_a_payment_leaves_it_paid_once(used_dir: Path) -> None:
-    with demo(used_dir, "--workers", "0") as running:
+def test_a_worker_killed_in_the_middle_of_a_payment_leaves_it_paid_once(used_dir: Path, engine: dict[str, str]) -> None:
+    with demo(used_dir, "--workers", "0", **engine, LEASE_SECONDS="12") as running:
         developer, reviewer = running.api(DEVELOPER), running.api(REVIEWER)
         with workers(running) as first:
             run = start(developer, "refund-desk", RETURNED)
