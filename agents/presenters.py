@@ -110,7 +110,7 @@ def _run_json(run: Run, ending: Mapping[str, Json], *, escalations: list[str], c
         "agent": run.agent.slug,
         "version": run.version.number,
         "status": run.status,
-        "waiting_for": run.waiting_for,
+        "waiting_for": run.waiting_for if run.status == "waiting" else None,
         "doing": run.doing,
         "created_at": run.created_at.isoformat(),
         "ended_at": run.ended_at.isoformat() if run.ended_at else None,

@@ -103,7 +103,7 @@ class RunExecutor:
     # --- the claim ------------------------------------------------------------------------------------------------
 
     def begin(self, step: Step) -> Command:
-        """Take the run up inside the claim's own transaction; returns what to do first."""
+        """Take the run up inside the transaction that `store.claim` opened; returns what to do first."""
         run = self.run
         if run.is_worn and (seen_to := see_to(run, step)) is not None:
             return seen_to

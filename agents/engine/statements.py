@@ -43,7 +43,7 @@ WHERE r.id = coalesce(
 {_TAKEN}
     (SELECT count(*) > 1 FROM (
         SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL LIMIT 2) AS ready),
-    set_config('app.tenant', r.tenant_id::text, true), r.tries
+    set_config('app.tenant', r.tenant_id::text, true), r.tries, r.seq
 """,  # noqa: S608 - constants only
     *("lease", "worker", "after", "calling"),
 )
@@ -55,9 +55,17 @@ CLAIM_RUN: Final = trip.statement(
 {_TAKE}
 WHERE r.id = %(run)s::uuid AND r.engine IS NOT NULL AND (r.ready_at IS NOT NULL OR r.due_at <= now())
 {_TAKEN}
-    false, set_config('app.tenant', r.tenant_id::text, true), r.tries
+    false, set_config('app.tenant', r.tenant_id::text, true), r.tries, r.seq
 """,
     *("lease", "worker", "run"),
+)
+
+#: The row of a run whose claim is committed, for its first step; nothing when the lease is lost.
+LOCK: Final = trip.statement(
+    "lock",
+    "SELECT 1 FROM agents_run WHERE tenant_id = %(tenant)s::uuid AND id = %(run)s::uuid"
+    " AND epoch = %(epoch)s::integer FOR UPDATE",
+    *("tenant", "run", "epoch"),
 )
 
 HISTORY: Final = trip.statement("history", journal.READ, *journal.READ_PARAMETERS)
@@ -228,10 +236,12 @@ WHERE id = %s AND epoch = %s AND worker IS NOT NULL
 
 FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"
 
-#: counts: 1 when the run was taken up in vain, 0 when a later release may take it up.
+#: by: what is added to the tries, so that a run that was taken up in vain counts once, and one that a later release
+#: may take up not at all.
 PUT_OFF: Final = """
-UPDATE agents_run SET ready_at = NULL, due_at = now() + %(lease)s, tries = least(tries + %(counts)s, 32000)
-WHERE id = %(run)s AND (ready_at IS NOT NULL OR due_at <= now())
+UPDATE agents_run SET ready_at = NULL, due_at = now() + %(lease)s, worker = NULL,
+    tries = greatest(least(tries + %(by)s, 32000), 0)
+WHERE id = %(run)s AND epoch = %(epoch)s
 """
 
 #: What the records of a run say without their payloads, up to its last one.

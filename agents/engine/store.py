@@ -146,12 +146,14 @@ def _scope(run: Claimed) -> trip.Call:
 
 @contextmanager
 def claim(worker: str, *, after: UUID, calling: bool = True) -> Iterator[tuple["Step", Claimed] | None]:
-    """Claim the next run and hold the transaction open, so that the claim is one commit with the first intent.
+    """Claim the next run, and open the transaction of its first step; leaving commits.
 
-    after: the tenant served last; the next one in turn goes first, whatever its queue's length. calling: whether the
-    run may need a model call first; otherwise new ones and those that wait for the supplier stay where they are. Yields
-    None when nothing is ready. The body appends to the step at most once; leaving commits. A run that cannot be taken
-    up (an error that is not the database's) is put off for the length of a lease, so that it holds up no other.
+    A new run's claim is one commit with its first intent. That of a run with a history is committed before the history
+    is read: whatever kills this worker then has a lease to run out, and is counted. after: the tenant served last; the
+    next one in turn goes first, whatever its queue's length. calling: whether the run may need a model call first;
+    otherwise new ones and those that wait for the supplier stay where they are. Yields None when nothing is ready. The
+    body appends to the step at most once. A run that cannot be taken up (an error that is not the database's) is put
+    off for the length of a lease, so that it holds up no other.
     """
     taking: trip.Call = (statements.CLAIM, [_LEASE_TEXT, worker, str(after), str(calling)])
     with _taken(taking) as claimed:
@@ -167,27 +169,45 @@ def claim_run(run_id: UUID, worker: str) -> Iterator[tuple["Step", Claimed] | No
 
 @contextmanager
 def _taken(taking: trip.Call) -> Iterator[tuple["Step", Claimed] | None]:
-    run_id = None
+    row, stands = None, False
     try:
         with transaction_connection() as connection:
             begun = lease_clock()
-            claiming = trip.transaction(connection, statements.ENTER_DISPATCH, taking, statements.LEAVE_DISPATCH)
-            with claiming as (_, claimed, _):
-                if not claimed:
+            with trip.transaction(connection, statements.ENTER_DISPATCH, taking, statements.LEAVE_DISPATCH) as made:
+                if not made[1]:
                     yield None
                     return
-                row = claimed[0]
-                run_id = trip.uuid(row[0])
-                run = _load(connection, row, begun)
-                yield Step(connection, run, tries=run.tries), run
-    except psycopg.OperationalError:
+                row = made[1][0]
+                has_history = trip.integer(row[11]) > 1
+                if not has_history:
+                    yield _loaded(connection, row, begun)
+            if has_history:
+                stands = True
+                tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
+                locking = (statements.LOCK, [tenant, run_id, epoch])
+                with trip.transaction(connection, (statements.SCOPE, [tenant]), locking) as (_, mine):
+                    if not mine:
+                        raise LostLease(run_id)
+                    yield _loaded(connection, row, begun)
+    except (psycopg.OperationalError, LostLease):
         raise
     except Exception as error:
-        if run_id is not None:
-            counts = 0 if isinstance(error, UnknownEvent) else 1  # a worker of a later release may read it
-            with _dispatch() as connection:
-                connection.execute(statements.PUT_OFF, {"lease": LEASE, "run": run_id, "counts": counts})
+        if row is not None:
+            _put_off(row, stands=stands, counts=not isinstance(error, UnknownEvent))
         raise
+
+
+def _loaded(connection: Connection, row: trip.Row, begun: float) -> tuple["Step", Claimed]:
+    run = _load(connection, row, begun)
+    return Step(connection, run, tries=run.tries), run
+
+
+def _put_off(row: trip.Row, *, stands: bool, counts: bool) -> None:
+    """Put off a run whose claim failed. stands: whether the claim is committed. counts: whether it was in vain; what a
+    worker of a later release may read is no fault of the run."""
+    parameters = {"lease": LEASE, "run": trip.uuid(row[0]), "epoch": trip.integer(row[6]) - (not stands)}
+    with _dispatch() as connection:
+        connection.execute(statements.PUT_OFF, parameters | {"by": counts - stands})
 
 
 def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:

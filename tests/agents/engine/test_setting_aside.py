@@ -6,19 +6,22 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.conf import settings
+from django.db.models import F
 from django.db.models.functions import Now
 
 from agents.actions.runs import cancel
 from agents.core.decide import CallModel, Command, Park, Perform
-from agents.engine import store
+from agents.engine import executor, statements, store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
 from audit import journal
 from audit.journal import Entry
+from db import trip
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
@@ -203,6 +206,82 @@ def test_a_write_that_kills_is_of_unknown_outcome_when_it_is_given_up(
     with serving(model_url):
         until(acme, run, lambda _: "run.compensating" in acme.actions(run.id))
     assert acme.actions(run.id)[-4:] == ["tool.unknown", "run.compensating", "decision.requested", "run.waiting"]
+
+
+def dies_in_the_fold(means: Means, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a worker take the run up and die while it folds; as the database sees that, its session ends."""
+
+    class Death(BaseException):
+        """No handler is to see it: nothing is left to run one."""
+
+    def die(*_: Any) -> None:
+        with tenant_scope(run.tenant_id):
+            raise Death(Run.objects.get(id=run.id).tries)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(executor, "fold_all", die)
+        with pytest.raises(Death) as died:
+            claim(means, run)
+    assert died.value.args == (run.tries + 1,)
+
+
+def test_a_death_in_the_fold_is_counted_before_it_comes(
+    acme: World, means: Means, model_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = looking(acme)
+    mine, _ = claim(means, run)
+    mine._commit([mine._call_model(CallModel(1))])
+    for _ in range(TRIES):
+        dies_in_the_fold(means, acme.run(run.id), monkeypatch)
+        left = acme.run(run.id)
+        assert (left.status, left.ready_at) == ("running", None)
+        assert left.due_at is not None
+
+    _, command = claim(means, run)
+
+    assert isinstance(command, Park)
+    answer(acme, run, "approve")
+    with serving(model_url):
+        assert ended(acme, run).status == "completed"
+
+
+def test_a_step_that_the_database_refuses_each_time_is_counted_too(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = looking(acme)
+    claim(means, run)
+    before = acme.run(run.id).tries
+
+    def refuse(*_: Any) -> None:
+        raise psycopg.OperationalError("the session stood still for too long")
+
+    monkeypatch.setattr(executor, "fold_all", refuse)
+    with pytest.raises(psycopg.OperationalError):
+        claim(means, run)
+    left = acme.run(run.id)
+    assert (left.tries, left.ready_at) == (before + 1, None)
+
+
+def test_who_lost_the_lease_before_the_fold_takes_nothing_up(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = looking(acme)
+    claim(means, run)
+    locks = statements.LOCK
+
+    begins = trip.transaction
+
+    def overtaking(connection: Any, *made: Any) -> Any:
+        if made[-1][0] is locks:
+            with tenant_scope(run.tenant_id):
+                Run.objects.filter(id=run.id).update(epoch=F("epoch") + 1)
+        return begins(connection, *made)
+
+    monkeypatch.setattr(trip, "transaction", overtaking)
+    actions = acme.actions(run.id)
+    with pytest.raises(store.LostLease):
+        claim(means, run)
+    assert acme.actions(run.id) == actions
 
 
 # --- what cannot be folded -------------------------------------------------------------------------------------------
