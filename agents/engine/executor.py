@@ -183,9 +183,9 @@ class RunExecutor:
         run.check_lease()
         request = model_request(self.state, run.spec)
         used, timeout_s = 0, float(run.spec.limits.model_s)
-        run.busy_for(timeout_s)
         try:
-            answer = self.means.answer(request, timeout_s=timeout_s)
+            with run.busy(timeout_s):
+                answer = self.means.answer(request, timeout_s=timeout_s)
             used = answer.usage.total - answer.usage.cache_read_input_tokens
         except ModelError as error:
             used = _most(request) if error.fault.billed else 0
@@ -203,7 +203,6 @@ class RunExecutor:
                 new = [call for call in command.calls if (call.index, call.tool) not in flying]
                 for call in new:
                     self.run.check_lease()
-                    self._busy_with(call)
                     flying.add((call.index, call.tool))
                     key = calls.idempotency_key(self.state, call)
                     if len(new) == 1 and len(flying) == 1:
@@ -223,13 +222,11 @@ class RunExecutor:
     ) -> None:
         try:
             self.run.check_lease()  # again: the call may have waited for a thread
-            self._busy_with(call)
-            done.put((call, self.means.perform(self.run, call, key)))
+            with self.run.busy(longest(self.run.spec.tools[call.tool].definition)):
+                outcome = self.means.perform(self.run, call, key)
+            done.put((call, outcome))
         except BaseException as error:
             done.put((call, error))
-
-    def _busy_with(self, call: Call) -> None:
-        self.run.busy_for(longest(self.run.spec.tools[call.tool].definition))
 
     def _outcome(self, call: Call, outcome: Outcome) -> Event:
         event = calls.outcome_event(self.state, self.run.spec, call, outcome)

@@ -82,8 +82,7 @@ class Claimed:
 
     principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
     lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading. tries: how often it was
-    taken up, this time included, since it last got any further. busy_until: when what it is at must be over, on
-    `lease_clock`; None before its first effect.
+    taken up, this time included, since it last got any further.
     """
 
     id: UUID
@@ -97,7 +96,7 @@ class Claimed:
     clock: tuple[datetime, float]
     more: bool = False
     tries: int = 1
-    busy_until: float | None = None
+    _bounds: list[float] = field(default_factory=list)
     history: list[Event] = field(default_factory=list)
 
     @property
@@ -124,10 +123,20 @@ class Claimed:
         if not self.has_lease():
             raise LostLease(self.id)
 
-    def busy_for(self, seconds: float) -> None:
-        """Say how long what begins now may take; beyond that the lease is not renewed, whatever hangs here."""
+    @property
+    def busy_until(self) -> float | None:
+        """When the effects in progress must be over, on `lease_clock`; None while there is none."""
+        return max(tuple(self._bounds), default=None)
+
+    @contextmanager
+    def busy(self, seconds: float) -> Iterator[None]:
+        """Hold an effect that may take so long; beyond that the lease is not renewed, whatever hangs here."""
         until = lease_clock() + seconds + GRACE_S
-        self.busy_until = until if self.busy_until is None else max(self.busy_until, until)
+        self._bounds.append(until)
+        try:
+            yield
+        finally:
+            self._bounds.remove(until)
 
 
 @contextmanager

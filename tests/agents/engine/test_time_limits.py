@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from agents.core.decide import CallModel
+from agents.core.decide import CallModel, Perform
 from agents.engine import store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
@@ -109,3 +109,48 @@ def test_a_step_that_hangs_loses_its_lease_however_alive_its_worker_is(
     assert len(lost) == 1
     assert acme.actions(run.id).count("tool.finished") == 2
     assert LEDGER.effects[f"lookup b {acme.slug}"] == 1
+
+
+def test_a_lease_is_renewed_for_as_long_as_nothing_is_in_progress(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = claim(run := looking(acme), means)
+    command = executor.one_step(CallModel(1))  # and now the run waits in memory, as for Temporal to ask for more
+    assert executor.run.busy_until is None
+    clock = store.lease_clock
+    monkeypatch.setattr(store, "lease_clock", lambda: clock() + 7200)
+
+    assert store.heartbeat([executor.run]) == {run.id}
+
+    assert isinstance(command, Perform)
+    executor.one_step(command)
+    assert executor.run.busy_until is None
+
+
+def test_a_call_that_waits_for_a_thread_is_not_in_progress(acme: World, means: Means) -> None:
+    busy: list[float | None] = []
+
+    def perform(run: store.Claimed, *arguments: Any) -> Any:
+        busy.append(run.busy_until)
+        return perform_call(run, *arguments)
+
+    class Tools:
+        """Threads of which none is free until all calls are queued."""
+
+        def __init__(self) -> None:
+            self.waiting: list[Any] = []
+
+        def submit(self, *call: Any) -> None:
+            busy.append(executor.run.busy_until)
+            self.waiting.append(call)
+            if len(self.waiting) == 2:
+                for perform_one, *arguments in self.waiting:
+                    perform_one(*arguments)
+
+    acme.define("both", role="You look keys up.", tool_specs={"lookup": LOOKUP})
+    executor = claim(
+        acme.submit("both", {"a": f"a {acme.slug}", "b": f"b {acme.slug}"}),
+        Means(means.answer, perform, tools=Tools(), stopping=lambda: False),  # type: ignore[arg-type]
+    )
+    executor.carry_on(CallModel(1))
+    assert [each is None for each in busy[:4]] == [True, True, False, False]
