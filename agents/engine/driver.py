@@ -219,7 +219,8 @@ class Driver:
             self._wake_in_time(executor)
         finally:
             with self._lock:
-                self._active.pop(run.id, None)
+                if self._active.get(run.id) is run:  # another thread here may have taken it up since this one lost it
+                    del self._active[run.id]
 
     def _wake_in_time(self, executor: RunExecutor) -> None:
         """Look again when the run just parked is due, if that is before the next poll."""

@@ -92,8 +92,17 @@ class Hands:
             failing.pop_all()
         held = _Held(executor, command)
         with self._lock:
-            self._held[run_id] = held
+            before, self._held[run_id] = self._held.get(run_id), held
+        if before is not None:
+            self._disown(before)
         return self._standing(held)
+
+    def _disown(self, held: _Held) -> None:
+        """Have one whose lease was lost do nothing more; one in its step finds out by itself, and leaves its place."""
+        if held.lock.acquire(blocking=False):
+            held.gone = True
+            held.executor.leave()
+            held.lock.release()
 
     def _place(self, run_id: UUID) -> Place | None:
         """Take a place for the call of the model that the run begins with, if it does and calls are limited.

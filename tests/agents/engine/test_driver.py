@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from uuid import UUID
 
 from access import grants
@@ -82,3 +83,16 @@ def test_a_grant_taken_away_in_mid_run_stops_the_next_call(acme: World, model_ur
     assert LEDGER.effects[f"lookup b {acme.slug}"] == 0
     denied = [stored for stored in acme.events(run.id) if stored.action == "tool.denied"]
     assert [stored.facts["code"] for stored in denied] == ["not_granted"]
+
+
+def test_whoever_lost_a_run_leaves_it_to_the_thread_that_has_it_now(acme: World, model_url: str) -> None:
+    with serving(model_url) as driver:
+        old, new = (SimpleNamespace(id=acme.tenant_id, epoch=epoch) for epoch in (1, 2))
+
+        def carry_on(_: object) -> None:
+            """Hang until this process has taken the run up again."""
+            driver._active[old.id] = new
+
+        driver._drive(SimpleNamespace(run=old, until=None, carry_on=carry_on), None)  # type: ignore[arg-type]
+
+        assert driver._active.pop(old.id) is new

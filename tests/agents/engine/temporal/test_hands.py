@@ -202,5 +202,20 @@ def test_no_run_is_taken_up_that_would_have_to_wait_for_the_supplier(
     gate.close()
 
 
+def test_a_run_taken_up_anew_leaves_the_place_of_the_one_before(acme: World, made: Made) -> None:
+    gate = Gate(concurrency=2, tokens=0)
+    try:
+        hands, run = made("one", gate=gate), lookups(acme)
+        at = hands.take_up(run.id, lost=0)
+        assert at.kind == MODEL
+        expire(acme, run)
+        again = hands.take_up(run.id, lost=at.epoch)
+        assert (again.kind, again.epoch) == (MODEL, 2)
+        assert gate.enter() is not None
+        assert stepped(hands, run, again).kind == TOOLS
+    finally:
+        gate.close()
+
+
 def test_a_run_that_is_not_there_has_ended(made: Made) -> None:
     assert made("one").take_up(UUID(int=1), lost=0) == Standing(ENDED)
