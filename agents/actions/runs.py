@@ -260,15 +260,16 @@ def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
     return run
 
 
-def record_decision(run_id: UUID, made: DecisionMade) -> None:
+def record_decision(run_id: UUID, made: DecisionMade, *, was_set_aside: bool = False) -> None:
     """Append a person's answer to the run and wake it; part of the caller's transaction and scope.
 
-    Raises `RunEnded` when the run ended meanwhile.
+    was_set_aside: whether it answers what is to become of a run that no worker got any further. Raises `RunEnded`
+    when the run ended meanwhile.
     """
     run = _locked(run_id)
     _check_open(run)
-    if made.decision != "reject":
-        run.tries = 0  # one that was set aside is tried again
+    if was_set_aside and made.decision != "reject":
+        run.tries = 0  # it is tried again
     _append(run, [made], made.by)
     engine_of(run).wake(run.id)
 

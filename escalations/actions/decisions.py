@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from access import permissions
 from agents.actions import runs
 from agents.actions.runs import transaction_time
+from agents.core import aside
 from agents.core.events import DecisionMade
 from agents.core.exact import enclose
 from agents.errors import RunEnded
@@ -120,7 +121,7 @@ def _complete(escalation: Escalation, run: Run, answer: Answer, vote: Vote, acti
         output=None if answer.output is None else enclose(answer.output),
     )
     try:
-        runs.record_decision(run.id, made)
+        runs.record_decision(run.id, made, was_set_aside=escalation.reason == aside.REASON)
     except RunEnded as error:
         raise AlreadyDecided("The run has ended.") from error
     escalation.refresh_from_db()

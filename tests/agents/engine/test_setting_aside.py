@@ -28,7 +28,7 @@ from escalations.models import Escalation
 from quotas.models import Window
 from tests.agents.engine.conftest import PATIENCE_S
 from tests.agents.engine.serving import serving
-from tests.worlds import LEDGER, LOOKUP, World
+from tests.worlds import LEDGER, LOOKUP, PAY, World
 
 TRIES = 2
 
@@ -140,6 +140,21 @@ def test_a_run_that_gets_further_each_time_is_never_set_aside(acme: World, means
         else:
             executor.carry_on(command)
     assert acme.run(run.id).status == "completed"
+
+
+def test_an_answer_to_another_question_gives_it_no_more_tries(acme: World, means: Means) -> None:
+    acme.define("payer", role="You pay.", tool_specs={"pay": PAY})
+    acme.grant("review", acme.agent("payer"), acme.rita)
+    run = acme.submit("payer", {"to": acme.slug})
+    executor, command = claim(means, run)
+    executor.carry_on(command)
+    with tenant_scope(acme.tenant_id):
+        asked = Escalation.objects.get(run_id=run.id)
+        Run.objects.filter(id=run.id).update(tries=TRIES)
+
+    decide(asked.id, Answer("approve", asked.digest), acting_as=acme.rita)
+
+    assert acme.run(run.id).tries == TRIES
 
 
 @pytest.mark.parametrize("decision", ["approve", "respond"])
