@@ -90,8 +90,8 @@ def _reconcile(state: RunState, question: Question, made: DecisionMade) -> RunSt
         return settled(state, index, answer, is_error=False)
     if made.decision == "reject":
         return with_call(state, index, phase="proposed", answer="")
-    state = did(state, index, None, known=False)
-    return settled(state, index, f"It is not known whether the call had its effect: {made.message}", is_error=True)
+    answer = f"It is not known whether the call had its effect: {made.message}\n[the call] {state.calls[index].answer}"
+    return settled(did(state, index, None, known=False), index, answer, is_error=True)
 
 
 def _extended(state: RunState, amounts: dict[str, Json]) -> RunState:

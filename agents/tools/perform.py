@@ -30,6 +30,7 @@ from agents.tools.seam import (
     ToolDefinition,
     ToolKind,
     may_repeat,
+    unclear,
 )
 from config.redaction import Redactor, passwords
 from egress.threads import OutOfTimeError, Threads, TooManyAbandonedError
@@ -155,9 +156,7 @@ def _attempt(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
         return outcome
     except OutOfTimeError:
         told = f"The tool did not finish within {definition.timeout_s:g} seconds and may still be at work."
-        if not may_repeat(definition):
-            return OutcomeUnknown(told)
-        return Failed("timeout", told, retryable=True, maybe_done=definition.effect != "read")
+        return unclear(definition, Failed("timeout", told, retryable=True))
     except TooManyAbandonedError:
         return Failed("busy", "Too many tools that did not finish in time are still at work.", retryable=True)
     except ContextUnavailableError as error:
@@ -168,7 +167,7 @@ def _attempt(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
     except Exception as error:
         _log(definition, error)
         told = f"The tool broke inside the platform ({type(error).__name__})."
-        return Failed("raised", told) if may_repeat(definition) else OutcomeUnknown(told)
+        return unclear(definition, Failed("raised", told))
 
 
 def _log(definition: ToolDefinition, error: BaseException) -> None:

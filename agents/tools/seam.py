@@ -5,7 +5,7 @@ only performs the effect and says truthfully what came of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -59,13 +59,13 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The tool surely did not do its work, or said so; `message` is shown to the model.
+    """The tool surely did not do its work, or said so, unless `maybe_done`; `message` is shown to the model.
 
     code: stable: `http_status`, `timeout`, `egress_denied`, `unreachable`, `too_large`, `bad_result`, `raised`,
         `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`.
     retryable: whether the same call may succeed later.
-    maybe_done: only for idempotent writes: no answer came to this attempt, so it may have had its effect; the same
-        call with the same key finds out.
+    maybe_done: only for idempotent writes: no clear answer came to this attempt, so it may have had its effect; the
+        same call with the same key finds out.
     """
 
     code: str
@@ -76,7 +76,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeUnknown:
-    """The call was sent and no answer came: it may or may not have had its effect."""
+    """The call was sent and no clear answer came: it may or may not have had its effect."""
 
     message: str
 
@@ -148,3 +148,12 @@ class ToolKind(Protocol):
 def may_repeat(definition: ToolDefinition) -> bool:
     """Whether the same call may be sent again without a second effect."""
     return definition.effect == "read" or definition.idempotent
+
+
+def unclear(definition: ToolDefinition, failed: Failed) -> Outcome:
+    """Return what an attempt's failure is that may have come behind its effect."""
+    if definition.effect == "read":
+        return failed
+    if may_repeat(definition):
+        return replace(failed, retryable=True, maybe_done=True)
+    return OutcomeUnknown(failed.message)

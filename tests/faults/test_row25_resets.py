@@ -19,10 +19,11 @@ def giver(rig: Rig) -> str:
     return "giver"
 
 
+@pytest.mark.parametrize("status", [0, 504], ids=["reset", "lost by a gateway"])
 @pytest.mark.parametrize("done", [True, False], ids=["it was done", "it was not done"])
-def test_a_person_finds_out_and_it_is_done_once(rig: Rig, giver: str, done: bool) -> None:
-    case = f"reset-{done}"
-    rig.effects.will(f"/each/{case}", Fault(0, done=done))
+def test_a_person_finds_out_and_it_is_done_once(rig: Rig, giver: str, done: bool, status: int) -> None:
+    case = f"reset-{done}-{status}"
+    rig.effects.will(f"/each/{case}", Fault(status, done=done))
     run = rig.start(giver, {"case": case})
     with checked(rig, run), rig.worker():
         (question,) = rig.open_questions(rig.settle(run, people=False))

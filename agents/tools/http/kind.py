@@ -19,6 +19,7 @@ from agents.tools.seam import (
     ToolContext,
     ToolDefinition,
     may_repeat,
+    unclear,
 )
 from egress.client import Client
 from egress.errors import EgressDenied, EgressError, EgressFailed
@@ -27,6 +28,8 @@ from egress.messages import Request, Response
 MAX_ANSWER_BYTES = 2 * 1024 * 1024
 # Statuses after which the same request may succeed (RFC 9110, RFC 6585, RFC 8470).
 _RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Statuses of a server that broke in the middle, and of gateways that lost sight of one: they do not say what was done.
+_UNCLEAR = frozenset({408, 500, 502, 503, 504, *range(520, 600)})
 _JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORECASE)
 _CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
 
@@ -61,7 +64,7 @@ class HttpKind:
             response = self._client.send(request)
         except EgressError as error:
             return _broken(error, call.definition)
-        return _told(response)
+        return _told(response, call.definition)
 
     def _request(self, call: ToolCall, context: ToolContext) -> Request:
         definition = call.definition
@@ -125,10 +128,11 @@ def _broken(error: EgressError, definition: ToolDefinition) -> Outcome:
     return Failed(code, error.detail, maybe_done=maybe_done)
 
 
-def _told(response: Response) -> Outcome:
+def _told(response: Response, definition: ToolDefinition) -> Outcome:
     if response.status >= 400:
         text = _text(response).strip() or _phrase(response.status)
-        return Failed("http_status", f"HTTP {response.status}: {text}", retryable=response.status in _RETRYABLE)
+        failed = Failed("http_status", f"HTTP {response.status}: {text}", retryable=response.status in _RETRYABLE)
+        return unclear(definition, failed) if response.status in _UNCLEAR else failed
     if not response.body:
         return Finished(None)
     if _JSON.match(response.headers.get("content-type", "")):

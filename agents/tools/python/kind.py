@@ -9,11 +9,10 @@ from agents.tools.seam import (
     Failed,
     Finished,
     Outcome,
-    OutcomeUnknown,
     ToolCall,
     ToolContext,
     ToolDefinition,
-    may_repeat,
+    unclear,
 )
 
 logger = logging.getLogger(__name__)
@@ -60,9 +59,7 @@ class PythonKind:
         try:
             return Finished(function.call(**arguments))
         except BaseException as error:
-            failed = _raised(function, error)
-            # It may have raised behind its effect: only what may be repeated has surely failed.
-            return failed if may_repeat(call.definition) else OutcomeUnknown(failed.message)
+            return unclear(call.definition, _raised(function, error))
 
 
 def _raised(function: Function, error: BaseException) -> Failed:

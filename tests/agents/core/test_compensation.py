@@ -221,6 +221,19 @@ def test_of_a_call_of_unknown_outcome_a_person_says_whether_there_is_anything_to
     assert undone(run) == undoes
 
 
+def test_what_nobody_knows_is_told_with_what_the_call_answered() -> None:
+    run = run_of(agent(PAY), uses(("pay", {})), text("done"), outcome=lambda *_: OutcomeUnknown("HTTP 504: too slow"))
+    assert run.state.questions[0].reason == "outcome_unknown"
+    assert run.history[-2].detail == "HTTP 504: too slow"  # type: ignore[attr-defined]
+
+    run.answer_question("respond", message="the bank will not say")
+
+    assert run.state.status == "completed"
+    (block,) = run.state.messages[2]["content"]
+    assert block["is_error"]
+    assert "the bank will not say\n[the call] HTTP 504: too slow" in block["content"]
+
+
 def test_what_a_person_said_had_happened_is_undone_and_what_nobody_knew_is_asked_about_again() -> None:
     run = run_of(rejected(), book("a"), outcome=unsure)
     run.answers = [book("b")]

@@ -152,6 +152,13 @@ def test_what_broke_off_is_called_again_whatever_retries_says(broke: Failed, spe
     assert kind.calls == 3
 
 
+def test_a_write_refused_after_it_broke_off_may_have_been_done() -> None:
+    kind = Kind(gives(BROKE_OFF), gives(Failed("http_status", "HTTP 409: it is booked")))
+    outcome, _ = run(kind, effect="write", idempotent=True)
+
+    assert outcome == Failed("http_status", "HTTP 409: it is booked", maybe_done=True)
+
+
 def test_what_breaks_off_each_time_may_have_been_done() -> None:
     kind = Kind(gives(BROKE_OFF))
 
@@ -190,6 +197,20 @@ def test_a_kind_that_breaks_is_a_failure_of_a_read(caplog: pytest.LogCaptureFixt
 
 def test_a_kind_that_breaks_leaves_a_write_unknown() -> None:
     assert isinstance(run(Kind(breaks), Context(secrets={"s": SECRET}), effect="write")[0], OutcomeUnknown)
+
+
+def test_an_idempotent_write_whose_kind_breaks_is_made_again_with_the_same_key() -> None:
+    keys: list[str] = []
+
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        keys.append(call.idempotency_key)
+        raise RuntimeError
+
+    outcome, _ = run(Kind(act), effect="write", idempotent=True)
+
+    assert isinstance(outcome, Failed)
+    assert (outcome.code, outcome.maybe_done) == ("raised", True)
+    assert keys == ["run-1-call-1"] * 3
 
 
 class BrokenContext(Context):

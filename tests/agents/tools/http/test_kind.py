@@ -137,6 +137,25 @@ def test_a_passing_trouble_may_be_tried_again(status: int) -> None:
     assert outcome.message.startswith(f"HTTP {status}: ")
 
 
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 524])
+def test_a_write_that_a_gateway_may_have_answered_may_have_been_done(status: int) -> None:
+    gateway = says(answer(b"backend timed out", f"{status} X"))
+    told = f"HTTP {status}: backend timed out"
+
+    assert answering(gateway, method="POST", effect="write") == OutcomeUnknown(told)
+    again = answering(gateway, method="POST", effect="irreversible", idempotent=True)
+    assert again == Failed("http_status", told, retryable=True, maybe_done=True)
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 422, 425, 429, 501])
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_a_write_that_was_refused_surely_failed(status: int, idempotent: bool) -> None:
+    refusal = says(answer(b"no", f"{status} X"))
+    outcome = answering(refusal, method="POST", effect="write", idempotent=idempotent)
+
+    assert outcome == Failed("http_status", f"HTTP {status}: no", retryable=status in (425, 429))
+
+
 def test_an_error_page_is_told_whole_for_a_half_of_a_secret_would_not_be_found_in_it() -> None:
     outcome = answering(says(answer(b"x" * 1_000_000, "500 X")))
 

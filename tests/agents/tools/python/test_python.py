@@ -12,7 +12,7 @@ from agents.tools.python import functions as module
 from agents.tools.python import tool
 from agents.tools.python.functions import FUNCTIONS, Functions, ToolRegistrationError
 from agents.tools.python.kind import PythonKind
-from agents.tools.seam import Failed, Finished, NoLongerOurs, Outcome, ToolContext
+from agents.tools.seam import Failed, Finished, NoLongerOurs, Outcome, OutcomeUnknown, ToolContext
 from tests.agents.tools.contexts import TENANT, Context, call_of
 
 
@@ -22,10 +22,10 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
-def perform(function: Any, arguments: dict[str, Any]) -> Outcome:
+def perform(function: Any, arguments: dict[str, Any], **spec: Any) -> Outcome:
     functions = Functions(group=None)
     functions.add("f", function)
-    return PythonKind(functions).call(call_of("python", {"function": "f"}, arguments), Context())
+    return PythonKind(functions).call(call_of("python", {"function": "f"}, arguments, **spec), Context())
 
 
 def test_a_decorated_function_is_called_with_keyword_arguments() -> None:
@@ -76,6 +76,16 @@ def test_an_exception_is_a_failure_with_its_message_and_no_traceback(caplog: pyt
     assert outcome == Failed("raised", "ValueError: no such customer: Ada")
     assert "test_python.py" in caplog.text
     assert "Ada" not in caplog.text
+
+
+def test_a_write_that_raised_may_have_been_done() -> None:
+    def function() -> None:
+        raise ConnectionError("cut")
+
+    told = "ConnectionError: cut"
+    assert perform(function, {}, effect="write") == OutcomeUnknown(told)
+    again = perform(function, {}, effect="write", idempotent=True)
+    assert again == Failed("raised", told, retryable=True, maybe_done=True)
 
 
 class BrokenMessageError(Exception):
