@@ -8,13 +8,14 @@ MANAGE := $(BIN)/python manage.py
 # A database and a web server for each process; a file stays in one, as its tests share what is dear to make.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
-.PHONY: help setup demo up test test-all check audit bench bench-large journals lock assets clean
+.PHONY: help setup demo up test test-all chaos check audit bench bench-large journals lock assets clean
 
 help:
 	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
 	@echo "make demo       everything on this machine, with demo tenants; Ctrl-C stops it"
 	@echo "make up         the same without demo data"
 	@echo "make test       the tests        make test-all   with the long ones"
+	@echo "make chaos      5,000 runs while PostgreSQL restarts and workers are killed (CHAOS='--runs N --seed S')"
 	@echo "make check      format, types, layers, migrations, deployment checks, bandit, known holes of dependencies"
 	@echo "make audit      known holes of dependencies, asked of the package index"
 	@echo "make bench      the benchmarks   make bench-large  on many rows"
@@ -37,6 +38,9 @@ test: setup
 
 test-all: setup
 	HYPOTHESIS_PROFILE=full $(BIN)/pytest $(PARALLEL) -m ""
+
+chaos: setup
+	@$(BIN)/python -m tests.faults.chaos $(CHAOS)
 
 check: setup
 	$(BIN)/ruff check .

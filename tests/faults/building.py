@@ -1,4 +1,4 @@
-"""Build a rig: a tenant with its agents and keys, the servers that its tools and its model reach, a forge, a web server."""
+"""Build a rig: a tenant with agents and keys, the servers that its tools and its model reach, a forge, a web server."""
 
 import secrets
 from collections.abc import Iterator, Mapping
