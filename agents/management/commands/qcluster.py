@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from django.db import Error, connection, connections
 from django.utils import timezone
 from django_q.brokers import get_broker
@@ -25,9 +25,7 @@ from django_q.models import OrmQ
 from redis.exceptions import RedisError
 
 from agents.engine import django_q
-from db import pool, provision
-from vault.actions import keys
-from vault.errors import VaultError
+from agents.management.starting import refuse_unsafe_start
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, help="worker processes (default: the setting WORKERS)")
 
     def handle(self, *args: Any, workers: int | None, **options: Any) -> None:
-        _refuse_unsafe_start()
+        refuse_unsafe_start()
         if workers is not None:
             settings.WORKERS = Conf.WORKERS = workers
         instance = f"{socket.gethostname()[:40]}/{os.getpid()}/{secrets.token_hex(4)}"
@@ -62,19 +60,6 @@ class Command(BaseCommand):
         django_q.stop_event.set()
         cluster.stop()
         _leave_nothing()
-
-
-def _refuse_unsafe_start() -> None:
-    try:
-        unsafe = provision.privileged_runtime(connection)
-        if unsafe:
-            raise CommandError(" ".join(unsafe))
-        keys.refuse_lost()
-    except VaultError as error:
-        raise CommandError(str(error)) from error
-    finally:
-        connections.close_all()
-        pool.close()
 
 
 def _leave_nothing() -> None:
