@@ -373,7 +373,7 @@ UPCASTERS: dict[tuple[str, int], Callable[[dict[str, Json]], dict[str, Json]]] =
 
 
 class UnknownEvent(Exception):
-    """The journal holds an event of a type or version this release does not know."""
+    """The journal holds an event of a type, version or field this release does not know."""
 
 
 def _split(cls: type[Event]) -> tuple[tuple[tuple[str, Json], ...], tuple[tuple[str, Json], ...]]:
@@ -409,4 +409,9 @@ def event_of(action: str, v: int, facts: Mapping[str, Json], payload: Mapping[st
     data = {**facts, **(payload or {})}
     for version in range(v, cls.v):
         data = UPCASTERS[action, version](data)
-    return cls(**data)
+    try:
+        return cls(**data)
+    except TypeError as error:
+        if unknown := data.keys() - {field.name for field in fields(cls)}:
+            raise UnknownEvent(f"{action} with {', '.join(sorted(unknown))}") from error
+        raise

@@ -56,6 +56,17 @@ def test_a_record_is_brought_up_version_by_version(monkeypatch: pytest.MonkeyPat
     assert read == [Weighed(grams=2_000_000), Weighed(grams=2000), Weighed(grams=2)]
 
 
+def test_a_field_that_only_a_later_release_knows_is_refused_as_well() -> None:
+    with pytest.raises(UnknownEvent, match="of_the_next_release"):
+        event_of("run.started", 1, {"epoch": 1, "at": "", "of_the_next_release": 1}, None)
+
+
+def test_a_payload_that_was_erased_is_no_matter_of_releases() -> None:
+    facts = next(each["facts"] for each in WRITTEN if each["action"] == "tool.unknown")
+    with pytest.raises(TypeError):
+        event_of("tool.unknown", 1, facts, None)
+
+
 @pytest.mark.parametrize(("action", "v"), [("run.started", 99), ("run.invented", 1)])
 def test_what_only_a_later_release_knows_is_refused(action: str, v: int) -> None:
     with pytest.raises(UnknownEvent):
