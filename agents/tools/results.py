@@ -8,6 +8,9 @@ from typing import Any
 Json = Any
 
 SAFE_INTEGER = 2**53 - 1
+
+MAX_DEPTH = 200
+"""Levels of lists and objects in a result: whoever goes through it level by level has stack for it, anywhere."""
 _REPLACEMENT = "\ufffd"
 _LONG_NUMBER = re.compile(r"[0-9]{16}")
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
@@ -33,6 +36,8 @@ def written(value: Json) -> tuple[Json, str]:
     """
     try:
         text = _write(value)
+        if text.count("[") + text.count("{") > MAX_DEPTH:
+            _check_depth(value)
         if _LONG_NUMBER.search(text):
             _check_integers(value)
         copy = json.loads(text)
@@ -71,6 +76,16 @@ def cut(value: Json, text: str, max_bytes: int) -> Json:
     while len(_write(kept := {"truncated": True, "note": note, "head": head}).encode()) > max_bytes:
         head = head[: len(head) * 3 // 4]
     return kept
+
+
+def _check_depth(value: Json) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [each for each in level if isinstance(each, (dict, list, tuple))]
+        if not level:
+            return
+        level = [item for each in level for item in (each.values() if isinstance(each, dict) else each)]
+    raise BadResultError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def _check_integers(value: Json) -> None:

@@ -1,6 +1,7 @@
 """One call, whatever the outside does: bounded, repeated only where that is safe, clean, and without secrets."""
 
 import base64
+import json
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -11,12 +12,13 @@ from urllib.parse import quote
 import pytest
 from django.conf import settings
 
+from agents.core.exact import enclose
 from agents.tools import perform as module
 from agents.tools.perform import Bounds, longest, perform
 from agents.tools.python.functions import Functions
 from agents.tools.python.kind import PythonKind
 from agents.tools.registry import build_registry
-from agents.tools.results import written
+from agents.tools.results import MAX_DEPTH, written
 from agents.tools.seam import (
     ConfigProblem,
     DataSource,
@@ -284,6 +286,22 @@ def test_a_result_that_is_not_json_is_a_bad_result(value: Any) -> None:
     assert isinstance(outcome, Failed)
     assert outcome.code == "bad_result"
     assert isinstance(result_of(value, effect="write"), OutcomeUnknown)
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_the_depth_of_a_result_is_bounded_where_everybody_has_stack_for_it(opening: str, closing: str) -> None:
+    def nested(levels: int) -> Any:
+        return json.loads(opening * levels + "1" + closing * levels)
+
+    kept = result_of(nested(MAX_DEPTH))
+    assert kept == Finished(nested(MAX_DEPTH))
+    assert enclose(nested(MAX_DEPTH)) == nested(MAX_DEPTH)
+    for levels in (MAX_DEPTH + 1, 600, 900):
+        outcome = result_of(nested(levels))
+        assert isinstance(outcome, Failed)
+        assert outcome.code == "bad_result"
+        assert isinstance(result_of(nested(levels), effect="write"), OutcomeUnknown)
+    assert result_of([[]] * 1000) == Finished([[]] * 1000)
 
 
 def test_a_result_is_the_callers_own() -> None:
