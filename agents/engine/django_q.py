@@ -12,7 +12,6 @@ import os
 import threading
 import time
 import zlib
-from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
@@ -20,7 +19,7 @@ from uuid import UUID
 import psycopg
 from django.conf import settings
 from django.db import connection, connections
-from django.db.models.functions import Now
+from django.db.models import F
 from django_q.tasks import async_task
 
 from agents.engine.driver import CHANNEL, Driver
@@ -56,13 +55,9 @@ class DjangoQ:
         notify()
 
     def wake(self, run_id: UUID) -> None:
-        """Make the run claimable and notify the drivers when this transaction commits."""
-        Run.objects.filter(id=run_id, status__in=("queued", "waiting")).update(ready_at=Now())
+        """Make the run claimable, in its old place, and notify the drivers when this transaction commits."""
+        Run.objects.filter(id=run_id, status__in=("queued", "waiting")).update(ready_at=F("created_at"))
         notify()
-
-    def wake_at(self, run_id: UUID, at: datetime) -> None:
-        """Let the sweep make the run claimable at that time."""
-        Run.objects.filter(id=run_id, status="waiting").update(due_at=at)
 
     def cancel(self, run_id: UUID) -> None:
         """A parked run is taken up to be ended; one that is driven sees the request at its next commit."""

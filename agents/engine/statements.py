@@ -229,7 +229,7 @@ WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL AND r.rea
 """
 
 RELEASE: Final = """
-UPDATE agents_run SET ready_at = now(), due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL,
+UPDATE agents_run SET ready_at = created_at, due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL,
     tries = greatest(tries - 1, 0)
 WHERE id = %s AND epoch = %s AND worker IS NOT NULL
 """
@@ -250,9 +250,9 @@ SELECT action, facts::text FROM audit_record
 WHERE tenant_id = %(tenant)s AND stream = %(run)s AND id >= %(since)s AND seq <= %(seq)s ORDER BY seq
 """
 
-#: Whoever waited for the supplier goes before the runs that came later, so that what was begun comes to its end.
+#: What was begun goes before the runs of its tenant that came later, so that it comes to its end.
 SWEEP: Final = """
-UPDATE agents_run SET ready_at = CASE waiting_for WHEN 'provider' THEN created_at ELSE now() END, due_at = NULL
+UPDATE agents_run SET ready_at = CASE status WHEN 'queued' THEN now() ELSE created_at END, due_at = NULL
 WHERE id IN (
     SELECT id FROM agents_run WHERE due_at <= now() AND engine IS NULL ORDER BY due_at LIMIT 500
     FOR UPDATE SKIP LOCKED)

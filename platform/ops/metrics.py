@@ -41,9 +41,10 @@ TENANTS: Final = 100
 #: The database gives up here rather than work for a scraper that has gone.
 _TIMEOUT: Final = "SET LOCAL statement_timeout = '10s'"
 
-# What waits for the supplier is in line for it, not for a worker, and its `ready_at` is when it was submitted.
+# What waits for the supplier is in line for it, not for a worker. The `ready_at` of a run that was begun is when it was
+# submitted, whatever it waited for since: only the others' tells how long workers let them wait.
 _QUEUE: Final = """
-SELECT count(*), coalesce(extract(epoch FROM now() - min(ready_at)), 0) FROM agents_run
+SELECT count(*), coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE status = 'queued')), 0) FROM agents_run
 WHERE ready_at IS NOT NULL AND waiting_for IS DISTINCT FROM 'provider'
 """
 
@@ -69,7 +70,8 @@ WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted A
 
 _TENANTS: Final = """
 SELECT t.slug, q.runs, q.age FROM (
-    SELECT tenant_id, count(*) AS runs, extract(epoch FROM now() - min(ready_at)) AS age FROM agents_run
+    SELECT tenant_id, count(*) AS runs,
+        coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE status = 'queued')), 0) AS age FROM agents_run
     WHERE ready_at IS NOT NULL AND waiting_for IS DISTINCT FROM 'provider' GROUP BY 1 ORDER BY 2 DESC LIMIT %s
 ) AS q JOIN tenants_tenant t ON t.id = q.tenant_id
 """
@@ -150,7 +152,7 @@ def _runs(cursor: Any) -> Iterator[Metric]:
     cursor.execute(_QUEUE)
     depth, age = cursor.fetchone()
     yield _gauge("queue_depth", "Runs that could go on and wait for a worker.", depth)
-    yield _gauge("queue_oldest_seconds", "How long the oldest of them has waited.", float(age))
+    yield _gauge("queue_oldest_seconds", "How long the oldest of them that is new has waited.", float(age))
     cursor.execute(_RUNS)
     live = GaugeMetricFamily(f"{PREFIX}_runs", "Runs that have not ended.", labels=("status", "waiting_for"))
     for status, waiting_for, runs in cursor.fetchall():

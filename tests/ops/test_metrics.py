@@ -2,16 +2,21 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 from django.conf import settings as installed
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
+from agents.engine.django_q import DjangoQ
+from agents.models import Run
+from db.scope import tenant_scope
 from metrics import counters
 from metrics.models import Total
 from ops import metrics
@@ -89,6 +94,23 @@ def test_a_run_that_waits_for_a_worker_shows(acme: World, read: Read) -> None:
 
     assert (read("queue_depth"), read("runs", status="queued", waiting_for="")) == (before[0] + 1, before[1] + 1)
     assert read("queue_oldest_seconds") > 0
+
+
+def test_a_run_that_was_begun_long_ago_does_not_make_the_queue_old(acme: World, read: Read) -> None:
+    acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
+    run = acme.submit("looker", {"a": "a", "b": "b"})
+    week = timedelta(days=7)
+    with tenant_scope(acme.tenant_id):
+        ago = Now() - week
+        Run.objects.filter(id=run.id).update(status="waiting", waiting_for="decision", created_at=ago, ready_at=None)
+    before = read("queue_depth")
+    with tenant_scope(acme.tenant_id):
+        DjangoQ().wake(run.id)
+
+    assert read("queue_depth") == before + 1
+    assert read("queue_oldest_seconds") < week.total_seconds() / 2
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=run.id).update(ready_at=None)
 
 
 def test_what_workers_do_is_counted(acme: World, read: Read) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 from access import grants
@@ -87,7 +88,8 @@ def test_a_grant_taken_away_in_mid_run_stops_the_next_call(acme: World, model_ur
 
 def test_whoever_lost_a_run_leaves_it_to_the_thread_that_has_it_now(acme: World, model_url: str) -> None:
     with serving(model_url) as driver:
-        old, new = (SimpleNamespace(id=acme.tenant_id, epoch=epoch) for epoch in (1, 2))
+        old: Any = SimpleNamespace(id=acme.tenant_id, epoch=1)
+        new: Any = SimpleNamespace(id=acme.tenant_id, epoch=2)
 
         def carry_on(_: object) -> None:
             """Hang until this process has taken the run up again."""

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models.functions import Now
 
-from agents.actions.runs import cancel
+from agents.actions.runs import Request, cancel, submit
 from agents.core.decide import CallModel, Perform
 from agents.core.events import ModelFailed
 from agents.core.fold import fold
@@ -27,6 +27,7 @@ from agents.models import Run
 from agents.providers.claude import ClaudeProvider
 from db import embedded, pool
 from db.scope import tenant_scope
+from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
 from tests.agents.engine.serving import serving
 from tests.worlds import LEDGER, LOOKUP, PAY, World, world
@@ -165,6 +166,45 @@ def test_a_flood_of_one_tenant_does_not_hold_up_another(database: None, means: M
             after = mine.tenant_id
             served.append(mine.id)
     assert waiting.id in served
+
+
+def crashes(acme: World, executor: RunExecutor, run: Run) -> None:
+    expire(acme, run)
+    store.sweep_and_next()
+
+
+def is_given_back(acme: World, executor: RunExecutor, run: Run) -> None:
+    store.release(executor.run)
+
+
+def is_answered(acme: World, executor: RunExecutor, run: Run) -> None:
+    executor.carry_on(CallModel(1))
+    with tenant_scope(acme.tenant_id):
+        asked = Escalation.objects.get(run_id=run.id)
+    decide(asked.id, Answer("approve", asked.digest), acting_as=acme.rita)
+
+
+@pytest.mark.parametrize("what", [crashes, is_given_back, is_answered])
+def test_what_was_begun_goes_before_its_tenants_runs_that_came_later(
+    acme: World, means: Means, what: Callable[[World, RunExecutor, Run], None]
+) -> None:
+    acme.define("payer", role="You pay.", tool_specs={"pay": PAY})
+    acme.grant("review", acme.agent("payer"), acme.rita)
+    run = acme.submit("payer", {"to": acme.slug})
+    executor = claim_and_begin(means, run)
+    for number in range(5):
+        acme.submit("payer", {"to": f"{number}"})
+
+    what(acme, executor, run)
+
+    claim_and_begin(means, run)
+
+
+def test_a_run_that_is_more_urgent_goes_before_what_was_begun(acme: World, means: Means) -> None:
+    executor = claim_and_begin(means, lookup_run(acme))
+    urgent = submit(Request("looker", {"a": "a", "b": "b"}, priority=1), acting_as=acme.alice).run
+    store.release(executor.run)
+    claim_and_begin(means, urgent)
 
 
 def test_a_run_that_cannot_be_taken_up_holds_up_no_other(acme: World, means: Means) -> None:
