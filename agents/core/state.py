@@ -145,11 +145,6 @@ class RunState:
         """Whether the run is over."""
         return self.status in TERMINAL
 
-    @property
-    def open_calls(self) -> tuple[Call, ...]:
-        """The turn's calls that still lack an answer."""
-        return tuple(call for call in self.calls if call.phase != "settled")
-
 
 def evolve(state: RunState, **changes: Any) -> RunState:
     """Return the state with some fields changed: what `dataclasses.replace` does, at a tenth of its cost.

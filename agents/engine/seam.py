@@ -5,7 +5,6 @@ the engine it was started on, so that after a change of `ENGINE` new ones start 
 or tenth wake-up is harmless.
 """
 
-from datetime import datetime
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -25,9 +24,6 @@ class Engine(Protocol):
 
     def wake(self, run_id: UUID) -> None:
         """The run can go on now."""
-
-    def wake_at(self, run_id: UUID, at: datetime) -> None:
-        """The run can go on from that time."""
 
     def cancel(self, run_id: UUID) -> None:
         """Somebody asked to end the run; whoever drives it should look."""

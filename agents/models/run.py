@@ -10,7 +10,7 @@ class Run(TenantModel):
 
     status, waiting_for, doing: where it stands (`agents.core.lifecycle`); doing names the step in progress.
     seq: number of its last event; epoch: number of its current lease. Every write of a worker is conditional on both.
-    ready_at: its place in the queue, null when it cannot be claimed. One that was begun has the place it was submitted at.
+    ready_at: its place in the queue, null when it cannot be claimed. One that was begun has that of its submission.
     due_at: when its timer or its lease runs out.
     tries: how often it was taken up since it last got any further (docs/adr/0011).
     worker: who holds the lease, for operators to see. engine: what dispatches it, for life; null for the default one.

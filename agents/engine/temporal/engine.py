@@ -8,7 +8,6 @@ import asyncio
 import logging
 import threading
 import time
-from datetime import datetime
 from functools import lru_cache, partial
 from typing import Final
 from uuid import UUID
@@ -47,10 +46,6 @@ class Temporal:
         Run.objects.filter(id=run_id, status__in=("queued", "waiting")).update(ready_at=Now(), due_at=Now())
         told = telling.Told(run_id, current_tenant_id(), wakes=True)
         transaction.on_commit(partial(messenger().send, told))
-
-    def wake_at(self, run_id: UUID, at: datetime) -> None:
-        """Let the sweep make the run claimable at that time."""
-        Run.objects.filter(id=run_id, status="waiting").update(due_at=at)
 
     def cancel(self, run_id: UUID) -> None:
         """A parked run is taken up to be ended; one in a worker's hands sees the request at its next commit."""
