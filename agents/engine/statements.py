@@ -17,13 +17,14 @@ LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL 
 #: Of a run that was claimed for whatever it needs next, or for anything but a call of the model.
 _CALLING: Final = "(%(calling)s::boolean OR (status <> 'queued' AND waiting_for IS DISTINCT FROM 'provider'))"
 
-#: The status is what the first step will say, in the same transaction: set here, that step changes no index. It also
-#: opens the tenant's scope for what follows in its transaction.
+#: A new run's status is what the first step will say, in the same transaction: set here, that step changes no index.
+#: Another one's claim is committed before, and no status runs ahead of its record. It also opens the tenant's scope for
+#: what follows in its transaction.
 _TAKE: Final = """
 UPDATE agents_run r
 SET epoch = r.epoch + 1, tries = r.tries + 1, ready_at = NULL, due_at = now() + %(lease)s::interval,
     worker = %(worker)s,
-    status = CASE WHEN r.ended_at IS NULL THEN 'running' ELSE r.status END
+    status = CASE WHEN r.seq = 1 THEN 'running' ELSE r.status END
 """
 _TAKEN: Final = f"""
 RETURNING r.id, r.tenant_id, r.agent_id, r.version_id, r.principal_id, r.parent_id, r.epoch, {_NOW},
@@ -228,10 +229,11 @@ FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
 WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL AND r.ready_at IS NULL RETURNING r.id
 """
 
+#: Also of a run whose step was committed after its lease was given back; a parked one stays as it is.
 RELEASE: Final = """
 UPDATE agents_run SET ready_at = created_at, due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL,
     tries = greatest(tries - 1, 0)
-WHERE id = %s AND epoch = %s AND worker IS NOT NULL
+WHERE id = %s AND epoch = %s AND status = 'running'
 """
 
 FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"

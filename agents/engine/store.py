@@ -189,7 +189,7 @@ def _taken(taking: trip.Call) -> Iterator[tuple["Step", Claimed] | None]:
                 row = made[1][0]
                 has_history = trip.integer(row[11]) > 1
                 if not has_history:
-                    yield _loaded(connection, row, begun)
+                    yield (taken := _loaded(connection, row, begun))
             if has_history:
                 stands = True
                 tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
@@ -197,7 +197,8 @@ def _taken(taking: trip.Call) -> Iterator[tuple["Step", Claimed] | None]:
                 with trip.transaction(connection, (statements.SCOPE, [tenant]), locking) as (_, mine):
                     if not mine:
                         raise LostLease(run_id)
-                    yield _loaded(connection, row, begun)
+                    yield (taken := _loaded(connection, row, begun))
+            taken[0].count()
     except (psycopg.OperationalError, LostLease):
         raise
     except Exception as error:
@@ -278,6 +279,12 @@ class Step:
         self.connection = connection
         self._run = run
         self._tries = tries
+        self._written: list[Sequence[Event]] = []
+
+    def count(self) -> None:
+        """Count what was written, now that it is committed."""
+        for events in self._written:
+            count_step(events)
 
     def history(self) -> list[Event]:
         """Return all that happened to the run; for a worn one, where the claim does not load it."""
@@ -335,7 +342,7 @@ class Step:
         if not rows:
             self.refused(state.seq - len(events))
         _renew(run, rows[0], begun)
-        count_step(events)
+        self._written.append(events)
         _tell(self.connection, run, state, events)
 
     def forget(self) -> None:
@@ -355,7 +362,9 @@ class Step:
 def step(run: Claimed) -> Iterator[Step]:
     """Open a transaction on a run that this worker holds; leaving commits."""
     with _transaction(run) as connection:
-        yield Step(connection, run)
+        made = Step(connection, run)
+        yield made
+    made.count()
 
 
 def append(

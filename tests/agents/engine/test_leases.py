@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from queue import SimpleQueue
 from typing import Any
@@ -20,7 +21,7 @@ from agents.core.events import ModelFailed
 from agents.core.fold import fold
 from agents.core.state import Call
 from agents.engine import store
-from agents.engine.executor import Means, RunExecutor
+from agents.engine.executor import Means, RunExecutor, Stopped
 from agents.engine.store import LostLease, Overtaken
 from agents.engine.toolbox import perform_call
 from agents.models import Run
@@ -274,6 +275,19 @@ def test_a_heartbeat_leaves_a_parked_run_alone(acme: World, means: Means) -> Non
     store.release(executor.run)
     again = acme.run(run.id)
     assert (again.due_at, again.ready_at) == (parked.due_at, None)
+
+
+def test_a_step_that_ends_after_its_lease_was_given_back_gives_it_back_again(acme: World, means: Means) -> None:
+    run = lookup_run(acme)
+    executor = claim_and_begin(means, run)
+    answered = executor._call_model(CallModel(1))
+    store.release(executor.run)  # the worker is stopping, and does not wait any longer
+    executor.means = replace(means, stopping=lambda: True)
+
+    assert isinstance(executor._commit([answered]), Stopped)
+
+    left = acme.run(run.id)
+    assert (left.worker, left.ready_at, left.tries) == (None, left.created_at, 0)
 
 
 def test_a_call_that_waited_for_a_thread_is_not_made_without_a_lease(acme: World, means: Means) -> None:

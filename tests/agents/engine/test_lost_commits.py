@@ -8,7 +8,8 @@ import pytest
 
 from agents.actions.runs import Request, submit
 from agents.core.decide import CallModel, Command, Park, Perform
-from agents.engine import executor
+from agents.core.events import Event
+from agents.engine import executor, store
 from agents.engine.executor import Means, RunExecutor
 from agents.models import Run
 from db import trip
@@ -82,9 +83,12 @@ def test_a_step_whose_commit_broke_is_written_once(
     start: Callable[[World], Run],
     follows: type[Command],
     events: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     run = start(acme)
     mine: RunExecutor = claim_and_begin(means, run)
+    counted: list[Sequence[Event]] = []
+    monkeypatch.setattr(store, "count_step", counted.append)
     before = acme.actions(run.id)
     answered = mine._call_model(CallModel(1))
     breaking.armed = True
@@ -92,6 +96,7 @@ def test_a_step_whose_commit_broke_is_written_once(
     command = mine._commit([answered])
 
     assert breaking.count == 1
+    assert len(counted) == (breaking.when == "before")  # one whose answer was lost is not counted rather than twice
     assert isinstance(command, follows)
     assert acme.actions(run.id) == before + events
     assert acme.run(run.id).model_calls == 1
