@@ -15,7 +15,7 @@ from agents.core.events import (
     DecisionMade,
     DecisionRequested,
     Event,
-    RunCancelled,
+    RunCompensating,
     RunFailed,
     RunResumed,
     RunStarted,
@@ -69,13 +69,14 @@ def set_aside(state: RunState, *, epoch: int, tries: int, review: Mapping[str, J
 
 
 def given_up(state: RunState, *, epoch: int, at: str) -> list[Event]:
-    """Return the facts that end a run which cannot even be folded to end it. state: its outline."""
+    """Return the facts that end a run which cannot even be folded to end it. state: its outline.
+
+    It fails, also when it was cancelled: a cancellation has no words to say what was left behind.
+    """
     happened = taken_up(state, epoch, at)
     if state.held is not None:
         settled = BudgetSettled(usd_nano=state.cost_nano, tokens=state.spent_tokens, window=state.held.window)
         happened.append(settled)
-    if state.cancel_requested:
-        return [*happened, RunCancelled()]
     detail = "No worker could go on with it, and a person gave it up. What its tools had done was not undone."
     return [*happened, RunFailed(code=REASON, detail=detail, suggestion="See what its tools did, then start anew.")]
 
@@ -175,12 +176,18 @@ def _settled(state: RunState, facts: Facts) -> RunState:
 
 
 def _compensating(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, questions=(), cancel_requested=False, verdict=None, verdict_on=None)
+    ending = RunCompensating(turn=facts["turn"], calls=facts["calls"], status=facts["status"], code=facts.get("code"))
+    return evolve(state, ending=ending, questions=(), cancel_requested=False, verdict=None, verdict_on=None)
+
+
+def _resumed(state: RunState, facts: Facts) -> RunState:
+    return state if state.ending is None else evolve(state, verdict=None, verdict_on=None)
 
 
 _STEPS: Final = {
     "run.cancel_requested": _cancel_requested,
     "run.compensating": _compensating,
+    "run.resumed": _resumed,
     "model.requested": _model_requested,
     "model.answered": _model_answered,
     "model.failed": _model_failed,

@@ -79,6 +79,8 @@ def _resumed(state: RunState, e: events.RunResumed) -> RunState:
     early = state.retry_at is not None and datetime.fromisoformat(e.at) < datetime.fromisoformat(state.retry_at)
     failure = None if state.waiting_for == "provider" and not early else state.failure
     calls = tuple(replace(call, repeated=True) if call.phase == "requested" else call for call in state.calls)
+    if state.ending is not None:  # whoever gave up what was in the air has been heard: it is recorded with this
+        state = evolve(state, verdict=None, verdict_on=None)
     return evolve(state, calls=calls, waiting_for=None, waiting_since=None, waited_s=waited, failure=failure)
 
 
@@ -188,8 +190,6 @@ def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
 
 
 def _tool_unknown(state: RunState, e: events.ToolUnknown) -> RunState:
-    if state.ending:  # a person is asked about this call now, so that whoever gave it up has been heard
-        state = evolve(state, verdict=None, verdict_on=None)
     return with_call(state, e.call, phase="unknown", answer=e.error)
 
 

@@ -1,0 +1,90 @@
+"""What is known of a run by its outline, and what becomes of it by that alone."""
+
+from typing import Any
+
+import pytest
+
+from agents.core import aside
+from agents.core.decide import recover
+from agents.core.events import (
+    BudgetSettled,
+    DecisionMade,
+    Event,
+    RunCancelRequested,
+    RunFailed,
+    RunResumed,
+    facts_and_payload,
+)
+from agents.core.fold import fold_all
+from agents.core.holdings import Holdings
+from agents.core.state import RunState
+from agents.tools.seam import Finished
+from tests.agents.core.simulation import RUN, Simulation, agent, tool, uses
+
+Json = Any
+
+CANCEL = tool("cancel", effect="write", idempotent=True, offered=False)
+BOOK = tool("book", effect="write", compensate_with={"tool": "cancel", "arguments": {}})
+SPEC = agent(BOOK, CANCEL)
+AT = "2026-11-01T00:00:00+00:00"
+
+
+def undoing() -> list[Event]:
+    """The records of a run that was cancelled, up to the intent of the call that undoes what it did."""
+    run = Simulation(
+        SPEC,
+        [uses(("book", {})), uses(("escalate_to_human", {"question": "?"}))],
+        outcome=lambda name, arguments: Finished({}),
+        state=RunState(RUN, undoable=SPEC.undoable),
+    ).begin()
+    run.add(RunCancelRequested(by="user:p"))
+    run.resume()
+    names = [event.action for event in run.history]
+    return run.history[: names.index("tool.requested", names.index("run.compensating")) + 1]
+
+
+def outline(records: list[Event]) -> RunState:
+    return aside.outline(RUN, [(event.action, facts_and_payload(event)[0]) for event in records])
+
+
+def folded(records: list[Event]) -> RunState:
+    return fold_all(records, RunState(RUN, undoable=SPEC.undoable))
+
+
+def set_aside(records: list[Event]) -> list[Event]:
+    return [*records, *aside.set_aside(outline(records), epoch=9, tries=5, review={}, at=AT)]
+
+
+def rejected(records: list[Event]) -> list[Event]:
+    (question,) = outline(records).questions
+    said = {"escalation": question.escalation, "kind": "question", "by": "user:r", "digest": ""}
+    return [*records, DecisionMade(decision="reject", **said)]
+
+
+@pytest.mark.parametrize("known_by", [outline, folded])
+def test_a_cancellation_gives_up_no_run_that_is_being_undone(known_by: Any) -> None:
+    records = set_aside([*undoing(), RunCancelRequested(by="user:p")])
+    assert aside.is_open(known_by(records))
+    assert not aside.is_given_up(known_by(records))
+    assert aside.is_given_up(known_by(rejected(records)))
+
+
+def test_what_ends_by_its_outline_says_what_was_left() -> None:
+    records = set_aside([*undoing(), RunCancelRequested(by="user:p")])
+    *_, settled, end = aside.given_up(outline(records), epoch=10, at=AT)
+
+    assert isinstance(settled, BudgetSettled)
+    assert isinstance(end, RunFailed)
+    assert end.code == "worker_died"
+    assert "not undone" in end.detail
+
+
+@pytest.mark.parametrize("known_by", [outline, folded])
+def test_who_gave_up_one_call_that_undoes_gave_up_no_later_one(known_by: Any) -> None:
+    records = rejected(set_aside(undoing()))
+    (given_up,) = recover(folded(records), SPEC, Holdings.assumed(frozenset()))
+    assert given_up.action == "tool.unknown"
+
+    resumed = [*records, RunResumed(epoch=10, reason="woken", at=AT)]
+    assert not aside.is_given_up(known_by(resumed))
+    assert recover(folded(resumed), SPEC, Holdings.assumed(frozenset())) == []
