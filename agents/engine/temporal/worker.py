@@ -76,30 +76,30 @@ class TemporalWorker:
         self._pace = f"{base}-pace" if self._rate else None
         self.hands = Hands(f"{base}-{name}"[:100], means, pace=self._pace)
 
-    async def serve(self, told_to_stop: asyncio.Event) -> bool:
-        """Serve until told to stop; returns whether everything had ended by then, every step and every poller.
+    async def serve(self, told_to_stop: asyncio.Event) -> None:
+        """Serve until told to stop; then everything that can is given back within 10 s.
 
         Raises what Temporal says when it does not let this worker work: a namespace that is not there, a key refused.
         """
         client = await self._connected(told_to_stop)
         if client is None:
-            return True
+            return
         takers, others = self._pollers(client)
         running = [asyncio.ensure_future(worker.run()) for worker in (*takers, *others)]
         keeping = [asyncio.ensure_future(each) for each in self._kept(client)]
+        log.info("driving runs", extra={"queue": self.hands.queue, "temporal": settings.TEMPORAL.address})
         stop = asyncio.ensure_future(told_to_stop.wait())
         await asyncio.wait([stop, *running, *keeping], return_when=asyncio.FIRST_COMPLETED)
         self._stopping.set()
         until = time.monotonic() + STOP_S
         await _at_most(asyncio.gather(*(taker.shutdown() for taker in takers)), until)
-        ended = await self._wind_down(client, until)
+        await self._wind_down(client, until)
         # A task that was handed to a poller which is gone waits for its time-out.
-        closed = await _at_most(asyncio.gather(*(other.shutdown() for other in others)), until + LAST_S)
+        await _at_most(asyncio.gather(*(other.shutdown() for other in others)), until + LAST_S)
         for task in keeping:
             task.cancel()
         for broken in (task for task in running if task.done()):
             broken.result()
-        return ended and closed
 
     def close(self) -> None:
         """End the threads, for a process that goes on; it waits for the steps that had not ended."""
@@ -205,19 +205,17 @@ class TemporalWorker:
 
     # --- stopping -------------------------------------------------------------------------------------------------
 
-    async def _wind_down(self, client: Client, until: float) -> bool:
+    async def _wind_down(self, client: Client, until: float) -> None:
         """Let the steps in progress end, and give back the leases of those that do not in time."""
         given_back = self.hands.wind_down(self._steps)
         while len(self.hands) and time.monotonic() < until:
             await asyncio.sleep(0.05)
-        ended = not len(self.hands)
-        if not ended:
+        if len(self.hands):
             with suppress(psycopg.Error):  # then the leases run out
                 await _in_thread(self.hands.give_back)
         # The workflows wait for this process.
         told = _tell_all(client, [Told(run.id, run.tenant_id, wakes=True) for run in given_back])
         await _at_most(told, until + LAST_S / 2)
-        return ended
 
 
 def _tuner(slots: CustomSlotSupplier) -> WorkerTuner:
@@ -253,12 +251,10 @@ async def _every(seconds: float, look: Callable[[], Coroutine[Any, Any, None]]) 
         await asyncio.sleep(seconds)
 
 
-async def _at_most(what: Awaitable[Any], until: float) -> bool:
-    """Wait for something, but not longer; it goes on. Returns whether it has ended."""
+async def _at_most(what: Awaitable[Any], until: float) -> None:
+    """Wait for something, but not longer; it goes on."""
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(what), max(0.0, until - time.monotonic()))
-        return True
-    return False
 
 
 async def _in_thread(do: Callable[[], T]) -> T:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import Error, connection, connections
+from django.db import Error
 from django.utils import timezone
 from django_q.brokers import get_broker
 from django_q.cluster import Cluster
