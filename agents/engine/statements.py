@@ -14,9 +14,6 @@ SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant
 ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
 LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
 
-#: Of a run that was claimed for whatever it needs next, or for anything but a call of the model.
-_CALLING: Final = "(%(calling)s::boolean OR (status <> 'queued' AND waiting_for IS DISTINCT FROM 'provider'))"
-
 #: A new run's status is what the first step will say, in the same transaction: set here, that step changes no index.
 #: Another one's claim is committed before, and no status runs ahead of its record. It also opens the tenant's scope for
 #: what follows in its transaction.
@@ -30,24 +27,32 @@ _TAKEN: Final = f"""
 RETURNING r.id, r.tenant_id, r.agent_id, r.version_id, r.principal_id, r.parent_id, r.epoch, {_NOW},
 """
 
-CLAIM: Final = trip.statement(
-    "claim",
-    f"""
+
+def _claim(name: str, condition: str = "") -> trip.Statement:
+    ready = f"ready_at IS NOT NULL AND engine IS NULL {condition}"
+    return trip.statement(
+        name,
+        f"""
 {_TAKE}
 WHERE r.id = coalesce(
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id > %(after)s::uuid
-       AND {_CALLING}
+    (SELECT id FROM agents_run WHERE {ready} AND tenant_id > %(after)s::uuid
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
-    (SELECT id FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL AND tenant_id <= %(after)s::uuid
-       AND {_CALLING}
+    (SELECT id FROM agents_run WHERE {ready} AND tenant_id <= %(after)s::uuid
      ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
 {_TAKEN}
     (SELECT count(*) > 1 FROM (
         SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL LIMIT 2) AS ready),
     set_config('app.tenant', r.tenant_id::text, true), r.tries, r.seq
 """,  # noqa: S608 - constants only
-    *("lease", "worker", "after", "calling"),
-)
+        *("lease", "worker", "after"),
+    )
+
+
+CLAIM: Final = _claim("claim")
+
+#: One that may need something else than a call of the model. It has an index of its own, so that the queue of those
+#: that wait for the supplier is not looked through each time.
+CLAIM_BEGUN: Final = _claim("claim_begun", "AND status <> 'queued' AND waiting_for IS DISTINCT FROM 'provider'")
 
 #: That run of another engine, if it can be claimed now.
 CLAIM_RUN: Final = trip.statement(
@@ -229,11 +234,12 @@ FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
 WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL AND r.ready_at IS NULL RETURNING r.id
 """
 
-#: Also of a run whose step was committed after its lease was given back; a parked one stays as it is.
+#: Also of a run whose step was committed after its lease was given back, and of a claimed one before its first step; a
+#: parked one stays as it is.
 RELEASE: Final = """
 UPDATE agents_run SET ready_at = created_at, due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL,
     tries = greatest(tries - 1, 0)
-WHERE id = %s AND epoch = %s AND status = 'running'
+WHERE id = %s AND epoch = %s AND (status = 'running' OR worker IS NOT NULL)
 """
 
 FORGET: Final = "UPDATE agents_run SET due_at = NULL, worker = NULL WHERE tenant_id = %s AND id = %s"

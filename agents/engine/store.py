@@ -164,8 +164,8 @@ def claim(worker: str, *, after: UUID, calling: bool = True) -> Iterator[tuple["
     body appends to the step at most once. A run that cannot be taken up (an error that is not the database's) is put
     off for the length of a lease, so that it holds up no other.
     """
-    taking: trip.Call = (statements.CLAIM, [_LEASE_TEXT, worker, str(after), str(calling)])
-    with _taken(taking) as claimed:
+    claiming = statements.CLAIM if calling else statements.CLAIM_BEGUN
+    with _taken((claiming, [_LEASE_TEXT, worker, str(after)])) as claimed:
         yield claimed
 
 

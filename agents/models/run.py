@@ -75,6 +75,13 @@ class Run(TenantModel):
                 name="run_ready",
                 condition=models.Q(ready_at__isnull=False),
             ),
+            models.Index(
+                "tenant_id",
+                models.F("priority").desc(),
+                "ready_at",
+                name="run_ready_begun",
+                condition=models.Q(ready_at__isnull=False) & ~models.Q(status="queued"),
+            ),
             models.Index(fields=["due_at"], name="run_due", condition=models.Q(due_at__isnull=False)),
             models.Index(fields=["tenant_id", "status", "-id"], name="run_by_status"),
             models.Index(fields=["tenant_id", "agent", "-id"], name="run_by_agent"),
