@@ -203,7 +203,7 @@ class Row:
 
     def add(self, event: Event) -> None:
         """Append what a person did, which takes no lease, and wake the run."""
-        if isinstance(event, DecisionMade) and event.decision != "reject":
+        if isinstance(event, DecisionMade) and event.escalation == self.witness.aside and event.decision != "reject":
             self.tries = 0
         self.keep([event])
         self.ready = not self.leased
