@@ -22,6 +22,7 @@ from agents.core.fold import fold
 from agents.core.state import Call
 from agents.engine import store
 from agents.engine.executor import Means, RunExecutor, Stopped
+from agents.engine.seam import engine_of
 from agents.engine.store import LostLease, Overtaken
 from agents.engine.toolbox import perform_call
 from agents.models import Run
@@ -310,3 +311,23 @@ def test_an_operator_says_how_long_a_lease_lasts(process_environment: dict[str, 
     )
 
     assert shown.stdout.split() == lasts.split()
+
+
+def test_a_claim_says_nothing_that_no_record_says(acme: World, means: Means) -> None:
+    acme.define("payer", role="You pay.", tool_specs={"pay": PAY})
+    run = acme.submit("payer", {"to": acme.slug})
+    claim_and_begin(means, run).carry_on(CallModel(1))
+    parked = acme.run(run.id)
+    with tenant_scope(acme.tenant_id):
+        engine_of(run).wake(run.id)
+
+    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+        assert claimed is not None
+        mine = claimed[1]
+
+    held = acme.run(run.id)
+    assert (held.status, held.waiting_for, held.seq) == (parked.status, parked.waiting_for, parked.seq)
+    assert (held.epoch, held.worker) == (parked.epoch + 1, "test")
+    store.release(mine)
+    given_back = acme.run(run.id)
+    assert (given_back.worker, given_back.ready_at is None) == (None, False)
