@@ -8,7 +8,6 @@ from typing import Any
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from db.roles import APP, DISPATCH
 
@@ -24,23 +23,18 @@ def test_the_last_release_is_recorded_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", LAST["statements"])
-def test_its_statements_are_understood_and_allowed(name: str, database: None) -> None:
+def test_its_statements_are_understood_and_allowed(name: str, superuser: Superuser) -> None:
     statement = LAST["statements"][name]
     places = max(map(int, re.findall(r"\$(\d+)", statement["query"])), default=0)
 
-    with connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        try:
-            cursor.execute(f"SET LOCAL ROLE {ROLES[statement['role']]}")
-            cursor.execute("SELECT set_config('app.tenant', '00000000-0000-0000-0000-000000000000', true)")
-            cursor.execute(f"PREPARE asked AS {statement['query']}")
-            given = f"({', '.join(['NULL'] * places)})" if places else ""
-            # It looks up every name and asks for every privilege, and runs nothing.
-            cursor.execute(f"EXPLAIN EXECUTE asked{given}")
-            assert cursor.fetchall()
-        finally:
-            cursor.execute("ROLLBACK")
-            cursor.execute("DEALLOCATE ALL")
+    # On a connection of its own: what is prepared on the pool's is `db.trip`'s.
+    with superuser.transaction(force_rollback=True):
+        superuser.execute(f"SET LOCAL ROLE {ROLES[statement['role']]}")
+        superuser.execute("SELECT set_config('app.tenant', '00000000-0000-0000-0000-000000000000', true)")
+        superuser.execute(f"PREPARE asked AS {statement['query']}")
+        given = f"({', '.join(['NULL'] * places)})" if places else ""
+        # It looks up every name and asks for every privilege, and runs nothing.
+        assert superuser.execute(f"EXPLAIN EXECUTE asked{given}").fetchall()
 
 
 def test_its_models_find_their_columns_and_may_leave_the_others_out(superuser: Superuser) -> None:
