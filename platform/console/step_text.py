@@ -115,7 +115,8 @@ def _cancelling(told: Told) -> Text:
 
 def _compensating(told: Told) -> Text:
     calls = told.last["calls"]
-    end = _joined(wording.STATUS[told.last["status"]].lower(), wording.code(told.last.get("code") or ""))
+    status = told.last["status"]
+    end = _joined(wording.STATUS.get(status, status).lower(), wording.code(told.last.get("code") or ""))
     return Text("Being undone", f"what {calls} call{'s' if calls > 1 else ''} did, before it ends: {end}", "warn")
 
 
