@@ -6,7 +6,7 @@ from typing import Final
 
 from temporalio.client import Client
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
-from temporalio.service import TLSConfig
+from temporalio.service import RetryConfig, TLSConfig
 
 from config.temporal import TemporalSettings
 
@@ -22,9 +22,11 @@ def _is_plain(record: logging.LogRecord) -> bool:
 
 _LOGGER.addFilter(_is_plain)
 
+_BRIEFLY: Final = RetryConfig(max_elapsed_time_millis=2000, max_retries=3)
+
 
 async def connect(there: TemporalSettings, *, lazy: bool = False) -> Client:
-    """Connect to a namespace. lazy: not before the first call.
+    """Connect to a namespace. lazy: not before the first call; what fails is then tried again for a moment only.
 
     Raises `RuntimeError` when no server answers there.
     """
@@ -34,6 +36,7 @@ async def connect(there: TemporalSettings, *, lazy: bool = False) -> Client:
         api_key=there.api_key or None,
         tls=_tls(there),
         lazy=lazy,
+        retry_config=_BRIEFLY if lazy else None,
         runtime=_runtime(),
     )
 
@@ -51,7 +54,7 @@ def _tls(there: TemporalSettings) -> TLSConfig | bool:
 @lru_cache(maxsize=1)
 def _runtime() -> Runtime:
     told = LoggingConfig(
-        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        filter=TelemetryFilter(core_level="ERROR", other_level="ERROR"),
         forwarding=LogForwardingConfig(logger=_LOGGER, append_target_to_name=False),
     )
     return Runtime(telemetry=TelemetryConfig(logging=told))

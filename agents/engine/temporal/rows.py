@@ -12,8 +12,9 @@ from db.roles import DISPATCH
 #: Seconds a run may be due before the sweep sees to it: time for whoever made it due to tell Temporal themselves.
 GRACE_S: Final = 3.0
 
-#: Seconds until it is told of again, when it still has not been claimed.
+#: Seconds until it is told of again, when it still has not been claimed; and a new one, whose turn has not come.
 AGAIN_S: Final = 20.0
+TURN_S: Final = 300.0
 
 #: Runs one sweep tells of.
 MOST: Final = 200
@@ -26,7 +27,8 @@ FROM agents_run WHERE id = %s
 
 # Runs whose start or wake-up did not get through, whose timer or lease has run out: all of them can be claimed now.
 _DUE: Final = """
-UPDATE agents_run SET ready_at = coalesce(ready_at, now()), due_at = now() + %(again)s * interval '1 second'
+UPDATE agents_run SET ready_at = coalesce(ready_at, now()),
+    due_at = now() + CASE status WHEN 'queued' THEN %(turn)s ELSE %(again)s END * interval '1 second'
 WHERE id IN (
     SELECT id FROM agents_run WHERE engine = 'temporal' AND due_at <= now() - %(grace)s * interval '1 second'
     ORDER BY due_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
@@ -36,7 +38,7 @@ RETURNING id, tenant_id, priority, status <> 'queued'
 
 def due() -> list[Told]:
     """Return what to tell of runs that nobody has claimed since they were due; the next sweeps pass them over."""
-    parameters = {"again": AGAIN_S, "grace": GRACE_S, "most": MOST}
+    parameters = {"again": AGAIN_S, "turn": TURN_S, "grace": GRACE_S, "most": MOST}
     return [Told(*row) for row in _ask(_DUE, parameters)]
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 from temporalio.client import Client
 from temporalio.common import Priority, WorkflowIDConflictPolicy
 from temporalio.service import RPCError, RPCStatusCode
@@ -43,6 +44,11 @@ async def tell(client: Client, told: Told) -> None:
 def _priority(of_run: int) -> int:
     """Return Temporal's priority, 1 (first) to 5, of a run's, 100 (first) to -100: the middle is for 0 alone."""
     return 3 - (of_run > 0) - (of_run > 50) + (of_run < 0) + (of_run < -50)
+
+
+async def check(client: Client) -> None:
+    """Raise `RPCError` when Temporal does not answer."""
+    await client.workflow_service.get_system_info(GetSystemInfoRequest(), timeout=WITHIN)
 
 
 async def is_open(client: Client, run_id: UUID) -> bool:

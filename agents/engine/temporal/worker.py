@@ -181,6 +181,7 @@ class TemporalWorker:
             await _in_thread(self.hands.give_signs)
 
         async def sweep() -> None:
+            await telling.check(client)  # while it is away nothing counts as told
             await _tell_all(client, await _in_thread(rows.due))
 
         async def forgotten() -> None:
