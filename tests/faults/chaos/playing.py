@@ -87,10 +87,12 @@ class Chaos:
         threads = [threading.Thread(target=self._part, args=[part]) for part in parts]
         for thread in threads:
             thread.start()
-        moves = self._watch()
-        self._over.set()
-        for thread in threads:
-            thread.join()
+        try:
+            moves = self._watch()
+        finally:
+            self._over.set()
+            for thread in threads:
+                thread.join()
         if self._troubles:
             raise self._troubles[0]
         return self._check() if moves else ["nothing moves any more:", *self._unfinished()]
