@@ -42,10 +42,20 @@ def quiet(log: Path) -> Iterator[None]:
 
 
 @contextmanager
-def installation() -> Iterator[tuple[Path, "Rig"]]:
-    """A server of its own, migrated, with a rig on it; all gone afterwards."""
+def data_folder() -> Iterator[Path]:
+    """A folder of its own that the server's account can reach, gone afterwards with what lies elsewhere for it."""
     data_dir = Path(tempfile.mkdtemp(prefix="countersign-chaos-"))
     data_dir.chmod(0o755)
+    try:
+        yield data_dir
+    finally:
+        shutil.rmtree((data_dir / "postgresql").resolve(), ignore_errors=True)
+        shutil.rmtree(data_dir)
+
+
+@contextmanager
+def installation(data_dir: Path) -> Iterator["Rig"]:
+    """A server of its own, migrated, with a rig on it; stopped afterwards."""
     os.environ |= {"TEST_DATA_DIR": str(data_dir), "DJANGO_SETTINGS_MODULE": "tests.settings"}
     django.setup()
     from django.core.management import call_command
@@ -66,14 +76,11 @@ def installation() -> Iterator[tuple[Path, "Rig"]]:
         ):
             also(rig)
             close_connections()
-            yield data_dir, rig
+            yield rig
     finally:
         close_connections()
-        root = (data_dir / "postgresql").resolve()
         embedded.stop(data_dir)
         embedded.stop_if_unused(data_dir)
-        shutil.rmtree(root, ignore_errors=True)
-        shutil.rmtree(data_dir, ignore_errors=True)
 
 
 def main() -> int:
@@ -84,7 +91,7 @@ def main() -> int:
     parser.add_argument("--restart-s", type=float, nargs=2, default=(5.0, 40.0), metavar=("MIN", "MAX"))
     asked = parser.parse_args()
     print(f"seed {asked.seed}, {asked.runs} runs", flush=True)
-    with installation() as (data_dir, rig):
+    with data_folder() as data_dir, installation(data_dir) as rig:
         from tests.faults.chaos.playing import Chaos
 
         chaos = Chaos(rig, data_dir, runs=asked.runs, seed=asked.seed, pause_s=tuple(asked.restart_s))
