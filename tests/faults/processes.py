@@ -69,19 +69,26 @@ def task(channel: Channel, *, instance: str, slot: int) -> None:
     channel.say(django_q.drive(instance, slot))
 
 
-def cluster(channel: Channel, *, workers: int, retry_s: int) -> None:
-    """Be the command `qcluster`, whose broker delivers a task again after `retry_s`; says what becomes of each."""
+def cluster(channel: Channel, *, retry_s: int) -> None:
+    """Be the command `qcluster`, whose broker delivers a task again after `retry_s`; says what becomes of each.
+
+    It has one driver and two workers, so that there is one to take what is delivered again.
+    """
     channel.end_with_test()
     Conf.RETRY = retry_s
-    drives = django_q.drive
+    drives, free = django_q.drive, django_q.free_slots
 
     def drive(instance: str, slot: int) -> str:
         became = drives(instance, slot)
         channel.say(became)
         return became
 
+    def free_slots(instance: str) -> list[int]:
+        return [slot for slot in free(instance) if slot == 0]
+
     mock.patch.object(django_q, "drive", drive).start()
-    call_command("qcluster", workers=workers)
+    mock.patch.object(django_q, "free_slots", free_slots).start()
+    call_command("qcluster", workers=2)
 
 
 def web(channel: Channel, *, ahead_s: float = 0.0, **plan: Any) -> None:
