@@ -43,7 +43,7 @@ def database(own_database: str, django_db_blocker: DjangoDbBlocker) -> Iterator[
         connections.close_all()
 
 
-@pytest.fixture(scope="module", params=["django_q"])
+@pytest.fixture(scope="module", params=["django_q", pytest.param("temporal", marks=pytest.mark.large)])
 def engine(request: pytest.FixtureRequest) -> str:
     """The engine that drives the runs."""
     return str(request.param)

@@ -45,8 +45,11 @@ def worker(channel: Channel, *, clock: str | None = None, ahead_s: float = 0.0, 
     django_q.drive(os.environ[django_q.INSTANCE], 0)
 
 
-def temporal_worker(channel: Channel, *, clock: str | None = None, **plan: Any) -> None:
-    """Be a worker of the Temporal engine. What it waits for when others are gone comes sooner: nobody asserts on it."""
+def temporal_worker(channel: Channel, *, clock: str | None = None, ahead_s: float = 0.0, **plan: Any) -> None:
+    """Be a worker of the Temporal engine. What it waits for when others are gone comes sooner: nobody asserts on it.
+
+    clock, ahead_s, plan: as of `worker`.
+    """
     channel.end_with_test()
     decide.BACKOFF_FIRST_S = BACKOFF_S
     for module, name, sooner in (
@@ -57,6 +60,8 @@ def temporal_worker(channel: Channel, *, clock: str | None = None, **plan: Any) 
         mock.patch.object(module, name, sooner).start()
     if clock is not None:
         _follow(Path(clock))
+    if ahead_s:
+        clocks.shift(ahead_s)
     if plan:
         points.of_temporal_worker(points.Plan(channel.say, **plan))
     asyncio.run(temporal.TemporalWorker(provider().answer, gate=gate()).serve(asyncio.Event()))

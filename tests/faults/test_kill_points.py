@@ -147,6 +147,7 @@ def test_two_workers_killed_one_after_the_other_lose_nothing_at_many_points(rig:
     assert not found, "\n".join(found)
 
 
+@pytest.mark.parametrize("engine", ["django_q"], indirect=True)
 def test_each_kind_of_point_is_found(rig: Rig) -> None:
     every = points(rig)
 

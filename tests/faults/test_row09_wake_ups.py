@@ -3,6 +3,8 @@
 import threading
 from uuid import uuid4
 
+import pytest
+
 from tests.faults.effects import Fault
 from tests.faults.invariants import broken
 from tests.faults.rig import Rig, eventually
@@ -39,6 +41,7 @@ def _wake(rig: Rig, run: str) -> None:
         rig.look.execute("NOTIFY countersign_runs")
 
 
+@pytest.mark.parametrize("engine", ["django_q"], indirect=True)
 def test_a_task_delivered_ten_times_is_one_driver(rig: Rig) -> None:
     tasks = [rig.forge.start("tests.faults.processes:task", instance="ten", slot=0) for _ in range(10)]
     try:
@@ -54,6 +57,7 @@ def test_a_task_delivered_ten_times_is_one_driver(rig: Rig) -> None:
             task.end()
 
 
+@pytest.mark.parametrize("engine", ["django_q"], indirect=True)
 def test_a_step_longer_than_the_brokers_retry_is_done_once(rig: Rig) -> None:
     case, answer = uuid4().hex[:8], threading.Event()
     rig.effects.will(f"/read/{case}", Fault(200, done=True, held=answer))
