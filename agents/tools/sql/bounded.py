@@ -16,6 +16,8 @@ from psycopg.abc import PQGen, PQGenConn
 
 RV = TypeVar("RV")
 MAX_BYTES = 32 * 1024 * 1024
+# libpq reads on while there is anything to read, and is asked to stop only between: the system shall hold little.
+_HELD_BYTES = 128 * 1024
 # tcpi_bytes_received of Linux's struct tcp_info (4.1 and later), a 64-bit number at this place.
 _BYTES_RECEIVED = 128
 
@@ -50,6 +52,8 @@ def _counted(gen: Generator[Any, Any, RV], fileno: int | None) -> Generator[Any,
     try:
         wanted = next(gen)
         while True:
+            if fileno is None:
+                _narrow(wanted[0])
             ready = yield wanted
             if _received(wanted[0] if fileno is None else fileno) > MAX_BYTES:
                 gen.close()
@@ -58,6 +62,11 @@ def _counted(gen: Generator[Any, Any, RV], fileno: int | None) -> Generator[Any,
     except StopIteration as stopped:
         value: RV = stopped.value
         return value
+
+
+def _narrow(fileno: int) -> None:
+    with socket.socket(fileno=os.dup(fileno)) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _HELD_BYTES)
 
 
 def _received(fileno: int) -> int:
