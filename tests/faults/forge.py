@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from tests.ops.processes import PATIENCE_SECONDS
+
 Json = Any
 
 _ROOT = Path(__file__).parents[2]
@@ -69,8 +71,13 @@ class Child:
         return list(self.heard())
 
     def hear(self) -> Json:
-        """Return the next thing that the child says; raises `EOFError` when it is dead."""
+        """Return the next thing that the child says.
+
+        Raises `EOFError` when it is dead, and `TimeoutError` when it says nothing for PATIENCE_SECONDS.
+        """
+        self._line.settimeout(PATIENCE_SECONDS)
         text = self._text.readline()
+        self._line.settimeout(None)
         if not text:
             raise EOFError(f"process {self.pid} ended")
         return json.loads(text)
@@ -100,8 +107,10 @@ class Child:
     def end(self) -> None:
         """Kill it and wait until it is gone."""
         self.send(signal.SIGKILL)
-        for _ in self._text:
-            pass
+        self._line.settimeout(None)
+        with suppress(ConnectionResetError):
+            while self._line.recv(65536):
+                pass
         self._text.close()
         self._line.close()
 

@@ -215,13 +215,24 @@ def of_temporal_worker(plan: Plan) -> None:
     points = Points(place, plan)
     _watch_sql(points)
     _watch_calls(points)
-    lets_go = Hands._let_go
+    takes_up, lets_go = Hands.take_up, Hands._let_go
+
+    def take_up(*arguments: Any, **more: Any) -> Any:
+        try:
+            return takes_up(*arguments, **more)
+        except BaseException:  # it was lost before it came into the hands
+            _is_let_go()
+            raise
 
     def let_go(*arguments: Any) -> None:
         lets_go(*arguments)
+        _is_let_go()
+
+    def _is_let_go() -> None:
         if place.let_go() and plan.freeze_at is not None:
             plan.tell("let go")
 
+    _replace(Hands, "take_up", take_up)
     _replace(Hands, "_let_go", let_go)
 
 

@@ -21,7 +21,7 @@ from db.roles import dispatch
 from db.scope import tenant_scope
 from tenants.actions import api_keys, tenants
 from tenants.principal import COMMAND
-from tests.agents.engine.clusters import cluster, drivers, wait_for_drivers, web
+from tests.agents.engine.clusters import cluster, wait_for_drivers, web
 from tests.agents.providers.servers import rehearsal
 from tests.ops.processes import eventually
 from tests.worlds import LOOKUP, World, world
@@ -88,7 +88,7 @@ def test_a_worker_told_to_stop_does_not_wait_for_a_call_that_hangs(
         given_back = acme.run(run.id)
         assert given_back.worker is None
         assert given_back.ready_at is not None
-        assert drivers() == 0
+        wait_for_drivers(0)
 
 
 def flood(of: World, agent: str) -> list[UUID]:

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from agents.models import Run
-from tests.agents.engine.clusters import cluster, drivers, wait_for_drivers
+from tests.agents.engine.clusters import cluster, wait_for_drivers
 from tests.ops.processes import eventually
 from tests.quotas.conftest import start_redis
 from tests.worlds import LOOKUP, World
@@ -86,4 +86,4 @@ def test_while_redis_is_away_the_drivers_go_on_and_afterwards_hand_over_again(
             assert settles(acme, last.id).status == "completed"
         finally:
             server.stop()
-    assert drivers() == 0
+    wait_for_drivers(0)
