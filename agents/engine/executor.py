@@ -49,7 +49,7 @@ from agents.engine.model_calls import answered, failed, model_request
 from agents.engine.setting_aside import see_to
 from agents.engine.store import Claimed, Overtaken, Step, Withheld
 from agents.tools.perform import longest
-from agents.tools.seam import Failed, Outcome
+from agents.tools.seam import Failed, Outcome, unclear
 from audit import journal
 from audit.canonical import NotCanonical
 from quotas import reservations
@@ -229,12 +229,13 @@ class RunExecutor:
             done.put((call, error))
 
     def _outcome(self, call: Call, outcome: Outcome) -> Event:
-        event = calls.outcome_event(self.state, self.run.spec, call, outcome)
         try:
+            event = calls.outcome_event(self.state, self.run.spec, call, outcome)
             journal.entries_parameter([store.entry(event)])
-        except NotCanonical as error:
-            failure = Failed("bad_result", f"The result is not JSON that can be kept: {error}")
-            return calls.outcome_event(self.state, self.run.spec, call, failure)
+        except (NotCanonical, RecursionError) as error:
+            told = Failed("bad_result", f"The call was made, and its result is not JSON that can be kept: {error}")
+            kept = unclear(self.run.spec.tools[call.tool].definition, told)
+            return calls.outcome_event(self.state, self.run.spec, call, kept)
         return event
 
     # --- committing -------------------------------------------------------------------------------------------------
