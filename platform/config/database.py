@@ -81,10 +81,9 @@ def parse_database_url(name: str, url: str) -> Database:
 
 
 def _runtime_options(pool_size: int) -> Database:
-    # A statement is prepared at its fifth use on a connection, and planned once: the step of a run is the same one all
-    # day, and planning it anew would cost more than running it.
     return {
         "pool": {"min_size": 0, "max_size": pool_size, "timeout": 15},
-        "prepare_threshold": 5,
+        # `db.trip` prepares what runs often. psycopg shall prepare nothing: it drops everybody's on a rollback.
+        "prepare_threshold": None,
         "options": " ".join(f"-c {name}={value}" for name, value in _RUNTIME.items()),
     }

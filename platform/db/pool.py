@@ -27,8 +27,6 @@ def transaction_connection() -> Iterator[Connection]:
     with pool.connection() as raw:
         if not raw.autocommit:
             raw.autocommit = True
-        # `db.trip` prepares what runs often. psycopg shall prepare nothing: it drops everybody's on a rollback.
-        raw.prepare_threshold = None
         djangos, raw.cursor_factory = raw.cursor_factory, psycopg.Cursor
         try:
             yield raw

@@ -137,6 +137,7 @@ def test_raw_sql_outside_fails_on_every_tenant_table_and_is_never_empty(acme: Wo
             for statement in ("SELECT * FROM {}", "SELECT count(*) FROM {}", "SELECT FROM {} WHERE tenant_id = %s"):
                 with pytest.raises(psycopg.Error, match=r"app\.tenant|type uuid"):
                     raw.execute(statement.format(name), [acme.tenant_id] if "%s" in statement else None)
+        raw.close()  # what was prepared on it is gone, and nobody knows
 
 
 # --- inside -------------------------------------------------------------------------------------------------------

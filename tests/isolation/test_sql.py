@@ -127,7 +127,7 @@ def test_the_owner_does_to_the_journal_no_more_than_read_it(acme: World) -> None
     parameters = connections["owner"].get_connection_params()
     parameters.pop("cursor_factory", None)
     parameters.pop("context", None)
-    with psycopg.connect(**{k: v for k, v in parameters.items() if k != "prepare_threshold"}) as owner:
+    with psycopg.connect(**parameters) as owner:
         owner.execute("SELECT set_config('app.tenant', %s, false)", [str(acme.tenant_id)])
         names = [
             name for name in relations(owner) if name.startswith(("audit_record", "audit_payload", "audit_outbox"))
