@@ -244,7 +244,7 @@ def transaction_time() -> datetime:
 
 
 def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
-    """Ask for the run's end; the engine ends it after the step it is in.
+    """Ask for the run's end; the engine ends it after the step it is in. Asked again, nothing more happens.
 
     Raises `UnknownRun`, `AccessDenied`, `RunEnded`, in this order.
     """
@@ -256,7 +256,7 @@ def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
         _check_open(run)
         if not Record.objects.filter(stream=run.id, action=RunCancelRequested.action).exists():
             _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
-        engine_of(run).cancel(run.id)
+            engine_of(run).cancel(run.id)
     return run
 
 

@@ -193,6 +193,22 @@ def test_a_compensation_whose_connection_breaks_is_unknown(acme: World, outside:
     assert acme.actions(run.id).count("tool.compensated") == 2
 
 
+def test_who_cancels_a_waiting_run_again_wakes_nobody(acme: World, outside: Effects, model_url: str) -> None:
+    define(acme, outside)
+    outside.will("/once/undo", Fault(status=409))
+    run = start(acme)
+    with serving(model_url):
+        only_question(acme, run)
+        cancel(run.id, acting_as=acme.alice)
+        until(acme, run, lambda _: acme.actions(run.id)[-2:] == ["run.resumed", "run.waiting"])
+    before = acme.actions(run.id)
+
+    cancel(run.id, acting_as=acme.alice)
+
+    assert acme.run(run.id).ready_at is None
+    assert acme.actions(run.id) == before
+
+
 @pytest.mark.parametrize("idempotent", [True, False])
 def test_a_worker_that_dies_in_a_compensation_is_followed_by_one_that_goes_on(
     acme: World, outside: Effects, means: Means, model_url: str, idempotent: bool
