@@ -5,8 +5,9 @@ PYTHON := $(shell for python in python3 python3.11 python3.12 python3.13 python3
 BIN := .venv/bin
 MANAGE := $(BIN)/python manage.py
 
-# A database and a web server for each process; a file stays in one, as its tests share what is dear to make.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A database and a web server for each process; a file stays in one, as its tests share what is dear to make. They are
+# taken up in the order that tests/conftest.py gives them.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo up test test-all chaos check audit bench bench-large journals lock assets clean
 

@@ -24,10 +24,15 @@ ROOT = settings.BASE_DIR
 #: Folders of the image, each the first part of a path in it.
 FOLDERS = re.compile(r"(?<![\w.:/-])/(app|opt|data)\b")
 ACCOUNT = Account(10001, 10001, dropped=os.geteuid() == 0)
-#: `read_only`, with the mounts that production.yml makes.
+#: `read_only`, with the mounts that production.yml makes; the project, which may lie in /tmp, stays where it is.
 READ_ONLY = """
 mount --make-rprivate /
+mkdir -p {kept}
+mount --bind {project} {kept}
 mount -t tmpfs tmpfs /tmp
+mkdir -p {project}
+mount --bind {kept} {project}
+mount -o remount,bind,ro {project}
 mount --bind {data} {data}
 mount -o remount,bind,ro /
 exec "$@"
@@ -159,7 +164,8 @@ class Image:
             return []
         as_root = ["setpriv", f"--reuid={ACCOUNT.uid}", f"--regid={ACCOUNT.gid}", "--clear-groups"]
         namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--map-root-user", "--mount"]
-        script = READ_ONLY.format(data=shlex.quote(str(self.root / "data")))
+        places = {"data": self.root / "data", "kept": self.root / "kept", "project": ROOT}
+        script = READ_ONLY.format(**{name: shlex.quote(str(path)) for name, path in places.items()})
         return [*namespace, "sh", "-euc", script, "sh", *(as_root if self.drops_root else [])]
 
     def state(self) -> dict[str, tuple[int, int]]:
