@@ -45,7 +45,7 @@ from agents.core.pricing import tokens_at_most, upper_bound
 from agents.core.state import Call, RunState
 from agents.engine import store
 from agents.engine.draft import Draft, is_same, reserved, standing_order
-from agents.engine.model_calls import answered, failed, model_request
+from agents.engine.model_calls import answered, failed, model_request, withdrawn
 from agents.engine.setting_aside import see_to
 from agents.engine.store import Claimed, Overtaken, Step, Withheld
 from agents.tools.perform import longest
@@ -177,6 +177,20 @@ class RunExecutor:
             return self._commit([self._call_model(command)])
         self.leave()
         return self._perform(command)
+
+    def unless_cancelled(self, command: Command | Stopped) -> Command | Stopped:
+        """Return the command; in place of a model call that is not wanted any more, what comes of not making it.
+
+        Asked before the call is begun, where it may wait for long. Raises `LostLease`.
+        """
+        if not isinstance(command, CallModel):
+            return command
+        known = fold_all(store.since(self.run, self.state.seq), self.state)
+        if not known.cancel_requested:
+            return command
+        self.state = known
+        self.leave()
+        return self._commit([withdrawn(command.turn, self.run.spec)])
 
     def _call_model(self, command: CallModel) -> Event:
         run = self.run

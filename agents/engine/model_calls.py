@@ -69,3 +69,9 @@ def failed(turn: int, request: ModelRequest, error: ModelError, on: date) -> Mod
         tokens=tokens,
         estimated=True if fault.billed else None,
     )
+
+
+def withdrawn(turn: int, spec: AgentSpec) -> ModelFailed:
+    """Return the fact of a call that was intended and not made, since the run was cancelled before."""
+    error = "The run was cancelled before the call was made."
+    return ModelFailed(turn=turn, model=spec.model, code="cancelled", retryable=True, error=error)

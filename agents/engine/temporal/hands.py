@@ -23,7 +23,7 @@ from agents.engine import store
 from agents.engine.executor import Means, RunExecutor, Stopped
 from agents.engine.store import Claimed, LostLease
 from agents.engine.temporal import rows
-from agents.engine.temporal.messages import ENDED, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
+from agents.engine.temporal.messages import ENDED, LOOK, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
 from quotas.provider import Place
 
 log = logging.getLogger(__name__)
@@ -128,7 +128,8 @@ class Hands:
     def step(self, run_id: UUID, epoch: int, seq: int, *, sign: Callable[[], None] = lambda: None) -> Standing:
         """Perform the run's next step unless it was performed already, and say where the run stands then.
 
-        epoch, seq: where it stood when the step was asked for. sign: tells Temporal that this activity is alive.
+        epoch, seq: where it stood when the step was asked for; `LOOK` asks for none, and ends a run that was cancelled
+        before its model call was begun. sign: tells Temporal that this activity is alive.
         """
         held = self._held.get(run_id)
         if held is None or held.executor.run.epoch != epoch:
@@ -137,16 +138,18 @@ class Hands:
         held.signs.append(sign)
         try:
             with held.lock:
-                if not held.gone and held.executor.state.seq == seq:
-                    self._perform(held)
+                if not held.gone and seq in {held.executor.state.seq, LOOK}:
+                    self._perform(held, only_looks=seq == LOOK)
                 return self._standing(held)
         finally:
             held.signs.remove(sign)
             held.asked_at = time.monotonic()
 
-    def _perform(self, held: _Held) -> None:
+    def _perform(self, held: _Held, *, only_looks: bool) -> None:
         try:
-            if isinstance(held.command, CallModel | Perform):
+            if only_looks:
+                held.command = held.executor.unless_cancelled(held.command)
+            elif isinstance(held.command, CallModel | Perform):
                 held.command = held.executor.one_step(held.command)
         except LostLease:
             held.gone = True

@@ -22,6 +22,9 @@ LOST: Final = "lost"
 PARKED: Final = "parked"
 ENDED: Final = "ended"
 
+#: In place of the seq of a step: perform nothing, and say where the run stands, if its next call is still wanted.
+LOOK: Final = 0
+
 
 @dataclass(frozen=True)
 class Standing:

@@ -10,7 +10,9 @@ A change of what this module does with an old history stops runs in flight: test
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -19,6 +21,7 @@ from temporalio.exceptions import ActivityError
 from agents.engine.temporal.messages import (
     ENDED,
     HELD,
+    LOOK,
     LOST,
     MODEL,
     PACE,
@@ -46,6 +49,9 @@ STEP_WITHIN = timedelta(hours=12)
 
 #: How long a permit may take to come; longer than any queue of model calls should be.
 PACE_WITHIN = timedelta(days=7)
+
+#: The change since which a run that waits for a permit can be woken.
+WOKEN_IN_LINE = "woken-in-line"
 
 #: Kinds of standing of a run that some worker has in its hands.
 IN_HANDS = frozenset({MODEL, TOOLS, HELD})
@@ -100,8 +106,8 @@ class RunWorkflow:
         return taken
 
     async def _step(self, run_id: str, at: Standing) -> Standing:
-        if at.pace is not None:
-            await self._pace(at.pace)
+        if at.pace is not None and (elsewhere := await self._pace(run_id, at)) is not None:
+            return elsewhere
         step = workflow.start_activity(
             STEP,
             args=[run_id, at.epoch, at.seq],
@@ -118,16 +124,28 @@ class RunWorkflow:
                 return _result(step)
             # Woken in the middle of a step: perhaps its worker is gone or has given the run back, and the row knows.
             seen = await self._take_up(run_id, 0, calls=False)
-            is_as_before = seen.epoch == at.epoch and seen.kind in IN_HANDS
-            if not is_as_before and (seen.kind in IN_HANDS or not step.done()):
+            if not _is_in_the_same_hands(seen, at) and (seen.kind in IN_HANDS or not step.done()):
                 step.add_done_callback(_forget)
                 step.cancel()
                 return seen
 
-    async def _pace(self, queue: str) -> None:
-        await workflow.execute_activity(
-            PACE, task_queue=queue, start_to_close_timeout=SIGN_OF_LIFE, schedule_to_close_timeout=PACE_WITHIN
+    async def _pace(self, run_id: str, at: Standing) -> Standing | None:
+        """Wait for a permit. Returns None with it, or where the run stands when it was moved on meanwhile."""
+        permit = workflow.start_activity(
+            PACE, task_queue=at.pace, start_to_close_timeout=SIGN_OF_LIFE, schedule_to_close_timeout=PACE_WITHIN
         )
+        while True:
+            await workflow.wait_condition(lambda: permit.done() or self._woken)
+            if permit.done() or not workflow.patched(WOKEN_IN_LINE):
+                await permit
+                return None
+            seen = await self._take_up(run_id, 0, calls=False)
+            if _is_in_the_same_hands(seen, at):  # whose worker alone can say whether the call is still wanted
+                seen = await self._step(run_id, replace(at, seq=LOOK, pace=None))
+            if seen != at:
+                permit.add_done_callback(_forget)
+                permit.cancel()
+                return seen
 
     async def _rest(self, pause_s: float | None) -> None:
         """Wait until woken, or until the run is due by itself."""
@@ -136,10 +154,14 @@ class RunWorkflow:
             await workflow.wait_condition(lambda: self._woken, timeout=timeout)
 
 
-def _forget(step: "asyncio.Task[Standing]") -> None:
-    """Take note of how a step ended that nobody waits for any more."""
-    if not step.cancelled():
-        step.exception()
+def _is_in_the_same_hands(seen: Standing, before: Standing) -> bool:
+    return seen.epoch == before.epoch and seen.kind in IN_HANDS
+
+
+def _forget(activity: "asyncio.Task[Any]") -> None:
+    """Take note of how an activity ended that nobody waits for any more."""
+    if not activity.cancelled():
+        activity.exception()
 
 
 def _result(step: "workflow.ActivityHandle[Standing]") -> Standing:

@@ -13,7 +13,9 @@ import pytest
 from pytest_django import Settings
 
 from agents.actions.runs import cancel
+from agents.engine.temporal.engine import Temporal
 from agents.models import Run
+from db.scope import tenant_scope
 from tests.agents.engine.temporal.histories import chain
 from tests.agents.engine.temporal.server import dev_server
 from tests.agents.engine.temporal.serving import rehearsed, serving
@@ -24,6 +26,12 @@ from tests.journals.record import release
 from tests.worlds import LOOKUP, PAY, World
 
 Scene = Callable[[World, str], Run]
+
+#: Permits for model calls of the scenes that wait for them: (calls, seconds).
+SLOWLY = (1, 8)
+
+#: Said so that the server holds that rate in one place, not a quarter of it in four.
+IN_ONE_PLACE = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
 
 #: Said in place of the number of events after which the server suggests to go on in a new history.
 SOON = "limit.historyCount.suggestContinueAsNew=60"
@@ -92,6 +100,32 @@ def went_on(acme: World, model_url: str) -> Run:
         return ended(acme, acme.submit("long", {}))
 
 
+def paced(acme: World, model_url: str) -> Run:
+    """It is woken while it waits for a permit, and goes on waiting."""
+    with serving(rehearsed(model_url)):
+        run = in_line(acme)
+        with tenant_scope(acme.tenant_id):
+            Temporal().wake(run.id)
+        return ended(acme, run)
+
+
+def withdrawn(acme: World, model_url: str) -> Run:
+    """It is cancelled while it waits for a permit."""
+    with serving(rehearsed(model_url)):
+        run = in_line(acme)
+        cancel(run.id, acting_as=acme.alice)
+        return ended(acme, run)
+
+
+def in_line(acme: World) -> Run:
+    """Return a run that waits for its second permit."""
+    acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
+    run = acme.submit("looker", {"a": "a", "b": "b"})
+    until(lambda: acme.actions(run.id).count("model.requested") == 2)
+    time.sleep(1.0)
+    return run
+
+
 def ended(acme: World, run: Run) -> Run:
     """Wait for the end of the run and of its workflow."""
     until(lambda: bool(acme.run(run.id).ended_at), 150)
@@ -101,7 +135,7 @@ def ended(acme: World, run: Run) -> Run:
 
 @pytest.mark.parametrize(
     "scene",
-    [parallel_calls, approval, overloaded, cancelled, given_back, lost_worker, went_on],
+    [parallel_calls, approval, overloaded, cancelled, given_back, lost_worker, went_on, paced, withdrawn],
     ids=lambda s: s.__name__,
 )
 def test_it_is_recorded(
@@ -109,9 +143,10 @@ def test_it_is_recorded(
 ) -> None:
     settings.ENGINE = "temporal"
     monkeypatch.setattr(socket, "gethostname", lambda: "host")
-    options = ("--dynamic-config-value", SOON) if scene is went_on else ()
-    with dev_server(tmp_path, *options) as server:
-        settings.TEMPORAL = replace(settings.TEMPORAL, address=server.address)
+    rate = SLOWLY if scene in {paced, withdrawn} else None
+    said = (SOON,) if scene is went_on else IN_ONE_PLACE if rate else ()
+    with dev_server(tmp_path, *(option for each in said for option in ("--dynamic-config-value", each))) as server:
+        settings.TEMPORAL = replace(settings.TEMPORAL, address=server.address, model_rate=rate)
         run: UUID = scene(acme, model_url).id
         found = chain(run)
     folder = HISTORIES / release()

@@ -8,10 +8,11 @@ from uuid import UUID
 import pytest
 from django.db.models.functions import Now
 
+from agents.actions.runs import cancel
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.temporal import hands as module
 from agents.engine.temporal.hands import Hands, NoPlace
-from agents.engine.temporal.messages import ENDED, HELD, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
+from agents.engine.temporal.messages import ENDED, HELD, LOOK, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
@@ -70,6 +71,26 @@ def test_it_goes_on_to_the_end_and_lets_go(acme: World, made: Made) -> None:
     assert at.status == "completed"
     assert len(hands) == 0
     assert hands.take_up(run.id, lost=0) == Standing(ENDED, status="completed")
+
+
+def test_a_look_performs_nothing_and_ends_a_run_that_was_cancelled_before_its_call(acme: World, made: Made) -> None:
+    hands, run = made("one"), lookups(acme)
+    at = hands.take_up(run.id, lost=0)
+
+    assert hands.step(run.id, at.epoch, LOOK) == at
+    cancel(run.id, acting_as=acme.alice)
+
+    assert hands.step(run.id, at.epoch, LOOK) == Standing(ENDED, status="cancelled")
+    assert len(hands) == 0
+    assert "model.answered" not in acme.actions(run.id)
+
+
+def test_a_look_leaves_tool_calls_to_their_step(acme: World, made: Made) -> None:
+    hands, run = made("one"), lookups(acme)
+    at = stepped(hands, run, hands.take_up(run.id, lost=0))
+    cancel(run.id, acting_as=acme.alice)
+
+    assert hands.step(run.id, at.epoch, LOOK) == at
 
 
 def test_another_process_is_told_who_has_the_run(acme: World, made: Made) -> None:

@@ -6,25 +6,36 @@ from typing import Any
 
 from pytest_django import Settings
 
+from agents.actions.runs import cancel
 from agents.core.model import ModelAnswer, ModelRequest, Usage
-from tests.agents.engine.temporal.serving import serving
+from tests.agents.engine.temporal.serving import Answer, serving
 from tests.agents.engine.temporal.test_runs import until
 from tests.worlds import World
 
 Json = Any
 
+#: More runs than the server lets through at once, wherever in it they are in line.
+RUNS = 8
+
 CALLS = 12
 PER_SECOND = 2
+
+
+def noting(at: list[float]) -> Answer:
+    """Return a model that notes when it is called."""
+
+    def answer(request: ModelRequest, *, timeout_s: float) -> ModelAnswer:
+        at.append(time.monotonic())
+        return ModelAnswer(request.model, "end_turn", [{"type": "text", "text": "Yes."}], Usage(1, 1))
+
+    return answer
 
 
 def test_two_workers_together_keep_to_the_rate(acme: World, on_temporal: None, settings: Settings) -> None:
     settings.TEMPORAL = replace(settings.TEMPORAL, model_rate=(PER_SECOND, 1), task_queue=f"rate-{acme.slug}")
     acme.define("caller", role="You answer.")
     at: list[float] = []
-
-    def answer(request: ModelRequest, *, timeout_s: float) -> ModelAnswer:
-        at.append(time.monotonic())
-        return ModelAnswer(request.model, "end_turn", [{"type": "text", "text": "Yes."}], Usage(1, 1))
+    answer = noting(at)
 
     with serving(answer), serving(answer):
         runs = [acme.submit("caller", {}) for _ in range(CALLS)]
@@ -33,3 +44,27 @@ def test_two_workers_together_keep_to_the_rate(acme: World, on_temporal: None, s
     assert len(at) == CALLS
     # As many at once as the server lets through after a pause, then one by one.
     assert max(at) - min(at) >= (CALLS - 2 * PER_SECOND) / PER_SECOND / 2
+
+
+def test_a_run_that_is_cancelled_while_it_waits_for_a_permit_ends_without_the_call(
+    acme: World, on_temporal: None, settings: Settings
+) -> None:
+    settings.TEMPORAL = replace(settings.TEMPORAL, model_rate=(1, 3600), task_queue=f"rate-{acme.slug}")
+    acme.define("caller", role="You answer.")
+    at: list[float] = []
+
+    with serving(noting(at)), serving(noting(at)):
+        runs = [acme.submit("caller", {}) for _ in range(RUNS)]
+        until(lambda: all("model.requested" in acme.actions(run.id) for run in runs))
+        time.sleep(2.0)  # whoever has a permit makes the call
+        in_line = [run for run in runs if acme.run(run.id).status == "running"]
+        assert in_line
+        for run in in_line:
+            cancel(run.id, acting_as=acme.alice)
+        until(lambda: all(acme.run(run.id).ended_at for run in runs), 30)
+
+    assert len(at) == len(runs) - len(in_line)
+    for run in in_line:
+        ends = ["run.cancel_requested", "model.failed", "budget.settled", "run.cancelled"]
+        assert [acme.run(run.id).status, *acme.actions(run.id)[-4:]] == ["cancelled", *ends]
+        assert acme.run(run.id).cost_nano == 0

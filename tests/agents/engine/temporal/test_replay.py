@@ -13,13 +13,16 @@ from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
-from agents.engine.temporal.messages import WORKFLOW, Standing
+from agents.engine.temporal.messages import MODEL, WORKFLOW, Standing
 from agents.engine.temporal.workflow import RunWorkflow
 
 HISTORIES = Path(__file__).parent / "histories"
 RECORDED = sorted(HISTORIES.glob("*/*.json"))
 
-KINDS = {"parallel-calls", "approval", "overloaded", "cancelled", "given-back", "lost-worker", "went-on-1", "went-on-2"}
+KINDS = {
+    *("parallel-calls", "approval", "overloaded", "cancelled", "given-back", "lost-worker", "went-on-1", "went-on-2"),
+    *("paced-unwoken", "paced", "withdrawn"),  # the first: before what waits for a permit could be woken
+}
 
 
 def replayed(workflows: type, path: Path) -> Exception | None:
@@ -44,7 +47,7 @@ class Changed(RunWorkflow):
 
     @workflow.run
     async def drive(self, run_id: str, known: Standing | None = None) -> str | None:
-        await self._pace("another queue")
+        await self._pace(run_id, Standing(MODEL, pace="another queue"))
         return await super().drive(run_id, known)
 
 
