@@ -5,6 +5,7 @@ What an answer does, and why nothing is folded for it: docs/adr/0011.
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -23,7 +24,7 @@ from agents.core.events import (
 )
 from agents.core.lifecycle import ImpossibleTransition, after
 from agents.core.model import Usage
-from agents.core.state import Held, Question, RunState, evolve
+from agents.core.state import Call, Held, Question, RunState, evolve
 
 Json = Any
 Facts = Mapping[str, Json]
@@ -45,13 +46,29 @@ def is_given_up(state: RunState) -> bool:
     return rejected or (state.cancel_requested and state.ending is None and is_open(state))
 
 
+def ends_at(state: RunState) -> datetime | None:
+    """Return when a run that waits here ends by itself: at its deadline.
+
+    With a call in the air not even then, for it is not known what that did; nor while it is undone.
+    """
+    in_the_air = state.ending is not None or any(call.phase == "requested" for call in state.calls)
+    return datetime.fromisoformat(state.deadline) if state.deadline and not in_the_air else None
+
+
+def is_over(state: RunState, now: datetime) -> bool:
+    """Say whether the run was set aside until its deadline, and that has passed."""
+    end = ends_at(state)
+    return is_open(state) and end is not None and now >= end
+
+
 # --- without folding -----------------------------------------------------------------------------------------------
 
 
 def outline(run_id: UUID, records: Iterable[tuple[str, Facts]]) -> RunState:
     """Return what can be known of a run by the facts of its records alone, whatever else they hold.
 
-    records: (action, facts) in their order. What follows from it: its status, its questions' reasons, what it spent.
+    records: (action, facts) in their order. What follows from it: its status, its questions' reasons, what it spent,
+    what was in the air.
     """
     state = RunState(run_id)
     for action, facts in records:
@@ -119,12 +136,16 @@ def _nothing(state: RunState, facts: Facts) -> RunState:
     return state
 
 
+def _submitted(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, deadline=facts.get("deadline"))
+
+
 def _cancel_requested(state: RunState, facts: Facts) -> RunState:
     return evolve(state, cancel_requested=True)
 
 
 def _model_requested(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, turn=facts["turn"])
+    return evolve(state, turn=facts["turn"], calls=())
 
 
 def _model_answered(state: RunState, facts: Facts) -> RunState:
@@ -147,7 +168,13 @@ def _spent(state: RunState, facts: Facts, usage: Usage) -> RunState:
 
 
 def _tool_requested(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, tool_calls=state.tool_calls + 1)
+    made = Call(facts["call"], facts["call_id"], facts["tool"], None, phase="requested")
+    state = _landed(state, facts)
+    return evolve(state, calls=(*state.calls, made), tool_calls=state.tool_calls + 1)
+
+
+def _landed(state: RunState, facts: Facts) -> RunState:
+    return evolve(state, calls=tuple(call for call in state.calls if call.index != facts["call"]))
 
 
 def _asked(state: RunState, facts: Facts) -> RunState:
@@ -177,7 +204,7 @@ def _settled(state: RunState, facts: Facts) -> RunState:
 
 def _compensating(state: RunState, facts: Facts) -> RunState:
     ending = RunCompensating(turn=facts["turn"], calls=facts["calls"], status=facts["status"], code=facts.get("code"))
-    return evolve(state, ending=ending, questions=(), cancel_requested=False, verdict=None, verdict_on=None)
+    return evolve(state, ending=ending, calls=(), questions=(), cancel_requested=False, verdict=None, verdict_on=None)
 
 
 def _resumed(state: RunState, facts: Facts) -> RunState:
@@ -185,6 +212,7 @@ def _resumed(state: RunState, facts: Facts) -> RunState:
 
 
 _STEPS: Final = {
+    "run.submitted": _submitted,
     "run.cancel_requested": _cancel_requested,
     "run.compensating": _compensating,
     "run.resumed": _resumed,
@@ -192,6 +220,11 @@ _STEPS: Final = {
     "model.answered": _model_answered,
     "model.failed": _model_failed,
     "tool.requested": _tool_requested,
+    "tool.denied": _landed,
+    "tool.finished": _landed,
+    "tool.failed": _landed,
+    "tool.unknown": _landed,
+    "tool.compensated": _landed,
     "decision.requested": _asked,
     "decision.made": _answered,
     "decision.expired": _answered,

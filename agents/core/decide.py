@@ -105,7 +105,7 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     if over:
         return Record(over)
     if aside.is_open(state):
-        return _stay_aside(state)
+        return Park("decision", aside.REASON, aside.ends_at(state))
     if state.ending is not None:
         return _on_compensation(state, spec, state.ending)
     expired = [each for each in state.questions if each.expires_at and now >= datetime.fromisoformat(each.expires_at)]
@@ -197,13 +197,6 @@ def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
 
 def _is_after(at: str, bound: str) -> bool:
     return datetime.fromisoformat(at) > datetime.fromisoformat(bound)
-
-
-def _stay_aside(state: RunState) -> Park:
-    """Wait for the answer; a call in the air keeps even the deadline waiting, for it is not known what it did."""
-    in_the_air = state.ending is not None or any(call.phase == "requested" for call in state.calls)
-    until = datetime.fromisoformat(state.deadline) if state.deadline and not in_the_air else None
-    return Park("decision", aside.REASON, until)
 
 
 def _on_compensation(state: RunState, spec: AgentSpec, ending: RunCompensating) -> Command:

@@ -33,9 +33,10 @@ def project(state: RunState, events: Sequence[Event]) -> dict[str, Any]:
 def _doing(state: RunState) -> str | None:
     if state.ended:
         return None
-    if state.calling_model:
-        return f"model, turn {state.turn}"
     running = [call.tool for call in state.calls if call.phase == "requested"]
-    if running:
-        return f"{'undoing: ' if state.ending else ''}tool {', '.join(running)}"[:80]
+    if state.status != "waiting":  # one that was set aside does no more of what it was at
+        if state.calling_model:
+            return f"model, turn {state.turn}"
+        if running:
+            return f"{'undoing: ' if state.ending else ''}tool {', '.join(running)}"[:80]
     return state.questions[0].reason[:80] if state.questions else None

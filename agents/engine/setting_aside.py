@@ -16,18 +16,19 @@ log = logging.getLogger(__name__)
 def see_to(run: Claimed, step: Step) -> Command | None:
     """Return what becomes of a worn run, once the step is committed; None when it is to be taken up after all.
 
-    One that somebody gives up is taken up once more, to end as runs do; if that fails too, it ends by its outline.
+    One that somebody gives up, or whose deadline passes, is taken up once more, to end as runs do. If that fails too, a
+    run that was given up ends by its outline; the other one waits for a person.
     """
     seq, records = step.outline()
     state = evolve(aside.outline(run.id, records), seq=seq)
     if state.ended:
         step.forget()
         return Finished()
-    given_up = aside.is_given_up(state)
-    if given_up and run.tries == settings.RUN_TRIES + 1:
+    at = run.now()
+    given_up, over = aside.is_given_up(state), aside.is_over(state, at)
+    if (given_up or over) and run.tries == settings.RUN_TRIES + 1:
         run.history = step.history()
         return None
-    at = run.now()
     draft = Draft(state, run.spec)
     if given_up:
         draft.add(*aside.given_up(state, epoch=run.epoch, at=at.isoformat()))
@@ -36,7 +37,8 @@ def see_to(run: Claimed, step: Step) -> Command | None:
         return Finished()
     review = run.spec.review
     draft.add(*aside.set_aside(state, epoch=run.epoch, tries=run.tries - 1, review=review, at=at.isoformat()))
-    until = at if state.cancel_requested else None  # whoever cancelled it before has given it up now
+    # Whoever cancelled it before has given it up now.
+    until = at if aside.is_given_up(draft.state) else None if over else aside.ends_at(state)
     step.append(draft.state, draft.events, until=until, release=True, tries=settings.RUN_TRIES)
     log.error("set aside", extra={"run": str(run.id), "tries": run.tries - 1})
     return Park("decision", aside.REASON, until)

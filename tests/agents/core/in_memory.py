@@ -360,17 +360,21 @@ class Worker:
 
         False when it is to be taken up once more, to end as runs do.
         """
-        row, at = self.row, self.tenant.now.isoformat()
+        row, now = self.row, self.tenant.now
+        at = now.isoformat()
         state = aside.outline(row.id, [(action, json.loads(facts)) for action, _, facts, _ in row.stored])
         assert (state.status, state.seq, state.held) == (row.state.status, row.state.seq, row.state.held)
-        if not aside.is_given_up(state):
-            happened = aside.set_aside(state, epoch=self.epoch, tries=row.tries - 1, review={}, at=at)
-            until = self.tenant.now if state.cancel_requested else None
-            self._write(fold_all(happened, self.state), happened, Park("decision", aside.REASON, until))
-            row.tries = TRIES
-            return True
-        if row.tries == TRIES + 1:
+        assert aside.ends_at(state) == aside.ends_at(row.state)
+        given_up, over = aside.is_given_up(state), aside.is_over(state, now)
+        if (given_up or over) and row.tries == TRIES + 1:
             return False
-        happened = aside.given_up(state, epoch=self.epoch, at=at)
-        self._write(fold_all(happened, self.state), happened, Finished())
+        if given_up:
+            happened = aside.given_up(state, epoch=self.epoch, at=at)
+            self._write(fold_all(happened, self.state), happened, Finished())
+            return True
+        happened = aside.set_aside(state, epoch=self.epoch, tries=row.tries - 1, review={}, at=at)
+        after = fold_all(happened, self.state)
+        until = now if aside.is_given_up(after) else None if over else aside.ends_at(after)
+        self._write(after, happened, Park("decision", aside.REASON, until))
+        row.tries = TRIES
         return True

@@ -1,5 +1,6 @@
 """What is known of a run by its outline, and what becomes of it by that alone."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ CANCEL = tool("cancel", effect="write", idempotent=True, offered=False)
 BOOK = tool("book", effect="write", compensate_with={"tool": "cancel", "arguments": {}})
 SPEC = agent(BOOK, CANCEL)
 AT = "2026-11-01T00:00:00+00:00"
+DEADLINE = "2026-11-02T00:00:00+00:00"
 
 
 def undoing() -> list[Event]:
@@ -36,7 +38,7 @@ def undoing() -> list[Event]:
         [uses(("book", {})), uses(("escalate_to_human", {"question": "?"}))],
         outcome=lambda name, arguments: Finished({}),
         state=RunState(RUN, undoable=SPEC.undoable),
-    ).begin()
+    ).begin(deadline=DEADLINE)
     run.add(RunCancelRequested(by="user:p"))
     run.resume()
     names = [event.action for event in run.history]
@@ -88,3 +90,22 @@ def test_who_gave_up_one_call_that_undoes_gave_up_no_later_one(known_by: Any) ->
     resumed = [*records, RunResumed(epoch=10, reason="woken", at=AT)]
     assert not aside.is_given_up(known_by(resumed))
     assert recover(folded(resumed), SPEC, Holdings.assumed(frozenset())) == []
+
+
+@pytest.mark.parametrize("known_by", [outline, folded])
+@pytest.mark.parametrize(
+    ("last", "ends"), [("model.answered", True), ("tool.requested", False), ("tool.finished", True)]
+)
+def test_it_waits_till_its_deadline_unless_a_call_is_in_the_air(known_by: Any, last: str, ends: bool) -> None:
+    records = undoing()
+    names = [event.action for event in records]
+    state = known_by(set_aside(records[: names.index(last) + 1]))
+
+    assert aside.ends_at(state) == (datetime.fromisoformat(DEADLINE) if ends else None)
+    assert aside.is_over(state, datetime.fromisoformat(DEADLINE)) == ends
+    assert not aside.is_over(state, datetime.fromisoformat(AT))
+
+
+@pytest.mark.parametrize("known_by", [outline, folded])
+def test_no_deadline_ends_what_is_being_undone(known_by: Any) -> None:
+    assert aside.ends_at(known_by(set_aside(undoing()))) is None

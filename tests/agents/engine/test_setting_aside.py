@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -81,6 +81,23 @@ def due(acme: World, run: Run) -> None:
 def looking(acme: World, **more: Any) -> Run:
     acme.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP}, **more)
     return acme.submit("looker", {"a": f"a {acme.slug}", "b": f"b {acme.slug}"})
+
+
+def with_deadline(acme: World) -> Run:
+    """A run that is to be over within the hour."""
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LOOKUP})
+    return acme.submit("looker", {"a": f"a {acme.slug}", "b": "b"}, deadline=datetime.now(UTC) + timedelta(hours=1))
+
+
+@pytest.fixture
+def hours_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Let two hours pass, for whoever drives runs."""
+    now = store.Claimed.now
+
+    def pass_on() -> None:
+        monkeypatch.setattr(store.Claimed, "now", lambda mine: now(mine) + timedelta(hours=2))
+
+    return pass_on
 
 
 def question(acme: World, run: Run) -> Escalation:
@@ -208,9 +225,40 @@ def test_one_cancelled_while_it_still_killed_is_set_aside_and_ends_by_itself(
         assert ended(acme, run).status == "cancelled"
 
 
-def test_a_write_that_kills_is_of_unknown_outcome_when_it_is_given_up(
-    acme: World, means: Means, model_url: str
+def test_the_deadline_of_a_run_that_is_set_aside_ends_it(
+    acme: World, means: Means, model_url: str, hours_pass: Callable[[], None]
 ) -> None:
+    run = with_deadline(acme)
+    die(means, run)
+    claim(means, run)
+    assert acme.run(run.id).due_at == run.deadline
+    due(acme, run)
+    hours_pass()
+    with serving(model_url):
+        over = ended(acme, run)
+    assert (over.status, over.error_code) == ("failed", "deadline_exceeded")
+    assert question(acme, run).status == "withdrawn"
+    assert held(acme) == 0
+
+
+def test_a_call_in_the_air_keeps_the_deadline_waiting_for_a_person(
+    acme: World, means: Means, hours_pass: Callable[[], None]
+) -> None:
+    run = with_deadline(acme)
+    executor, _ = claim(means, run)
+    executor._commit([executor._call_model(CallModel(1))])
+    die(means, run)
+    hours_pass()
+
+    _, command = claim(means, run)
+
+    assert isinstance(command, Park)
+    parked = acme.run(run.id)
+    assert (parked.due_at, parked.doing) == (None, "worker_died")
+
+
+def undoing(acme: World, means: Means, model_url: str) -> Run:
+    """A run that was given up in the middle of a write, and asks what it did before it is undone."""
     acme.define("looker", role="You look up twice.", tool_specs={"unbook": UNBOOK, "lookup": BOOK})
     run = acme.submit("looker", {"a": f"a {acme.slug}", "b": "b"})
     executor, _ = claim(means, run)
@@ -219,8 +267,28 @@ def test_a_write_that_kills_is_of_unknown_outcome_when_it_is_given_up(
     claim(means, run)
     answer(acme, run, "reject")
     with serving(model_url):
-        until(acme, run, lambda _: "run.compensating" in acme.actions(run.id))
+        return until(acme, run, lambda now: now.doing == "outcome_unknown")
+
+
+def test_a_write_that_kills_is_of_unknown_outcome_when_it_is_given_up(
+    acme: World, means: Means, model_url: str
+) -> None:
+    run = undoing(acme, means, model_url)
     assert acme.actions(run.id)[-4:] == ["tool.unknown", "run.compensating", "decision.requested", "run.waiting"]
+
+
+def test_a_cancellation_wakes_nothing_that_was_set_aside_while_it_was_undone(
+    acme: World, means: Means, model_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = undoing(acme, means, model_url)
+    cancel(run.id, acting_as=acme.alice)
+    for _ in range(TRIES):
+        dies_in_the_fold(means, acme.run(run.id), monkeypatch)
+
+    _, command = claim(means, run)
+
+    assert isinstance(command, Park)
+    assert acme.run(run.id).due_at is None
 
 
 def dies_in_the_fold(means: Means, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,9 +370,9 @@ def test_who_lost_the_lease_before_the_fold_takes_nothing_up(
 # --- what cannot be folded -------------------------------------------------------------------------------------------
 
 
-def broken(acme: World, means: Means) -> Run:
+def broken(acme: World, means: Means, run: Run | None = None) -> Run:
     """A run whose journal tells of something that cannot have happened."""
-    run = looking(acme)
+    run = run or looking(acme)
     claim(means, run)
     with tenant_scope(acme.tenant_id):
         row = Run.objects.get(id=run.id)
@@ -347,6 +415,22 @@ def test_one_that_cannot_be_folded_to_end_it_ends_all_the_same_when_it_is_given_
     assert (over.status, over.error_code) == ("failed", "worker_died")
     assert held(acme) == 0
     assert question(acme, run).status == "decided"
+
+
+def test_one_that_cannot_be_folded_to_end_it_at_its_deadline_waits_for_a_person(
+    acme: World, means: Means, hours_pass: Callable[[], None]
+) -> None:
+    run = broken(acme, means, with_deadline(acme))
+    fail_to_claim(means, run)
+    claim(means, run)
+    hours_pass()
+    fail_to_claim(means, run)
+
+    _, command = claim(means, run)
+
+    assert isinstance(command, Park)
+    assert acme.run(run.id).due_at is None
+    assert question(acme, run).status == "open"
 
 
 def test_a_wake_up_without_an_answer_asks_nobody_again(acme: World, means: Means) -> None:
