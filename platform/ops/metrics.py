@@ -24,6 +24,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from agents.engine.django_q import SLOTS
+from agents.engine.temporal.presence import WORKERS
 from db import partitions, pool
 from db.roles import dispatch
 from metrics import counters
@@ -65,7 +66,7 @@ GROUP BY 1
 
 _LOCKS: Final = """
 SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
-WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted AND l.classid = %s
+WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted AND l.classid::bigint = ANY(%s)
 """
 
 _TENANTS: Final = """
@@ -183,10 +184,10 @@ def _people(cursor: Any) -> Iterator[Metric]:
 
 
 def _workers(cursor: Any) -> Iterator[Metric]:
-    cursor.execute(_LOCKS, [SLOTS])
-    yield _gauge("workers", "Worker processes that drive runs on the default engine.", cursor.fetchone()[0])
+    cursor.execute(_LOCKS, [[SLOTS, WORKERS]])
+    yield _gauge("workers", "Worker processes that drive runs, on either engine.", cursor.fetchone()[0])
     if settings.PROVIDER_CONCURRENCY:
-        cursor.execute(_LOCKS, [PLACES])
+        cursor.execute(_LOCKS, [[PLACES]])
         yield _gauge("provider_places_taken", "Model calls in the air, of those allowed.", cursor.fetchone()[0])
         yield _gauge("provider_places", "Model calls allowed at once.", settings.PROVIDER_CONCURRENCY)
 

@@ -30,6 +30,7 @@ from agents.engine.temporal.activities import Activities, pace
 from agents.engine.temporal.connection import connect
 from agents.engine.temporal.hands import RUNS, Hands
 from agents.engine.temporal.messages import take_up_queue
+from agents.engine.temporal.presence import Presence
 from agents.engine.temporal.slots import Room
 from agents.engine.temporal.telling import Told
 from agents.engine.temporal.workflow import RunWorkflow
@@ -75,6 +76,7 @@ class TemporalWorker:
         self._rate = settings.TEMPORAL.model_rate
         self._pace = f"{base}-pace" if self._rate else None
         self.hands = Hands(f"{base}-{name}"[:100], means, pace=self._pace)
+        self._presence = Presence()
 
     async def serve(self, told_to_stop: asyncio.Event) -> None:
         """Serve until told to stop; then everything that can is given back within 10 s.
@@ -98,6 +100,9 @@ class TemporalWorker:
         await _at_most(asyncio.gather(*(other.shutdown() for other in others)), until + LAST_S)
         for task in keeping:
             task.cancel()
+        with suppress(psycopg.Error):  # then what was counted last is lost
+            await _at_most(_in_thread(flush), time.monotonic() + LAST_S)
+        self._presence.leave()
         for broken in (task for task in running if task.done()):
             broken.result()
 
@@ -188,11 +193,15 @@ class TemporalWorker:
             for run_id in self.hands.forgotten(FORGOTTEN_S):
                 await self._ask_about(client, run_id)
 
+        async def presence() -> None:
+            await _in_thread(self._presence.keep)
+
         async def totals() -> None:
             await _in_thread(flush)
 
         return [
             _every(HEARTBEAT_S, heartbeat),
+            _every(HEARTBEAT_S, presence),
             _every(HEARTBEAT_S, totals),
             _every(SIGN_S, signs),
             _every(POLL_S, sweep),

@@ -1,0 +1,38 @@
+"""That a worker process is there, for `/metrics` to count: a lock of a session which ends with the process."""
+
+from typing import Final
+
+import psycopg
+
+from db import session
+from db.pool import Connection
+
+#: First key of the advisory lock, which all workers share.
+WORKERS: Final = 0x43530005
+
+_TAKE: Final = "SELECT pg_advisory_lock_shared(%s, 0)"
+
+
+class Presence:
+    """The session of one process. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._kept: Connection | None = None
+
+    def keep(self) -> None:
+        """Begin, or see that the session is still there. Raises `psycopg.Error`; the next time it begins anew."""
+        try:
+            if self._kept is None:
+                self._kept = session.connect()
+                self._kept.execute(_TAKE, [WORKERS])
+            else:
+                self._kept.execute("SELECT 1")
+        except psycopg.Error:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """End."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
