@@ -1,5 +1,6 @@
 """What a step is made of before it is written: facts, what they lead to, and what they do to the tenant's month."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from random import random
@@ -42,15 +43,19 @@ class Draft:
 
     def settlement(self, before: RunState) -> Change | None:
         """Return what this does to the tenant's month when it settles; `before`: the state that it began from."""
-        for place, event in enumerate(self.events):
-            if isinstance(event, BudgetSettled):
-                held = fold_all(self.events[:place], before).held
-                return settlement(held, event) if held is not None else None
-        return None
+        return settlement(self.events, before)
 
 
-def settlement(held: Held, settled: BudgetSettled) -> Change:
-    """Return what `settled` does to the tenant's month."""
+def settlement(events: Sequence[Event], before: RunState) -> Change | None:
+    """Return what `events` do to the tenant's month when one of them settles; `before`: the state they began from."""
+    for place, event in enumerate(events):
+        if isinstance(event, BudgetSettled):
+            held = fold_all(events[:place], before).held
+            return _settling(held, event) if held is not None else None
+    return None
+
+
+def _settling(held: Held, settled: BudgetSettled) -> Change:
     reserved = reservations.reservation(held.usd_nano, held.tokens, on=date.fromisoformat(held.window))
     return reserved.settled(usd_nano=settled.usd_nano, tokens=settled.tokens)
 

@@ -96,7 +96,7 @@ class RunExecutor:
         self.run = run
         self.means = means
         self._place = place
-        self.state = RunState(run.id, undoable=run.spec.undoable)
+        self.state = RunState(run.id)
         self.until: datetime | None = None
         self._not_always: set[UUID] = set()  # tools once found not to be held whatever the arguments: no use hoping
 
@@ -107,7 +107,7 @@ class RunExecutor:
         run = self.run
         if run.is_worn and (seen_to := see_to(run, step)) is not None:
             return seen_to
-        self.state = fold_all(run.history, self.state)
+        self.state = fold_all(run.history, RunState(run.id, undoable=run.spec.undoable))
         run.history = []
         draft = Draft(self.state, run.spec)
         if self.state.ended:

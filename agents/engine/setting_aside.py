@@ -1,13 +1,16 @@
 """Set a run aside that no worker gets any further, or end one that was given up: without folding it."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 from django.conf import settings
 
 from agents.core import aside
 from agents.core.decide import Command, Finished, Park
+from agents.core.fold import fold_all
 from agents.core.state import evolve
-from agents.engine.draft import Draft
+from agents.engine.draft import settlement
 from agents.engine.store import Claimed, Step
 
 log = logging.getLogger(__name__)
@@ -27,18 +30,27 @@ def see_to(run: Claimed, step: Step) -> Command | None:
     at = run.now()
     given_up, over = aside.is_given_up(state), aside.is_over(state, at)
     if (given_up or over) and run.tries == settings.RUN_TRIES + 1:
-        run.history = step.history()
+        run.spec, run.history = step.spec(), step.history()
         return None
-    draft = Draft(state, run.spec)
     if given_up:
-        draft.add(*aside.given_up(state, epoch=run.epoch, at=at.isoformat()))
-        step.append(draft.state, draft.events, release=True, budget=draft.settlement(state))
+        ended = aside.given_up(state, epoch=run.epoch, at=at.isoformat())
+        step.append(fold_all(ended, state), ended, release=True, budget=settlement(ended, state))
         log.error("ended without folding", extra={"run": str(run.id)})
         return Finished()
-    review = run.spec.review
-    draft.add(*aside.set_aside(state, epoch=run.epoch, tries=run.tries - 1, review=review, at=at.isoformat()))
+    tries = run.tries - 1
+    asked = aside.set_aside(state, epoch=run.epoch, tries=tries, review=_review(step), at=at.isoformat())
+    parked = fold_all(asked, state)
     # Whoever cancelled it before has given it up now.
-    until = at if aside.is_given_up(draft.state) else None if over else aside.ends_at(state)
-    step.append(draft.state, draft.events, until=until, release=True, tries=settings.RUN_TRIES)
-    log.error("set aside", extra={"run": str(run.id), "tries": run.tries - 1})
+    until = at if aside.is_given_up(parked) else None if over else aside.ends_at(state)
+    step.append(parked, asked, until=until, release=True, tries=settings.RUN_TRIES)
+    log.error("set aside", extra={"run": str(run.id), "tries": tries})
     return Park("decision", aside.REASON, until)
+
+
+def _review(step: Step) -> Mapping[str, Any]:
+    """Return where the agent has its questions asked; nothing when what cannot be read is its version."""
+    try:
+        return step.spec().review
+    except Exception:  # if it is the database's, the next statement fails as well
+        log.exception("the version of a run cannot be read")
+        return {}

@@ -82,7 +82,8 @@ class Claimed:
 
     principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
     lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading. tries: how often it was
-    taken up, this time included, since it last got any further.
+    taken up, this time included, since it last got any further. spec, history: not there for a worn one, unless it is
+    taken up after all.
     """
 
     id: UUID
@@ -91,12 +92,12 @@ class Claimed:
     agent_id: UUID
     version_id: UUID
     principals: tuple[UUID, ...]
-    spec: AgentSpec
     lease_until: float
     clock: tuple[datetime, float]
     more: bool = False
     tries: int = 1
     _bounds: list[float] = field(default_factory=list)
+    spec: AgentSpec = field(init=False, repr=False)
     history: list[Event] = field(default_factory=list)
 
     @property
@@ -106,7 +107,7 @@ class Claimed:
 
     @property
     def is_worn(self) -> bool:
-        """Whether it was taken up in vain too often; its history is not loaded then."""
+        """Whether it was taken up in vain too often; then neither its version nor its history is read."""
         return self.tries > settings.RUN_TRIES
 
     def now(self) -> datetime:
@@ -224,13 +225,6 @@ def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:
     run_id, tenant_id, agent_id, version_id, principal_id = (trip.uuid(value) for value in row[:5])
     parent, epoch, now, more = row[5], *(cast(bytes, value) for value in row[6:9])
     principals = (principal_id, *_line(connection, tenant_id, trip.uuid(parent))) if parent else (principal_id,)
-
-    def compiled() -> Mapping[str, Any]:
-        stored = connection.execute(statements.LOAD_VERSION, [tenant_id, version_id]).fetchone()
-        document: Mapping[str, Any] = json.loads(cast(tuple[str], stored)[0])
-        return document
-
-    spec = spec_of(version_id, compiled)
     run = Claimed(
         run_id,
         tenant_id,
@@ -238,15 +232,24 @@ def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:
         agent_id,
         version_id,
         tuple(dict.fromkeys(principals)),
-        spec,
         lease_until=begun + LEASE.total_seconds(),
         clock=(trip.moment(now), begun),
         more=more == b"t",
         tries=trip.integer(row[10]),
     )
     if not run.is_worn:
+        run.spec = _spec(connection, run)
         run.history = _read(connection, run_id, tenant_id, 0)
     return run
+
+
+def _spec(connection: Connection, run: Claimed) -> AgentSpec:
+    def compiled() -> Mapping[str, Any]:
+        stored = connection.execute(statements.LOAD_VERSION, [run.tenant_id, run.version_id]).fetchone()
+        document: Mapping[str, Any] = json.loads(cast(tuple[str], stored)[0])
+        return document
+
+    return spec_of(run.version_id, compiled)
 
 
 def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[UUID]:
@@ -286,8 +289,12 @@ class Step:
         for events in self._written:
             count_step(events)
 
+    def spec(self) -> AgentSpec:
+        """Return the version that the run is of; for a worn one, where the claim does not read it."""
+        return _spec(self.connection, self._run)
+
     def history(self) -> list[Event]:
-        """Return all that happened to the run; for a worn one, where the claim does not load it."""
+        """Return all that happened to the run; for a worn one, where the claim does not read it."""
         return _read(self.connection, self._run.id, self._run.tenant_id, 0)
 
     def outline(self) -> tuple[int, list[tuple[str, dict[str, Any]]]]:

@@ -13,7 +13,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from agents.actions.runs import cancel
-from agents.core.decide import CallModel, Command, Park, Perform
+from agents.core.decide import CallModel, Command, Finished, Park, Perform
 from agents.engine import executor, statements, store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
@@ -431,6 +431,27 @@ def test_one_that_cannot_be_folded_to_end_it_at_its_deadline_waits_for_a_person(
     assert isinstance(command, Park)
     assert acme.run(run.id).due_at is None
     assert question(acme, run).status == "open"
+
+
+def test_a_run_whose_version_cannot_be_read_is_set_aside_and_given_up_like_one_whose_journal_cannot(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: Any) -> None:
+        raise IndexError("the document's tools")
+
+    run = looking(acme)
+    monkeypatch.setattr(store, "spec_of", unreadable)
+    for _ in range(TRIES):
+        fail_to_claim(means, run)
+
+    _, command = claim(means, run)
+
+    assert isinstance(command, Park)
+    answer(acme, run, "reject")
+    fail_to_claim(means, run)
+    assert isinstance(claim(means, run)[1], Finished)
+    over = acme.run(run.id)
+    assert (over.status, over.error_code) == ("failed", "worker_died")
 
 
 def test_a_wake_up_without_an_answer_asks_nobody_again(acme: World, means: Means) -> None:
