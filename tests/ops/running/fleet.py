@@ -25,7 +25,8 @@ from ops.demo.rest import Rest, RestError
 from tests.journeys.running import Demo, demo
 from tests.ops.processes import PATIENCE_SECONDS, eventually, manage
 from tests.ops.running import manual
-from tests.ops.running.postgres import Postgres, free_port
+from tests.ops.running.postgres import Postgres
+from tests.ports import free_port
 
 Json = Any
 DEVELOPER, REVIEWER = "dana@acme.example", "rita@acme.example"

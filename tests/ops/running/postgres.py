@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from django.conf import settings
 
 from db.embedded.account import Account, server_account
 from db.embedded.binaries import find_binaries
+from tests.ports import free_port
 
 SUPERUSER = "postgres"
 DATABASE = "countersign"
@@ -109,14 +109,6 @@ def programs() -> Path:
     assert spec is not None
     assert spec.origin is not None
     return Path(spec.origin).parent / "pginstall" / "bin"
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @contextmanager

@@ -24,6 +24,7 @@ from tests.ops.processes import PATIENCE_SECONDS, eventually
 from tests.ops.running import compose, postgres
 from tests.ops.running.image import ROOT, Context, Image, stages
 from tests.ops.running.postgres import Postgres
+from tests.ports import free_port
 
 Json = Any
 CONTAINER = 10001
@@ -197,7 +198,7 @@ class Containers:
 
     def __init__(self, image: Image, database: Postgres, secrets: Path) -> None:
         self.image, self.database, self.secrets = image, database, secrets
-        self.port = postgres.free_port()
+        self.port = free_port()
         self._work = image.root / "app"
         self._running: list[subprocess.Popen[bytes]] = []
         self._variables: dict[str, str] = {}

@@ -1,6 +1,5 @@
 """The real dev server of Temporal, on a free port, with its database in a folder of its own."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.ports import free_port
 
 #: Generous bound on how long the server takes to answer.
 PATIENCE_S = 60.0
@@ -23,7 +24,7 @@ class DevServer:
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def address(self) -> str:
@@ -72,9 +73,3 @@ def temporal_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the session's dev server."""
     with dev_server(tmp_path_factory.mktemp("temporal")) as server:
         yield server.address
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
