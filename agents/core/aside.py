@@ -16,6 +16,7 @@ from agents.core.events import (
     DecisionMade,
     DecisionRequested,
     Event,
+    ModelFailed,
     RunCompensating,
     RunFailed,
     RunResumed,
@@ -85,15 +86,19 @@ def set_aside(state: RunState, *, epoch: int, tries: int, review: Mapping[str, J
     return [*taken_up(state, epoch, at), *asked, RunWaiting(waiting_for="decision", reason=REASON, at=at)]
 
 
-def given_up(state: RunState, *, epoch: int, at: str) -> list[Event]:
-    """Return the facts that end a run which cannot even be folded to end it. state: its outline.
+def given_up(state: RunState, *, epoch: int, at: str, lost: ModelFailed | None = None) -> list[Event]:
+    """Return the facts that end a run which cannot even be folded to end it.
 
-    It fails, also when it was cancelled: a cancellation has no words to say what was left behind.
+    state: its outline. lost: the call of the model that was under way. It fails, also when it was cancelled: a
+    cancellation has no words to say what was left behind.
     """
     happened = taken_up(state, epoch, at)
+    usd_nano, tokens = state.cost_nano, state.spent_tokens
+    if lost is not None:
+        happened.append(lost)
+        usd_nano, tokens = usd_nano + lost.cost_nano, tokens + lost.tokens
     if state.held is not None:
-        settled = BudgetSettled(usd_nano=state.cost_nano, tokens=state.spent_tokens, window=state.held.window)
-        happened.append(settled)
+        happened.append(BudgetSettled(usd_nano=usd_nano, tokens=tokens, window=state.held.window))
     detail = "No worker could go on with it, and a person gave it up. What its tools had done was not undone."
     return [*happened, RunFailed(code=REASON, detail=detail, suggestion="See what its tools did, then start anew.")]
 
@@ -145,7 +150,7 @@ def _cancel_requested(state: RunState, facts: Facts) -> RunState:
 
 
 def _model_requested(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, turn=facts["turn"], calls=())
+    return evolve(state, turn=facts["turn"], calling_model=True, calls=())
 
 
 def _model_answered(state: RunState, facts: Facts) -> RunState:
@@ -160,6 +165,7 @@ def _model_failed(state: RunState, facts: Facts) -> RunState:
 def _spent(state: RunState, facts: Facts, usage: Usage) -> RunState:
     return evolve(
         state,
+        calling_model=False,
         model_calls=state.model_calls + 1,
         usage=state.usage + usage,
         spent_tokens=state.spent_tokens + usage.total,

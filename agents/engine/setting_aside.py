@@ -1,16 +1,18 @@
 """Set a run aside that no worker gets any further, or end one that was given up: without folding it."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 from django.conf import settings
 
 from agents.core import aside
-from agents.core.decide import Command, Finished, Park
+from agents.core.decide import Command, Finished, Park, lost_model_call
+from agents.core.events import ModelFailed
 from agents.core.fold import fold_all
-from agents.core.state import evolve
+from agents.core.pricing import tokens_at_most, upper_bound
+from agents.core.spec import AgentSpec
+from agents.core.state import RunState, evolve
 from agents.engine.draft import settlement
+from agents.engine.model_calls import model_request
 from agents.engine.store import Claimed, Step
 
 log = logging.getLogger(__name__)
@@ -33,12 +35,13 @@ def see_to(run: Claimed, step: Step) -> Command | None:
         run.spec, run.history = step.spec(), step.history()
         return None
     if given_up:
-        ended = aside.given_up(state, epoch=run.epoch, at=at.isoformat())
+        ended = aside.given_up(state, epoch=run.epoch, at=at.isoformat(), lost=_lost(run, step, state))
         step.append(fold_all(ended, state), ended, release=True, budget=settlement(ended, state))
         log.error("ended without folding", extra={"run": str(run.id)})
         return Finished()
-    tries = run.tries - 1
-    asked = aside.set_aside(state, epoch=run.epoch, tries=tries, review=_review(step), at=at.isoformat())
+    spec, tries = _spec(step), run.tries - 1
+    review = spec.review if spec else {}
+    asked = aside.set_aside(state, epoch=run.epoch, tries=tries, review=review, at=at.isoformat())
     parked = fold_all(asked, state)
     # Whoever cancelled it before has given it up now.
     until = at if aside.is_given_up(parked) else None if over else aside.ends_at(state)
@@ -47,10 +50,25 @@ def see_to(run: Claimed, step: Step) -> Command | None:
     return Park("decision", aside.REASON, until)
 
 
-def _review(step: Step) -> Mapping[str, Any]:
-    """Return where the agent has its questions asked; nothing when what cannot be read is its version."""
+def _lost(run: Claimed, step: Step, state: RunState) -> ModelFailed | None:
+    """Return the call of the model that was under way, at its upper bound; but at no more than the run reserved.
+
+    The request cannot be made again without folding. It has at most as many tokens as the journal has bytes.
+    """
+    if not state.calling_model or state.held is None or (spec := _spec(step)) is None:
+        return None
+    tokens = step.size() + tokens_at_most(model_request(state, spec))
+    cost = upper_bound(tokens, spec.max_tokens, spec.model, run.now().date())
+    left_usd, left_tokens = state.held.usd_nano - state.cost_nano, state.held.tokens - state.spent_tokens
+    return lost_model_call(
+        state, spec, cost_nano=max(0, min(cost, left_usd)), tokens=max(0, min(tokens + spec.max_tokens, left_tokens))
+    )
+
+
+def _spec(step: Step) -> AgentSpec | None:
+    """Return the run's version, if that is not what cannot be read."""
     try:
-        return step.spec().review
+        return step.spec()
     except Exception:  # if it is the database's, the next statement fails as well
         log.exception("the version of a run cannot be read")
-        return {}
+        return None

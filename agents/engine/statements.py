@@ -258,6 +258,13 @@ SELECT action, facts::text FROM audit_record
 WHERE tenant_id = %(tenant)s AND stream = %(run)s AND id >= %(since)s AND seq <= %(seq)s ORDER BY seq
 """
 
+#: How many bytes the payloads of those records have; none is read for it.
+SIZE: Final = """
+SELECT coalesce(sum(octet_length(p.value)), 0) FROM audit_record r
+JOIN audit_payload p ON p.record_id = r.id AND p.tenant_id = r.tenant_id
+WHERE r.tenant_id = %(tenant)s AND r.stream = %(run)s AND r.id >= %(since)s AND r.seq <= %(seq)s
+"""
+
 #: What was begun goes before the runs of its tenant that came later, so that it comes to its end.
 SWEEP: Final = """
 UPDATE agents_run SET ready_at = CASE status WHEN 'queued' THEN now() ELSE created_at END, due_at = NULL

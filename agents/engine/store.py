@@ -299,13 +299,20 @@ class Step:
 
     def outline(self) -> tuple[int, list[tuple[str, dict[str, Any]]]]:
         """Return the number of the run's last record, and of each one its type and facts."""
+        reach = self._reach()
+        rows = self.connection.execute(statements.OUTLINE, reach)
+        return reach["seq"], [(action, json.loads(facts)) for action, facts in rows]
+
+    def size(self) -> int:
+        """Return how many bytes the journal has that the outline leaves out."""
+        (size,) = cast(tuple[int], self.connection.execute(statements.SIZE, self._reach()).fetchone())
+        return int(size)
+
+    def _reach(self) -> dict[str, Any]:
         run = self._run
         where = self.connection.execute(statements.WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
-        seq = cast(tuple[int, int], where)[1]
         since = journal.read_parameters(run.tenant_id, run.id, after=0, limit=0)["since"]
-        found = {"tenant": run.tenant_id, "run": run.id, "since": since, "seq": seq}
-        rows = self.connection.execute(statements.OUTLINE, found)
-        return seq, [(action, json.loads(facts)) for action, facts in rows]
+        return {"tenant": run.tenant_id, "run": run.id, "since": since, "seq": cast(tuple[int, int], where)[1]}
 
     def holdings(self, tools: Set[UUID]) -> Holdings:
         """Return what those the run acts for hold of these tools at this moment."""

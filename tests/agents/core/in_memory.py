@@ -364,12 +364,13 @@ class Worker:
         at = now.isoformat()
         state = aside.outline(row.id, [(action, json.loads(facts)) for action, _, facts, _ in row.stored])
         assert (state.status, state.seq, state.held) == (row.state.status, row.state.seq, row.state.held)
-        assert aside.ends_at(state) == aside.ends_at(row.state)
+        assert (aside.ends_at(state), state.calling_model) == (aside.ends_at(row.state), row.state.calling_model)
         given_up, over = aside.is_given_up(state), aside.is_over(state, now)
         if (given_up or over) and row.tries == TRIES + 1:
             return False
         if given_up:
-            happened = aside.given_up(state, epoch=self.epoch, at=at)
+            lost = lost_model_call(state, self.spec, cost_nano=LOST_NANO, tokens=10) if state.calling_model else None
+            happened = aside.given_up(state, epoch=self.epoch, at=at, lost=lost)
             self._write(fold_all(happened, self.state), happened, Finished())
             return True
         happened = aside.set_aside(state, epoch=self.epoch, tries=row.tries - 1, review={}, at=at)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents.core import aside
-from agents.core.decide import recover
+from agents.core.decide import lost_model_call, recover
 from agents.core.events import (
     BudgetSettled,
     DecisionMade,
@@ -79,6 +79,19 @@ def test_what_ends_by_its_outline_says_what_was_left() -> None:
     assert isinstance(end, RunFailed)
     assert end.code == "worker_died"
     assert "not undone" in end.detail
+
+
+def test_a_model_call_under_way_is_charged_when_its_run_ends_by_its_outline() -> None:
+    names = [event.action for event in undoing()]
+    state = outline(rejected(set_aside(undoing()[: names.index("model.requested") + 1])))
+    assert state.calling_model
+    lost = lost_model_call(state, SPEC, cost_nano=70, tokens=7)
+
+    _, called, settled, end = aside.given_up(state, epoch=10, at=AT, lost=lost)
+
+    assert (called, end.action) == (lost, "run.failed")
+    assert isinstance(settled, BudgetSettled)
+    assert (settled.usd_nano, settled.tokens) == (70, 7)
 
 
 @pytest.mark.parametrize("known_by", [outline, folded])

@@ -415,6 +415,10 @@ def test_one_that_cannot_be_folded_to_end_it_ends_all_the_same_when_it_is_given_
     assert (over.status, over.error_code) == ("failed", "worker_died")
     assert held(acme) == 0
     assert question(acme, run).status == "decided"
+    assert acme.actions(run.id)[-4:] == ["run.resumed", "model.failed", "budget.settled", "run.failed"]
+    lost, settled, _ = acme.events(run.id)[-3:]
+    assert settled.facts["usd_nano"] == over.cost_nano == lost.facts["cost_nano"] > 2048 * 25_000
+    assert settled.facts["tokens"] == lost.facts["tokens"] > 2048
 
 
 def test_one_that_cannot_be_folded_to_end_it_at_its_deadline_waits_for_a_person(
