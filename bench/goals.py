@@ -102,15 +102,17 @@ def _rest(found: Found) -> str:
     rest = found.get("rest")
     if not rest:
         return ""
+
+    def times(name: str) -> str:
+        return f"{rest[f'{name}_p50_ms']:.1f} / {rest[f'{name}_p95_ms']:.1f} ms"
+
     rows = (
-        ("idle: POST answered, p50 / p95", f"{rest['post_p50_ms']:.0f} / {rest['post_p95_ms']:.0f} ms"),
-        ("idle: run.started, p50 / p95", f"{rest['started_p50_ms']:.0f} / {rest['started_p95_ms']:.0f} ms"),
-        (
-            "idle: first call at the model, p50 / p95",
-            f"{rest['first_call_p50_ms']:.0f} / {rest['first_call_p95_ms']:.0f} ms",
-        ),
-        ("8 clients, workers busy: submits/s", f"{rest['submits_per_s']:.0f}"),
-        ("8 clients, workers busy: POST p50 / p95", f"{rest['submit_p50_ms']:.0f} / {rest['submit_p95_ms']:.0f} ms"),
+        ("idle: GET /healthz answered (no database), p50 / p95", times("idle_health")),
+        ("idle: POST answered, p50 / p95", times("post")),
+        ("idle: run.started, p50 / p95", times("started")),
+        ("idle: first call at the model, p50 / p95", times("first_call")),
+        ("8 clients: GET /healthz a second; p50 / p95", f"{rest['health_per_s']:.0f}; {times('health')}"),
+        ("8 clients, workers busy: POST a second; p50 / p95", f"{rest['submit_per_s']:.0f}; {times('submit')}"),
         ("runs/s from the first POST to the last end", f"{rest['rest_runs_per_s']:.1f}"),
     )
     lines = ["| over REST: web server, qcluster with 2 workers | |", "|---|---|"]
@@ -131,12 +133,16 @@ def _workers(found: Found) -> str:
     workers = found.get("workers")
     if not workers:
         return ""
-    counts = sorted(int(key.rpartition("_")[2]) for key in workers)
-    lines = ["| `qcluster`, the model over HTTP: worker processes | runs/s | x one |", "|---|---|---|"]
+    counts = sorted(int(key.rpartition("_")[2]) for key in workers if key.startswith("runs"))
+    lines = [
+        "| `qcluster`, the model over HTTP: worker processes | runs/s | x one | the machine's cores busy |",
+        "|---|---|---|---|",
+    ]
     one = workers[f"runs_per_s_{counts[0]}"]
     for count in counts:
         rate = workers[f"runs_per_s_{count}"]
-        lines.append(f"| {count} | {rate:.1f} | {rate / one:.2f} |")
+        busy = f"{workers[f'busy_{count}']:.2f} of {workers['cores']}"
+        lines.append(f"| {count} | {rate:.1f} | {rate / one:.2f} | {busy} |")
     return "\n".join(lines)
 
 
@@ -189,6 +195,7 @@ def _rows(found: Found) -> str:
     names = {
         "cpu_ms": "CPU of a step",
         "wall_ms": "time of a step",
+        "nothing_ms": "an empty query in the tenant's scope",
         "list_all_ms": "newest 50 runs",
         "list_completed_ms": "newest 50 completed runs",
         "inbox_all_ms": "newest 50 questions to people",

@@ -1,7 +1,8 @@
 """Over REST, with the real web server and `qcluster --workers 2`: idle start, submit latency, runs/s end to end.
 
 Idle start: a POST into an idle installation, at a random moment; from before the request to (a) the time of the
-journal's `run.started` and (b) the arrival of the first call at the model, which comes after that commit.
+journal's `run.started` and (b) the arrival of the first call at the model, which comes after that commit. Beside it
+what the same server takes for `/healthz`, from the same clients: what HTTP alone costs here.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import json
 import random
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -51,7 +53,7 @@ def finished(world: installation.World, runs: list[UUID]) -> None:
 
 def idle(api: processes.Api, world: installation.World, model_url: str) -> dict[str, float]:
     """Single runs."""
-    posts, starts, calls = [], [], []
+    posts, starts, calls, nothings = [], [], [], []
     for number in range(SINGLES):
         time.sleep(random.uniform(0.2, 0.5))  # noqa: S311
         begun = time.time()
@@ -61,7 +63,11 @@ def idle(api: processes.Api, world: installation.World, model_url: str) -> dict[
         finished(world, [run])
         starts.append(world.started_at(run) - begun)
         calls.append(processes.stats(model_url)["last_opening"] - begun)
-    names = {"post": posts, "started": starts, "first_call": calls}
+        begun = time.time()
+        health(api)
+        nothings.append(time.time() - begun)
+        api.hang_up()
+    names = {"post": posts, "started": starts, "first_call": calls, "idle_health": nothings}
     return {
         f"{name}_{label}_ms": 1000 * percentile(values, share)
         for name, values in names.items()
@@ -71,26 +77,40 @@ def idle(api: processes.Api, world: installation.World, model_url: str) -> dict[
 
 def loaded(url: str, world: installation.World) -> dict[str, float]:
     """Many runs at once: the time of each POST, and from the first POST to the last run's end."""
+    nothing, _ = from_clients(url, world, health)
+    begun = time.perf_counter()
+    found, runs = from_clients(url, world, lambda api: UUID(api.submit({"loaded": True})))
+    finished(world, runs)
+    found = {f"submit_{name}": value for name, value in found.items()}
+    found |= {f"health_{name}": value for name, value in nothing.items()}
+    return {**found, "rest_runs_per_s": len(runs) / (time.perf_counter() - begun)}
 
-    def client(share: int) -> list[tuple[UUID, float]]:
-        mine, sent = processes.Api(url, world.key), []
-        for number in range(share):
+
+def health(api: processes.Api) -> None:
+    """Ask for what needs no database."""
+    assert api.status("GET", "/healthz", keep=True) == 200
+
+
+def from_clients(
+    url: str, world: installation.World, call: Callable[[processes.Api], Any]
+) -> tuple[dict[str, float], list[Any]]:
+    """Call from several clients at once, each on its connection: rate, p50 and p95, and what the calls returned."""
+
+    def client(share: int) -> list[tuple[Any, float]]:
+        mine, done = processes.Api(url, world.key), []
+        for _ in range(share):
             begun = time.perf_counter()
-            sent.append((UUID(mine.submit({"loaded": number})), time.perf_counter() - begun))
-        return sent
+            done.append((call(mine), time.perf_counter() - begun))
+        mine.hang_up()
+        return done
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(CLIENTS) as pool:
-        sent: list[Any] = [each for part in pool.map(client, [RUNS // CLIENTS] * CLIENTS) for each in part]
-    submitted = time.perf_counter() - begun
-    finished(world, [run for run, _ in sent])
-    took = [seconds for _, seconds in sent]
-    return {
-        "submits_per_s": len(sent) / submitted,
-        "submit_p50_ms": 1000 * percentile(took, 0.5),
-        "submit_p95_ms": 1000 * percentile(took, 0.95),
-        "rest_runs_per_s": len(sent) / (time.perf_counter() - begun),
-    }
+        done = [each for part in pool.map(client, [RUNS // CLIENTS] * CLIENTS) for each in part]
+    rate = len(done) / (time.perf_counter() - begun)
+    took = [seconds for _, seconds in done]
+    figures = {"per_s": rate, "p50_ms": 1000 * percentile(took, 0.5), "p95_ms": 1000 * percentile(took, 0.95)}
+    return figures, [returned for returned, _ in done]
 
 
 if __name__ == "__main__":

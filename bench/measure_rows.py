@@ -66,7 +66,12 @@ def measured(engine: Engine) -> dict[str, float]:
 
 
 def pages(engine: Engine) -> dict[str, float]:
-    """Seconds for the newest 50 runs, of all and of one status, and questions, of all and of the open ones."""
+    """Seconds for the newest 50 runs, of all and of one status, and questions, of all and of the open ones.
+
+    `nothing` is a query that touches no table.
+    """
+    from django.db import connection
+
     from agents.models import Run
     from agents.presenters import with_names
     from db.scope import tenant_scope
@@ -88,7 +93,12 @@ def pages(engine: Engine) -> dict[str, float]:
     def asked(**only: str) -> list[object]:
         return list(with_votes(concerning(engine.world.developer).filter(**only)).order_by("-requested_at", "-id")[:50])
 
+    def nothing() -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+
     return {
+        "nothing": timed(nothing),
         "list_all": timed(newest),
         "list_completed": timed(lambda: newest(status="completed")),
         "inbox_all": timed(asked),

@@ -1,7 +1,11 @@
-"""Do more workers end more runs? The same queue of runs before `qcluster` with 1, 2 and 4 worker processes."""
+"""Do more workers end more runs? The same queue of runs before `qcluster` with 1, 2 and 4 worker processes.
+
+With each how many of the machine's cores were busy, with whatever: workers, PostgreSQL, the model, this process.
+"""
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -21,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--dsn", required=True)
     options = parser.parse_args()
-    found: dict[str, float] = {}
+    found: dict[str, float] = {"cores": os.cpu_count() or 1}
     with tempfile.TemporaryDirectory() as data_dir, fake_model() as model_url:
         base = installation.environment(options.dsn, data_dir, ANTHROPIC_API_KEY="bench", ANTHROPIC_BASE_URL=model_url)
         installation.boot(options.dsn, data_dir)
@@ -30,10 +34,20 @@ def main() -> None:
             arguments = ("qcluster", "--workers", str(workers))
             with processes.command(base, Path(data_dir) / "log", *arguments):
                 ended(world, WARM)
-                begun = time.perf_counter()
+                begun, busy = time.perf_counter(), busy_seconds()
                 ended(world, RUNS)
-                found[f"runs_per_s_{workers}"] = RUNS / (time.perf_counter() - begun)
+                took = time.perf_counter() - begun
+                found[f"runs_per_s_{workers}"] = RUNS / took
+                found[f"busy_{workers}"] = (busy_seconds() - busy) / took
     print(json.dumps(found))
+
+
+def busy_seconds() -> float:
+    """Seconds that the machine's cores were busy so far, all together (Linux)."""
+    user, nice, system, _, _, irq, softirq, steal = (
+        int(ticks) for ticks in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    )
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 def ended(world: installation.World, count: int) -> None:

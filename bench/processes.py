@@ -57,8 +57,8 @@ class Api:
         parts = urlsplit(url)
         self._connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
 
-    def status(self, method: str, path: str) -> int:
-        """The status alone; 0 when nobody answers."""
+    def status(self, method: str, path: str, *, keep: bool = False) -> int:
+        """The status alone; 0 when nobody answers. keep: leave the connection open."""
         try:
             self._connection.request(method, path)
             answer = self._connection.getresponse()
@@ -67,7 +67,8 @@ class Api:
         except (OSError, http.client.HTTPException):
             return 0
         finally:
-            self.hang_up()
+            if not keep:
+                self.hang_up()
 
     def hang_up(self) -> None:
         """Close the connection; the next call opens another."""
