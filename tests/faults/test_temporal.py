@@ -1,4 +1,6 @@
-"""Rows 1 to 6 and 8 on the Temporal engine: a few points in `make test`; `make test-all` has every row on it."""
+"""Rows 1 to 6 and 8 on the Temporal engine: a few points in `make test`; `make test-all` has every row on it,
+and more points.
+"""
 
 from pathlib import Path
 
