@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from agents.core.events import DecisionExpired, DecisionRequested
-from agents.engine.store import Claimed
+from agents.engine.leases import Claimed
 from db.pool import Connection
 
 _OPEN: Final = """

@@ -19,9 +19,9 @@ import psycopg
 from django.db import connection
 
 from agents.core.decide import Command
-from agents.engine import store
+from agents.engine import claims, leases
 from agents.engine.executor import Means, RunExecutor
-from agents.engine.store import Claimed, LostLease
+from agents.engine.leases import Claimed, LostLease
 from agents.engine.toolbox import perform_call
 from metrics.counters import count, flush
 from quotas.provider import Gate
@@ -32,7 +32,7 @@ CHANNEL = "countersign_runs"
 
 #: Seconds between polls for what no notification told of, between heartbeats, and for a graceful stop.
 POLL_S = 5.0
-HEARTBEAT_S = store.LEASE.total_seconds() / 4
+HEARTBEAT_S = leases.LEASE.total_seconds() / 4
 STOP_S = 7.0
 
 #: Seconds between attempts to claim while the supplier takes no more calls, and to claim what needs none.
@@ -93,7 +93,7 @@ class Driver:
     def _keep(self) -> None:
         now = time.monotonic()
         if now >= self._next_poll:
-            due = store.sweep_and_next()
+            due = leases.sweep_and_next()
             self._next_poll = now + (POLL_S if due is None else min(POLL_S, max(0.05, due)))
             self.claim_soon()
         if now >= self._next_heartbeat:
@@ -116,7 +116,7 @@ class Driver:
         with self._lock:
             mine = list(self._active.values())
         if mine:
-            kept = store.heartbeat(mine)
+            kept = leases.heartbeat(mine)
             with self._lock:
                 lost = {run.id for run in mine if run.id not in kept and run.id in self._active}
             if lost:
@@ -133,7 +133,7 @@ class Driver:
         with self._lock:
             left = list(self._active.values())
         for run in left:
-            store.release(run)
+            leases.release(run)
         log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
 
     def is_busy(self) -> bool:
@@ -197,7 +197,7 @@ class Driver:
                     self._full = True
                     return
                 leaving.callback(place.leave)
-            with store.claim(self.name, after=self._last_tenant, calling=calling) as claimed:
+            with claims.claim(self.name, after=self._last_tenant, calling=calling) as claimed:
                 if claimed is None:
                     return
                 count("claims")

@@ -43,11 +43,12 @@ from agents.core.holdings import Holdings, Proof
 from agents.core.model import ModelAnswer, ModelError, ModelRequest
 from agents.core.pricing import tokens_at_most, upper_bound
 from agents.core.state import Call, RunState
-from agents.engine import store
+from agents.engine import leases, store
 from agents.engine.draft import Draft, is_same, reserved, standing_order
+from agents.engine.leases import Claimed
 from agents.engine.model_calls import answered, failed, model_request, withdrawn
 from agents.engine.setting_aside import see_to
-from agents.engine.store import Claimed, Overtaken, Step, Withheld
+from agents.engine.store import Overtaken, Step, Withheld
 from agents.tools.perform import longest
 from agents.tools.seam import Failed, Outcome, unclear
 from audit import journal
@@ -103,7 +104,7 @@ class RunExecutor:
     # --- the claim ------------------------------------------------------------------------------------------------
 
     def begin(self, step: Step) -> Command:
-        """Take the run up inside the transaction that `store.claim` opened; returns what to do first."""
+        """Take the run up inside the transaction that `claims.claim` opened; returns what to do first."""
         run = self.run
         if run.is_worn and (seen_to := see_to(run, step)) is not None:
             return seen_to
@@ -405,7 +406,7 @@ class RunExecutor:
         self.state = draft.state
         if not last:
             return Perform(())
-        store.release(self.run)
+        leases.release(self.run)
         return Stopped()
 
 

@@ -12,8 +12,9 @@ from agents.core.pricing import tokens_at_most, upper_bound
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState, evolve
 from agents.engine.draft import settlement
+from agents.engine.leases import Claimed
 from agents.engine.model_calls import model_request
-from agents.engine.store import Claimed, Step
+from agents.engine.store import Step
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What others may hook into a step. Receivers run inside the step's transaction, on its connection.
 
-Each is sent with `connection` (a psycopg connection in the run's tenant scope) and `run` (a `store.Claimed`); a
+Each is sent with `connection` (a psycopg connection in the run's tenant scope) and `run` (a `leases.Claimed`); a
 receiver that raises rolls the step back.
 """
 

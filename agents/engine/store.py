@@ -1,4 +1,4 @@
-"""What the engine does with its statements: claim, step, load, heartbeat, sweep.
+"""What a lease holder writes and reads of its run: a step appended to the journal, and what others appended.
 
 Fence: every write of a worker names the run's `epoch` and the `seq` it knows. Another epoch means that the lease is
 lost (`LostLease`); another seq, that somebody else appended meanwhile (`Overtaken`): load, fold, decide again.
@@ -7,23 +7,18 @@ database's clock rules; `now` of a worker is its last reading of that clock plus
 """
 
 import json
-import time
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
-
-import psycopg
-from django.conf import settings
 
 from agents.core.events import (
     DecisionExpired,
     DecisionRequested,
     Event,
     RunCompensating,
-    UnknownEvent,
     event_of,
     facts_and_payload,
 )
@@ -31,41 +26,20 @@ from agents.core.exact import scrubbed
 from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
-from agents.engine import statements
+from agents.engine import leases, statements
 from agents.engine.counting import count_step
+from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, questions_moot
 from agents.engine.specs import spec_of
-from agents.tools.seam import NoLongerOurs
 from audit import journal
 from audit.canonical import NotCanonical
 from audit.journal import Entry
 from db import trip
 from db.pool import Connection, transaction_connection
-from db.roles import DISPATCH
 from quotas.reservations import Change
 
 ACTOR: Final = "engine"
-
-#: How long a lease lasts without a heartbeat, and how much of it must be left to begin an effect.
-LEASE: Final = timedelta(seconds=settings.LEASE_SECONDS)
-SAFETY: Final = LEASE / 6
-
-#: Seconds beyond its own limit after which a step that is not over counts as hanging.
-GRACE_S: Final = 30.0
-
-_LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
-
-_LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-
-
-def lease_clock() -> float:
-    """Return seconds on the clock leases are measured by: it goes on while the process or the machine is stopped."""
-    return time.clock_gettime(_LEASE_CLOCK)
-
-
-class LostLease(NoLongerOurs):
-    """Another worker has this run now; whatever this one knows of it is past."""
 
 
 class Overtaken(Exception):
@@ -74,70 +48,6 @@ class Overtaken(Exception):
 
 class Withheld(Exception):
     """What the step needs is not to be had: a grant of what it would call, or room in the tenant's budget."""
-
-
-@dataclass(slots=True)
-class Claimed:
-    """A run in this worker's hands.
-
-    principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
-    lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading. tries: how often it was
-    taken up, this time included, since it last got any further. spec, history: not there for a worn one, unless it is
-    taken up after all.
-    """
-
-    id: UUID
-    tenant_id: UUID
-    epoch: int
-    agent_id: UUID
-    version_id: UUID
-    principals: tuple[UUID, ...]
-    lease_until: float
-    clock: tuple[datetime, float]
-    more: bool = False
-    tries: int = 1
-    _bounds: list[float] = field(default_factory=list)
-    spec: AgentSpec = field(init=False, repr=False)
-    history: list[Event] = field(default_factory=list)
-
-    @property
-    def principal_id(self) -> UUID:
-        """Whom the run acts for."""
-        return self.principals[0]
-
-    @property
-    def is_worn(self) -> bool:
-        """Whether it was taken up in vain too often; then neither its version nor its history is read."""
-        return self.tries > settings.RUN_TRIES
-
-    def now(self) -> datetime:
-        """Return the database's time as far as this worker knows it."""
-        read, at = self.clock
-        return read + timedelta(seconds=lease_clock() - at)
-
-    def has_lease(self) -> bool:
-        """Say whether enough of the lease is left to begin an effect."""
-        return lease_clock() <= self.lease_until - SAFETY.total_seconds()
-
-    def check_lease(self) -> None:
-        """Raise `LostLease` when too little of the lease is left to begin an effect."""
-        if not self.has_lease():
-            raise LostLease(self.id)
-
-    @property
-    def busy_until(self) -> float | None:
-        """When the effects in progress must be over, on `lease_clock`; None while there is none."""
-        return max(tuple(self._bounds), default=None)
-
-    @contextmanager
-    def busy(self, seconds: float) -> Iterator[None]:
-        """Hold an effect that may take so long; beyond that the lease is not renewed, whatever hangs here."""
-        until = lease_clock() + seconds + GRACE_S
-        self._bounds.append(until)
-        try:
-            yield
-        finally:
-            self._bounds.remove(until)
 
 
 @contextmanager
@@ -149,111 +59,6 @@ def _transaction(run: Claimed) -> Iterator[Connection]:
 
 def _scope(run: Claimed) -> trip.Call:
     return (statements.SCOPE, [str(run.tenant_id)])
-
-
-# --- claiming -----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def claim(worker: str, *, after: UUID, calling: bool = True) -> Iterator[tuple["Step", Claimed] | None]:
-    """Claim the next run, and open the transaction of its first step; leaving commits.
-
-    A new run's claim is one commit with its first intent. That of a run with a history is committed before the history
-    is read: whatever kills this worker then has a lease to run out, and is counted. after: the tenant served last; the
-    next one in turn goes first, whatever its queue's length. calling: whether the run may need a model call first;
-    otherwise new ones and those that wait for the supplier stay where they are. Yields None when nothing is ready. The
-    body appends to the step at most once. A run that cannot be taken up (an error that is not the database's) is put
-    off for the length of a lease, so that it holds up no other.
-    """
-    claiming = statements.CLAIM if calling else statements.CLAIM_BEGUN
-    with _taken((claiming, [_LEASE_TEXT, worker, str(after)])) as claimed:
-        yield claimed
-
-
-@contextmanager
-def claim_run(run_id: UUID, worker: str) -> Iterator[tuple["Step", Claimed] | None]:
-    """Do the same with that run of another engine; yields None when it cannot be claimed now."""
-    with _taken((statements.CLAIM_RUN, [_LEASE_TEXT, worker, str(run_id)])) as claimed:
-        yield claimed
-
-
-@contextmanager
-def _taken(taking: trip.Call) -> Iterator[tuple["Step", Claimed] | None]:
-    row, stands = None, False
-    try:
-        with transaction_connection() as connection:
-            begun = lease_clock()
-            with trip.transaction(connection, statements.ENTER_DISPATCH, taking, statements.LEAVE_DISPATCH) as made:
-                if not made[1]:
-                    yield None
-                    return
-                row = made[1][0]
-                has_history = trip.integer(row[11]) > 1
-                if not has_history:
-                    yield (taken := _loaded(connection, row, begun))
-            if has_history:
-                stands = True
-                tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
-                locking = (statements.LOCK, [tenant, run_id, epoch])
-                with trip.transaction(connection, (statements.SCOPE, [tenant]), locking) as (_, mine):
-                    if not mine:
-                        raise LostLease(run_id)
-                    yield (taken := _loaded(connection, row, begun))
-            taken[0].count()
-    except (psycopg.OperationalError, LostLease):
-        raise
-    except Exception as error:
-        if row is not None:
-            _put_off(row, stands=stands, counts=not isinstance(error, UnknownEvent))
-        raise
-
-
-def _loaded(connection: Connection, row: trip.Row, begun: float) -> tuple["Step", Claimed]:
-    run = _load(connection, row, begun)
-    return Step(connection, run, tries=run.tries), run
-
-
-def _put_off(row: trip.Row, *, stands: bool, counts: bool) -> None:
-    """Put off a run whose claim failed. stands: whether the claim is committed. counts: whether it was in vain; what a
-    worker of a later release may read is no fault of the run."""
-    parameters = {"lease": LEASE, "run": trip.uuid(row[0]), "epoch": trip.integer(row[6]) - (not stands)}
-    with _dispatch() as connection:
-        connection.execute(statements.PUT_OFF, parameters | {"by": counts - stands})
-
-
-def _load(connection: Connection, row: trip.Row, begun: float) -> Claimed:
-    run_id, tenant_id, agent_id, version_id, principal_id = (trip.uuid(value) for value in row[:5])
-    parent, epoch, now, more = row[5], *(cast(bytes, value) for value in row[6:9])
-    principals = (principal_id, *_line(connection, tenant_id, trip.uuid(parent))) if parent else (principal_id,)
-    run = Claimed(
-        run_id,
-        tenant_id,
-        int(epoch),
-        agent_id,
-        version_id,
-        tuple(dict.fromkeys(principals)),
-        lease_until=begun + LEASE.total_seconds(),
-        clock=(trip.moment(now), begun),
-        more=more == b"t",
-        tries=trip.integer(row[10]),
-    )
-    if not run.is_worn:
-        run.spec = _spec(connection, run)
-        run.history = _read(connection, run_id, tenant_id, 0)
-    return run
-
-
-def _spec(connection: Connection, run: Claimed) -> AgentSpec:
-    def compiled() -> Mapping[str, Any]:
-        stored = connection.execute(statements.LOAD_VERSION, [run.tenant_id, run.version_id]).fetchone()
-        document: Mapping[str, Any] = json.loads(cast(tuple[str], stored)[0])
-        return document
-
-    return spec_of(run.version_id, compiled)
-
-
-def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[UUID]:
-    return [row[0] for row in connection.execute(statements.LOAD_LINE, {"tenant": tenant_id, "parent": parent_id})]
 
 
 def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> list[Event]:
@@ -291,7 +96,14 @@ class Step:
 
     def spec(self) -> AgentSpec:
         """Return the version that the run is of; for a worn one, where the claim does not read it."""
-        return _spec(self.connection, self._run)
+        run = self._run
+
+        def compiled() -> Mapping[str, Any]:
+            stored = self.connection.execute(statements.LOAD_VERSION, [run.tenant_id, run.version_id]).fetchone()
+            document: Mapping[str, Any] = json.loads(cast(tuple[str], stored)[0])
+            return document
+
+        return spec_of(run.version_id, compiled)
 
     def history(self) -> list[Event]:
         """Return all that happened to the run; for a worn one, where the claim does not read it."""
@@ -349,7 +161,7 @@ class Step:
         nothing was written and the transaction can go on.
         """
         run = self._run
-        begun = lease_clock()
+        begun = leases.lease_clock()
         tries = tries if release else self._tries
         values = _values(run, state, events, until, release=release, proofs=proofs, budget=budget, tries=tries)
         (rows,) = trip.make(self.connection, (_statement(state, proofs=proofs, budget=budget), values))
@@ -394,7 +206,7 @@ def append(
     tools: what every principal must be allowed to use at this moment, whatever the arguments. budget: what the run's
     last step settles. Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written.
     """
-    begun = lease_clock()
+    begun = leases.lease_clock()
     written = _statement(state, tools=tools, budget=budget)
     values = _values(run, state, events, None, release=state.ended, tools=tools, budget=budget)
     with transaction_connection() as connection:
@@ -448,7 +260,7 @@ def _values(
         "principals": [str(principal) for principal in run.principals],
         "tools": [str(tool) for tool in tools],
         "proofs": [_proof(proof) for proof in proofs],
-        "lease": _LEASE_TEXT,
+        "lease": LEASE_TEXT,
     }
     if tries is not None:
         values["tries"] = tries
@@ -499,44 +311,3 @@ def _tell(connection: Connection, run: Claimed, state: RunState, events: Sequenc
             questions_moot.send(sender=Claimed, connection=connection, run=run)
     if state.ended and state.asked:
         questions_moot.send(sender=Claimed, connection=connection, run=run)
-
-
-# --- leases across tenants ------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _dispatch() -> Iterator[Connection]:
-    with transaction_connection() as connection, connection.transaction():
-        connection.execute(f"SET LOCAL ROLE {DISPATCH}")
-        yield connection
-
-
-def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
-    """Renew the leases of `runs`; returns the ids of those that are still this worker's.
-
-    What takes longer than it may is not renewed, so that another worker takes the run up.
-    """
-    begun = lease_clock()
-    runs = [run for run in runs if run.busy_until is None or run.busy_until > begun]
-    parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
-    with _dispatch() as connection:
-        kept = {row[0] for row in connection.execute(statements.HEARTBEAT, parameters)}
-    for run in runs:
-        if run.id in kept:
-            run.lease_until = begun + LEASE.total_seconds()
-    return kept
-
-
-def release(run: Claimed) -> None:
-    """Give a lease back at once, so that another worker goes on: this one is stopping, and begins no further effect."""
-    run.lease_until = 0.0
-    with _dispatch() as connection:
-        connection.execute(statements.RELEASE, [run.id, run.epoch])
-
-
-def sweep_and_next() -> float | None:
-    """Make runs whose timer or lease has run out claimable; return the seconds until the next one does, if any."""
-    with _dispatch() as connection:
-        connection.execute(statements.SWEEP)
-        row = connection.execute(statements.NEXT_DUE).fetchone()
-    return float(row[0]) if row and row[0] is not None else None

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import connection
 
 from agents.core.state import Call
-from agents.engine.store import Claimed
+from agents.engine.leases import Claimed
 from agents.models import DataSourceRow
 from agents.tools.perform import Registry, perform
 from agents.tools.registry import build_registry

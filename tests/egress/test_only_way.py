@@ -62,7 +62,7 @@ MAY: dict[str, dict[str, str]] = {
     "agents/engine/django_q.py": {"psycopg": DATABASE},
     "agents/engine/driver.py": {"socket": "its machine's name", "psycopg": DATABASE},
     "agents/engine/executor.py": {"psycopg": DATABASE},
-    "agents/engine/store.py": {"psycopg": DATABASE},
+    "agents/engine/claims.py": {"psycopg": DATABASE},
     "agents/engine/temporal/hands.py": {"psycopg": DATABASE},
     "agents/engine/temporal/worker.py": {"socket": "its machine's name", "psycopg": DATABASE},
     "agents/management/commands/qcluster.py": {"socket": "its machine's name", "redis": CACHE},

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from agents.core.model import ModelAnswer, ModelRequest, Usage
-from agents.engine import store
+from agents.engine import claims
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
 from agents.models import Run
@@ -32,7 +32,7 @@ def answers(*contents: tuple[str, list[dict[str, Any]]]) -> Callable[..., ModelA
 def drive(run: Run, answer: Callable[..., ModelAnswer]) -> None:
     """Claim that run and drive it until it parks or ends."""
     means = Means(answer, perform_call, tools=None, stopping=lambda: False)  # type: ignore[arg-type]
-    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         assert claimed[1].id == run.id
         executor = RunExecutor(claimed[1], means)

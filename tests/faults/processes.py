@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django_q.conf import Conf
 
 from agents.core import decide
-from agents.engine import django_q, store
+from agents.engine import django_q, leases
 from agents.engine.temporal import rows
 from agents.engine.temporal import worker as temporal
 from agents.providers.installed import provider
@@ -112,9 +112,9 @@ def _follow(clock: Path) -> None:
     """Set the clock of leases by the file, as if that much time had passed: nobody has to wait for it."""
     with clock.open("r+b") as file:
         ahead = mmap.mmap(file.fileno(), 8)
-    real = store.lease_clock
+    real = leases.lease_clock
 
     def clock_of_leases() -> float:
         return real() + float(struct.unpack("d", ahead[:8])[0])
 
-    mock.patch.object(store, "lease_clock", clock_of_leases).start()
+    mock.patch.object(leases, "lease_clock", clock_of_leases).start()

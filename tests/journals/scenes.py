@@ -14,9 +14,9 @@ from uuid import UUID, uuid4
 from django.db.models.functions import Now
 
 from agents.actions.runs import cancel
-from agents.engine import store
+from agents.engine import claims
 from agents.engine.executor import Means, RunExecutor
-from agents.engine.store import Claimed
+from agents.engine.leases import Claimed
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
@@ -174,7 +174,7 @@ def died(stage: Stage) -> Run:
     stage.world.define("looker", role=PARALLEL, tool_specs={"lookup": LOOKUP})
     run = stage.world.submit("looker", {"of": "died"})
     means = Means(ClaudeProvider("rehearsal", stage.model_url).answer, perform_call, None, lambda: False)  # type: ignore[arg-type]
-    with store.claim("dying", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+    with claims.claim("dying", after=UUID(int=run.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         step, mine = claimed
         assert mine.id == run.id

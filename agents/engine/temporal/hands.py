@@ -19,9 +19,9 @@ import psycopg
 from django.db import connection
 
 from agents.core.decide import CallModel, Command, Finished, Park, Perform
-from agents.engine import store
+from agents.engine import claims, leases
 from agents.engine.executor import Means, RunExecutor, Stopped
-from agents.engine.store import Claimed, LostLease
+from agents.engine.leases import Claimed, LostLease
 from agents.engine.temporal import rows
 from agents.engine.temporal.messages import ENDED, LOOK, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
 from quotas.provider import Place
@@ -82,7 +82,7 @@ class Hands:
         with ExitStack() as failing:
             if place is not None:
                 failing.callback(place.leave)
-            with store.claim_run(run_id, self.queue) as claimed:
+            with claims.claim_run(run_id, self.queue) as claimed:
                 if claimed is None:
                     return self._found(run_id, lost)
                 step, run = claimed
@@ -195,7 +195,7 @@ class Hands:
     def heartbeat(self) -> None:
         """Renew the leases; a run whose lease is lost is not this process's any more."""
         mine = self._all()
-        kept = store.heartbeat([held.executor.run for held in mine]) if mine else set()
+        kept = leases.heartbeat([held.executor.run for held in mine]) if mine else set()
         for held in mine:
             if held.executor.run.id not in kept:
                 self._drop(held)  # one in its step finds out by itself
@@ -243,7 +243,7 @@ class Hands:
         """Give back the leases of what is still in its step."""
         left = self._all()
         for held in left:
-            store.release(held.executor.run)
+            leases.release(held.executor.run)
         if left:
             log.warning("stopped with steps unfinished", extra={"runs": [str(held.executor.run.id) for held in left]})
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from agents.engine import store
+from agents.engine import claims
 from agents.models import Run
 from audit import journal
 from audit.journal import BrokenStream, Entry
@@ -19,7 +19,7 @@ def test_nothing_is_done_in_a_run_with_a_forged_event(database: None) -> None:
     with tenant_scope(acme.tenant_id):
         journal.append_at(run.id, 6, [Entry("run.completed", "engine", payload={"output": "forged"})])
 
-    with pytest.raises(BrokenStream), store.claim("test", after=UUID(int=run.tenant_id.int - 1)):
+    with pytest.raises(BrokenStream), claims.claim("test", after=UUID(int=run.tenant_id.int - 1)):
         pytest.fail("it was taken up")
 
     with tenant_scope(acme.tenant_id):

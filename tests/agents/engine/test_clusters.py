@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from django.db import connection
 
-from agents.engine import store
+from agents.engine.claims import claim
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
 from agents.models import Run
@@ -110,7 +110,7 @@ def claims(number: int, means: Means) -> list[UUID]:
     """Claim so many runs as one worker, and begin them; returns their ids."""
     claimed, last = [], UUID(int=0)
     for _ in range(number):
-        with store.claim("test", after=last) as found:
+        with claim("test", after=last) as found:
             assert found is not None
             step, run = found
             RunExecutor(run, means).begin(step)

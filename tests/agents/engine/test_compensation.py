@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from agents.actions import tools
 from agents.actions.runs import cancel
 from agents.core.decide import Command, Perform
-from agents.engine import store, toolbox
+from agents.engine import claims, toolbox
 from agents.engine.executor import Means, RunExecutor, Stopped
 from agents.engine.toolbox import perform_call
 from agents.models import AgentVersion, Run
@@ -215,7 +215,7 @@ def test_a_worker_that_dies_in_a_compensation_is_followed_by_one_that_goes_on(
 ) -> None:
     define(acme, outside, undo={"idempotent": idempotent})
     run = start(acme)
-    with store.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         step, mine = claimed
         dying = RunExecutor(mine, means)

@@ -13,7 +13,7 @@ from agents.actions import grants as tool_grants
 from agents.actions.runs import Request, submit
 from agents.core.decide import CallModel, Perform
 from agents.core.holdings import Holdings
-from agents.engine import store
+from agents.engine import claims
 from agents.engine.executor import LOOKS, Means
 from agents.engine.store import Step
 from agents.errors import RunEnded, UnknownRun
@@ -407,6 +407,6 @@ def test_nobody_up_the_line_decides_on_a_child(acme: World, model_url: str, sett
 
 
 def test_the_line_is_looked_up_for_children_alone(looker: World, means: Means, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(store, "_line")
+    monkeypatch.delattr(claims, "_line")
     executor = claim_and_begin(means, look_up(looker, looker.alice))
     assert executor.run.principals == (looker.alice.user_id,)

@@ -20,10 +20,11 @@ from agents.core.decide import CallModel, Perform
 from agents.core.events import ModelFailed
 from agents.core.fold import fold
 from agents.core.state import Call
-from agents.engine import store
+from agents.engine import claims, leases, store
 from agents.engine.executor import Means, RunExecutor, Stopped
+from agents.engine.leases import LostLease
 from agents.engine.seam import engine_of
-from agents.engine.store import LostLease, Overtaken
+from agents.engine.store import Overtaken
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
@@ -47,7 +48,7 @@ def means(model_url: str) -> Means:
 
 def claim_and_begin(means: Means, run: Run) -> RunExecutor:
     """Claim that run as a worker of the test's own, commit its first intent, and do no more."""
-    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         step, mine = claimed
         assert mine.id == run.id
@@ -69,7 +70,7 @@ def lookup_run(acme: World) -> Run:
 
 def test_a_claimed_run_is_not_claimed_again(acme: World, means: Means) -> None:
     claim_and_begin(means, lookup_run(acme))
-    with store.claim("other", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
+    with claims.claim("other", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
         assert claimed is None or claimed[1].tenant_id != acme.tenant_id
 
 
@@ -77,7 +78,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(acme: World, means: Means) 
     run = lookup_run(acme)
     frozen = claim_and_begin(means, run)
     expire(acme, run)
-    store.sweep_and_next()
+    leases.sweep_and_next()
     claim_and_begin(means, run)
     before = acme.actions(run.id)
 
@@ -90,7 +91,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(acme: World, means: Means) 
 
 def test_a_worker_frozen_past_its_lease_begins_no_effect(acme: World, means: Means) -> None:
     frozen = claim_and_begin(means, lookup_run(acme))
-    frozen.run.lease_until = store.lease_clock()
+    frozen.run.lease_until = leases.lease_clock()
     with pytest.raises(LostLease):
         frozen.carry_on(CallModel(1))
 
@@ -161,7 +162,7 @@ def test_a_flood_of_one_tenant_does_not_hold_up_another(database: None, means: M
     served: list[UUID] = []
     after = flooder.tenant_id
     for _ in range(2):
-        with store.claim("test", after=after) as claimed:
+        with claims.claim("test", after=after) as claimed:
             assert claimed is not None
             step, mine = claimed
             RunExecutor(mine, means).begin(step)
@@ -172,11 +173,11 @@ def test_a_flood_of_one_tenant_does_not_hold_up_another(database: None, means: M
 
 def crashes(acme: World, executor: RunExecutor, run: Run) -> None:
     expire(acme, run)
-    store.sweep_and_next()
+    leases.sweep_and_next()
 
 
 def is_given_back(acme: World, executor: RunExecutor, run: Run) -> None:
-    store.release(executor.run)
+    leases.release(executor.run)
 
 
 def is_answered(acme: World, executor: RunExecutor, run: Run) -> None:
@@ -205,7 +206,7 @@ def test_what_was_begun_goes_before_its_tenants_runs_that_came_later(
 def test_a_run_that_is_more_urgent_goes_before_what_was_begun(acme: World, means: Means) -> None:
     executor = claim_and_begin(means, lookup_run(acme))
     urgent = submit(Request("looker", {"a": "a", "b": "b"}, priority=1), acting_as=acme.alice).run
-    store.release(executor.run)
+    leases.release(executor.run)
     claim_and_begin(means, urgent)
 
 
@@ -214,13 +215,13 @@ def test_a_run_that_cannot_be_taken_up_holds_up_no_other(acme: World, means: Mea
     fine = acme.submit("looker", {"a": "a", "b": "b"})
     with pytest.raises(RuntimeError, match="cannot be read"):
         _fail_to_begin(broken)
-    with store.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         assert claimed[1].id == fine.id
 
 
 def _fail_to_begin(run: Run) -> None:
-    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         assert claimed[1].id == run.id
         raise RuntimeError("it cannot be read")
@@ -272,8 +273,8 @@ def test_a_heartbeat_leaves_a_parked_run_alone(acme: World, means: Means) -> Non
     executor.carry_on(CallModel(1))
     parked = acme.run(run.id)
     assert parked.status == "waiting"
-    assert store.heartbeat([executor.run]) == set()
-    store.release(executor.run)
+    assert leases.heartbeat([executor.run]) == set()
+    leases.release(executor.run)
     again = acme.run(run.id)
     assert (again.due_at, again.ready_at) == (parked.due_at, None)
 
@@ -282,7 +283,7 @@ def test_a_step_that_ends_after_its_lease_was_given_back_gives_it_back_again(acm
     run = lookup_run(acme)
     executor = claim_and_begin(means, run)
     answered = executor._call_model(CallModel(1))
-    store.release(executor.run)  # the worker is stopping, and does not wait any longer
+    leases.release(executor.run)  # the worker is stopping, and does not wait any longer
     executor.means = replace(means, stopping=lambda: True)
 
     assert isinstance(executor._commit([answered]), Stopped)
@@ -293,7 +294,7 @@ def test_a_step_that_ends_after_its_lease_was_given_back_gives_it_back_again(acm
 
 def test_a_call_that_waited_for_a_thread_is_not_made_without_a_lease(acme: World, means: Means) -> None:
     executor = claim_and_begin(means, lookup_run(acme))
-    store.release(executor.run)
+    leases.release(executor.run)
     done: SimpleQueue[Any] = SimpleQueue()
     executor._perform_one(Call(0, "toolu_1", "lookup", {"key": f"late {acme.slug}"}), "key", done)
     assert isinstance(done.get()[1], LostLease)
@@ -302,8 +303,8 @@ def test_a_call_that_waited_for_a_thread_is_not_made_without_a_lease(acme: World
 
 @pytest.mark.parametrize(("seconds", "lasts"), [("", "60.0 10.0 15.0"), ("6", "6.0 1.0 1.5")])
 def test_an_operator_says_how_long_a_lease_lasts(process_environment: dict[str, str], seconds: str, lasts: str) -> None:
-    lengths = "store.LEASE.total_seconds(), store.SAFETY.total_seconds(), driver.HEARTBEAT_S"
-    said = f"from agents.engine import driver, store; print({lengths})"
+    lengths = "leases.LEASE.total_seconds(), leases.SAFETY.total_seconds(), driver.HEARTBEAT_S"
+    said = f"from agents.engine import driver, leases; print({lengths})"
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "shell", "--no-imports", "-c", said]
 
     shown = subprocess.run(
@@ -321,13 +322,13 @@ def test_a_claim_says_nothing_that_no_record_says(acme: World, means: Means) -> 
     with tenant_scope(acme.tenant_id):
         engine_of(run).wake(run.id)
 
-    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         mine = claimed[1]
 
     held = acme.run(run.id)
     assert (held.status, held.waiting_for, held.seq) == (parked.status, parked.waiting_for, parked.seq)
     assert (held.epoch, held.worker) == (parked.epoch + 1, "test")
-    store.release(mine)
+    leases.release(mine)
     given_back = acme.run(run.id)
     assert (given_back.worker, given_back.ready_at is None) == (None, False)

@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 
 from agents.core.decide import Command, Park
 from agents.core.state import Call
-from agents.engine import store
+from agents.engine import claims, leases
 from agents.engine.executor import Means, RunExecutor
-from agents.engine.store import Claimed
+from agents.engine.leases import Claimed
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
@@ -140,7 +140,7 @@ def test_what_was_begun_goes_before_what_came_later(acme: World, gates: Callable
     assert isinstance(command, Park)
     with tenant_scope(acme.tenant_id):
         Run.objects.filter(id=begun.id).update(due_at=Now())
-    store.sweep_and_next()
+    leases.sweep_and_next()
 
     executor, _ = begin(acme, model_url, gates(1), perform_call)
 
@@ -153,7 +153,7 @@ def begin(
     """Claim the tenant's next run as a worker of the test's own, and commit its first intent."""
     answer = ClaudeProvider("rehearsal", model_url).answer
     means = Means(answer, perform, None, lambda: False, gate)  # type: ignore[arg-type]
-    with store.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         step, run = claimed
         assert run.tenant_id == acme.tenant_id

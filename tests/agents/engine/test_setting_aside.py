@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from agents.actions.runs import cancel
 from agents.core.decide import CallModel, Command, Finished, Park, Perform
-from agents.engine import executor, statements, store
+from agents.engine import claims, executor, leases, statements, store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
 from agents.models import Run
@@ -57,7 +57,7 @@ def claim(means: Means, run: Run) -> tuple[RunExecutor, Command]:
     """Take that run up as a worker of the test's own, and commit what it begins with."""
     with tenant_scope(run.tenant_id):
         Run.objects.filter(id=run.id).update(ready_at=Now())
-    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         step, mine = claimed
         assert mine.id == run.id
@@ -92,10 +92,10 @@ def with_deadline(acme: World) -> Run:
 @pytest.fixture
 def hours_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Let two hours pass, for whoever drives runs."""
-    now = store.Claimed.now
+    now = leases.Claimed.now
 
     def pass_on() -> None:
-        monkeypatch.setattr(store.Claimed, "now", lambda mine: now(mine) + timedelta(hours=2))
+        monkeypatch.setattr(leases.Claimed, "now", lambda mine: now(mine) + timedelta(hours=2))
 
     return pass_on
 
@@ -362,7 +362,7 @@ def test_who_lost_the_lease_before_the_fold_takes_nothing_up(
 
     monkeypatch.setattr(trip, "transaction", overtaking)
     actions = acme.actions(run.id)
-    with pytest.raises(store.LostLease):
+    with pytest.raises(leases.LostLease):
         claim(means, run)
     assert acme.actions(run.id) == actions
 
@@ -488,5 +488,5 @@ def test_a_worker_that_stops_in_good_order_counts_as_none_that_died(acme: World,
     for _ in range(TRIES + 2):
         executor, command = claim(means, run)
         assert isinstance(command, CallModel)
-        store.release(executor.run)
+        leases.release(executor.run)
     assert acme.run(run.id).tries == 0

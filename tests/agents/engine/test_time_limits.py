@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from agents.core.decide import CallModel, Perform
-from agents.engine import store
+from agents.engine import claims, leases
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
 from agents.models import Run
@@ -32,7 +32,7 @@ def looking(acme: World, **limits: Any) -> Run:
 
 
 def claim(run: Run, means: Means) -> RunExecutor:
-    with store.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=run.tenant_id.int - 1)) as claimed:
         assert claimed is not None
         step, mine = claimed
         assert mine.id == run.id
@@ -87,21 +87,21 @@ def test_a_step_that_hangs_loses_its_lease_however_alive_its_worker_is(
     def drive() -> None:
         try:
             executor.carry_on(CallModel(1))
-        except store.LostLease as error:
+        except leases.LostLease as error:
             lost.append(error)
 
     thread = threading.Thread(target=drive)
     thread.start()
     hanging.wait()
-    assert store.heartbeat([executor.run]) == {run.id}
+    assert leases.heartbeat([executor.run]) == {run.id}
     late = executor.run.busy_until
     assert late is not None
-    monkeypatch.setattr(store, "lease_clock", lambda: late + 1)
+    monkeypatch.setattr(leases, "lease_clock", lambda: late + 1)
 
-    assert store.heartbeat([executor.run]) == set()
+    assert leases.heartbeat([executor.run]) == set()
 
     monkeypatch.undo()
-    store.release(executor.run)  # its lease runs out
+    leases.release(executor.run)  # its lease runs out
     with serving(model_url):
         assert settles(acme, run.id).status == "completed"
     release.set()
@@ -117,10 +117,10 @@ def test_a_lease_is_renewed_for_as_long_as_nothing_is_in_progress(
     executor = claim(run := looking(acme), means)
     command = executor.one_step(CallModel(1))  # and now the run waits in memory, as for Temporal to ask for more
     assert executor.run.busy_until is None
-    clock = store.lease_clock
-    monkeypatch.setattr(store, "lease_clock", lambda: clock() + 7200)
+    clock = leases.lease_clock
+    monkeypatch.setattr(leases, "lease_clock", lambda: clock() + 7200)
 
-    assert store.heartbeat([executor.run]) == {run.id}
+    assert leases.heartbeat([executor.run]) == {run.id}
 
     assert isinstance(command, Perform)
     executor.one_step(command)
@@ -130,7 +130,7 @@ def test_a_lease_is_renewed_for_as_long_as_nothing_is_in_progress(
 def test_a_call_that_waits_for_a_thread_is_not_in_progress(acme: World, means: Means) -> None:
     busy: list[float | None] = []
 
-    def perform(run: store.Claimed, *arguments: Any) -> Any:
+    def perform(run: leases.Claimed, *arguments: Any) -> Any:
         busy.append(run.busy_until)
         return perform_call(run, *arguments)
 

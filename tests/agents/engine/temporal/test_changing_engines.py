@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pytest_django import Settings
 
-from agents.engine import draining, store
+from agents.engine import claims, draining, leases
 from agents.models import Run
 from tests.agents.engine import serving as default
 from tests.agents.engine.temporal.serving import rehearsed, serving
@@ -60,9 +60,9 @@ def test_the_default_engine_leaves_the_others_runs_alone(acme: World, on_tempora
     acme.define("payer", role="You pay.", tool_specs={"pay": PAY})
     run = payer(acme)
     time.sleep(0.1)
-    store.sweep_and_next()
+    leases.sweep_and_next()
 
-    with store.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
+    with claims.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
         assert claimed is None or claimed[1].id != run.id
 
     assert acme.run(run.id).status == "queued"
@@ -75,5 +75,5 @@ def test_a_run_of_the_default_engine_is_not_claimed_by_its_id(
     acme.define("payer", role="You pay.", tool_specs={"pay": PAY})
     run = payer(acme)
 
-    with store.claim_run(run.id, "test") as claimed:
+    with claims.claim_run(run.id, "test") as claimed:
         assert claimed is None

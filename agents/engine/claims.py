@@ -1,0 +1,105 @@
+"""Take runs up: the claim, and what its holder has to know for the run's first step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
+from uuid import UUID
+
+import psycopg
+
+from agents.core.events import UnknownEvent
+from agents.engine import leases, statements
+from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
+from agents.engine.store import Step
+from db import trip
+from db.pool import Connection, transaction_connection
+
+
+@contextmanager
+def claim(worker: str, *, after: UUID, calling: bool = True) -> Iterator[tuple[Step, Claimed] | None]:
+    """Claim the next run, and open the transaction of its first step; leaving commits.
+
+    A new run's claim is one commit with its first intent. That of a run with a history is committed before the history
+    is read: whatever kills this worker then has a lease to run out, and is counted. after: the tenant served last; the
+    next one in turn goes first, whatever its queue's length. calling: whether the run may need a model call first;
+    otherwise new ones and those that wait for the supplier stay where they are. Yields None when nothing is ready. The
+    body appends to the step at most once. A run that cannot be taken up (an error that is not the database's) is put
+    off for the length of a lease, so that it holds up no other.
+    """
+    claiming = statements.CLAIM if calling else statements.CLAIM_BEGUN
+    with _taken((claiming, [LEASE_TEXT, worker, str(after)])) as claimed:
+        yield claimed
+
+
+@contextmanager
+def claim_run(run_id: UUID, worker: str) -> Iterator[tuple[Step, Claimed] | None]:
+    """Do the same with that run of another engine; yields None when it cannot be claimed now."""
+    with _taken((statements.CLAIM_RUN, [LEASE_TEXT, worker, str(run_id)])) as claimed:
+        yield claimed
+
+
+@contextmanager
+def _taken(taking: trip.Call) -> Iterator[tuple[Step, Claimed] | None]:
+    row, stands = None, False
+    try:
+        with transaction_connection() as connection:
+            begun = leases.lease_clock()
+            with trip.transaction(connection, statements.ENTER_DISPATCH, taking, statements.LEAVE_DISPATCH) as made:
+                if not made[1]:
+                    yield None
+                    return
+                row = made[1][0]
+                has_history = trip.integer(row[11]) > 1
+                if not has_history:
+                    yield (taken := _loaded(connection, row, begun))
+            if has_history:
+                stands = True
+                tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
+                locking = (statements.LOCK, [tenant, run_id, epoch])
+                with trip.transaction(connection, (statements.SCOPE, [tenant]), locking) as (_, mine):
+                    if not mine:
+                        raise LostLease(run_id)
+                    yield (taken := _loaded(connection, row, begun))
+            taken[0].count()
+    except (psycopg.OperationalError, LostLease):
+        raise
+    except Exception as error:
+        if row is not None:
+            _put_off(row, stands=stands, counts=not isinstance(error, UnknownEvent))
+        raise
+
+
+def _put_off(row: trip.Row, *, stands: bool, counts: bool) -> None:
+    """Put off a run whose claim failed. stands: whether the claim is committed. counts: whether it was in vain; what a
+    worker of a later release may read is no fault of the run."""
+    leases.put_off(trip.uuid(row[0]), trip.integer(row[6]) - (not stands), by=counts - stands)
+
+
+def _loaded(connection: Connection, row: trip.Row, begun: float) -> tuple[Step, Claimed]:
+    run = _claimed(connection, row, begun)
+    step = Step(connection, run, tries=run.tries)
+    if not run.is_worn:
+        run.spec, run.history = step.spec(), step.history()
+    return step, run
+
+
+def _claimed(connection: Connection, row: trip.Row, begun: float) -> Claimed:
+    run_id, tenant_id, agent_id, version_id, principal_id = (trip.uuid(value) for value in row[:5])
+    parent, epoch, now, more = row[5], *(cast(bytes, value) for value in row[6:9])
+    principals = (principal_id, *_line(connection, tenant_id, trip.uuid(parent))) if parent else (principal_id,)
+    return Claimed(
+        run_id,
+        tenant_id,
+        int(epoch),
+        agent_id,
+        version_id,
+        tuple(dict.fromkeys(principals)),
+        lease_until=begun + LEASE.total_seconds(),
+        clock=(trip.moment(now), begun),
+        more=more == b"t",
+        tries=trip.integer(row[10]),
+    )
+
+
+def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[UUID]:
+    return [row[0] for row in connection.execute(statements.LOAD_LINE, {"tenant": tenant_id, "parent": parent_id})]

@@ -1,0 +1,153 @@
+"""A lease on a run: how long it lasts, what its holder knows of the run, how it is renewed, given back and taken away.
+
+A run is one worker's until its lease runs out (`due_at`); each claim raises the run's `epoch`, which fences the writes
+of whoever had it before (see `store`).
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+
+from agents.core.events import Event
+from agents.core.spec import AgentSpec
+from agents.engine import statements
+from agents.tools.seam import NoLongerOurs
+from db.pool import Connection, transaction_connection
+from db.roles import DISPATCH
+
+#: How long a lease lasts without a heartbeat, and how much of it must be left to begin an effect.
+LEASE: Final = timedelta(seconds=settings.LEASE_SECONDS)
+SAFETY: Final = LEASE / 6
+
+#: Seconds beyond its own limit after which a step that is not over counts as hanging.
+GRACE_S: Final = 30.0
+
+LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
+
+_LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+def lease_clock() -> float:
+    """Return seconds on the clock leases are measured by: it goes on while the process or the machine is stopped."""
+    return time.clock_gettime(_LEASE_CLOCK)
+
+
+class LostLease(NoLongerOurs):
+    """Another worker has this run now; whatever this one knows of it is past."""
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A run in this worker's hands.
+
+    principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
+    lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading. tries: how often it was
+    taken up, this time included, since it last got any further. spec, history: not there for a worn one, unless it is
+    taken up after all.
+    """
+
+    id: UUID
+    tenant_id: UUID
+    epoch: int
+    agent_id: UUID
+    version_id: UUID
+    principals: tuple[UUID, ...]
+    lease_until: float
+    clock: tuple[datetime, float]
+    more: bool = False
+    tries: int = 1
+    _bounds: list[float] = field(default_factory=list)
+    spec: AgentSpec = field(init=False, repr=False)
+    history: list[Event] = field(default_factory=list)
+
+    @property
+    def principal_id(self) -> UUID:
+        """Whom the run acts for."""
+        return self.principals[0]
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether it was taken up in vain too often; then neither its version nor its history is read."""
+        return self.tries > settings.RUN_TRIES
+
+    def now(self) -> datetime:
+        """Return the database's time as far as this worker knows it."""
+        read, at = self.clock
+        return read + timedelta(seconds=lease_clock() - at)
+
+    def has_lease(self) -> bool:
+        """Say whether enough of the lease is left to begin an effect."""
+        return lease_clock() <= self.lease_until - SAFETY.total_seconds()
+
+    def check_lease(self) -> None:
+        """Raise `LostLease` when too little of the lease is left to begin an effect."""
+        if not self.has_lease():
+            raise LostLease(self.id)
+
+    @property
+    def busy_until(self) -> float | None:
+        """When the effects in progress must be over, on `lease_clock`; None while there is none."""
+        return max(tuple(self._bounds), default=None)
+
+    @contextmanager
+    def busy(self, seconds: float) -> Iterator[None]:
+        """Hold an effect that may take so long; beyond that the lease is not renewed, whatever hangs here."""
+        until = lease_clock() + seconds + GRACE_S
+        self._bounds.append(until)
+        try:
+            yield
+        finally:
+            self._bounds.remove(until)
+
+
+# --- across tenants -------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _dispatch() -> Iterator[Connection]:
+    with transaction_connection() as connection, connection.transaction():
+        connection.execute(f"SET LOCAL ROLE {DISPATCH}")
+        yield connection
+
+
+def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
+    """Renew the leases of `runs`; returns the ids of those that are still this worker's.
+
+    What takes longer than it may is not renewed, so that another worker takes the run up.
+    """
+    begun = lease_clock()
+    runs = [run for run in runs if run.busy_until is None or run.busy_until > begun]
+    parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
+    with _dispatch() as connection:
+        kept = {row[0] for row in connection.execute(statements.HEARTBEAT, parameters)}
+    for run in runs:
+        if run.id in kept:
+            run.lease_until = begun + LEASE.total_seconds()
+    return kept
+
+
+def release(run: Claimed) -> None:
+    """Give a lease back at once, so that another worker goes on: this one is stopping, and begins no further effect."""
+    run.lease_until = 0.0
+    with _dispatch() as connection:
+        connection.execute(statements.RELEASE, [run.id, run.epoch])
+
+
+def put_off(run_id: UUID, epoch: int, *, by: int) -> None:
+    """Let a run rest for the length of a lease. by: what is added to its tries."""
+    with _dispatch() as connection:
+        connection.execute(statements.PUT_OFF, {"lease": LEASE, "run": run_id, "epoch": epoch, "by": by})
+
+
+def sweep_and_next() -> float | None:
+    """Make runs whose timer or lease has run out claimable; return the seconds until the next one does, if any."""
+    with _dispatch() as connection:
+        connection.execute(statements.SWEEP)
+        row = connection.execute(statements.NEXT_DUE).fetchone()
+    return float(row[0]) if row and row[0] is not None else None
