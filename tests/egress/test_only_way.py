@@ -64,6 +64,7 @@ MAY: dict[str, dict[str, str]] = {
     "agents/engine/executor.py": {"psycopg": DATABASE},
     "agents/engine/claims.py": {"psycopg": DATABASE},
     "agents/engine/temporal/hands.py": {"psycopg": DATABASE},
+    "agents/engine/temporal/presence.py": {"psycopg": DATABASE},
     "agents/engine/temporal/worker.py": {"socket": "its machine's name", "psycopg": DATABASE},
     "agents/management/commands/qcluster.py": {"socket": "its machine's name", "redis": CACHE},
     "agents/providers/rehearsal/__main__.py": {"socket": LISTENS},
