@@ -8,17 +8,31 @@ from pytest_django import Settings
 
 from agents.actions.runs import cancel
 from agents.core.model import ModelAnswer, ModelRequest, Usage
+from agents.models import Run
 from tests.agents.engine.temporal.serving import Answer, serving
+from tests.agents.engine.temporal.test_history import one_call_a_turn
 from tests.agents.engine.temporal.test_runs import until
-from tests.worlds import World
+from tests.worlds import LOOKUP, World
 
 Json = Any
 
 #: More runs than the server lets through at once, wherever in it they are in line.
 RUNS = 8
 
+#: So slow that no permit comes again while a test lasts.
+NEVER = (1, 3600)
+
 CALLS = 12
 PER_SECOND = 2
+
+
+BOOK: Json = {
+    **LOOKUP,
+    "effect": "write",
+    "idempotent": True,
+    "compensate_with": {"tool": "unbook", "arguments": {"key": "'un' + result.key"}},
+}
+UNBOOK: Json = {**LOOKUP, "effect": "write"}
 
 
 def noting(at: list[float]) -> Answer:
@@ -49,7 +63,7 @@ def test_two_workers_together_keep_to_the_rate(acme: World, on_temporal: None, s
 def test_a_run_that_is_cancelled_while_it_waits_for_a_permit_ends_without_the_call(
     acme: World, on_temporal: None, settings: Settings
 ) -> None:
-    settings.TEMPORAL = replace(settings.TEMPORAL, model_rate=(1, 3600), task_queue=f"rate-{acme.slug}")
+    settings.TEMPORAL = replace(settings.TEMPORAL, model_rate=NEVER, task_queue=f"rate-{acme.slug}")
     acme.define("caller", role="You answer.")
     at: list[float] = []
 
@@ -68,3 +82,30 @@ def test_a_run_that_is_cancelled_while_it_waits_for_a_permit_ends_without_the_ca
         ends = ["run.cancel_requested", "model.failed", "budget.settled", "run.cancelled"]
         assert [acme.run(run.id).status, *acme.actions(run.id)[-4:]] == ["cancelled", *ends]
         assert acme.run(run.id).cost_nano == 0
+
+
+def test_a_run_that_is_cancelled_while_it_waits_for_a_permit_undoes_what_it_did(
+    acme: World, on_temporal: None, settings: Settings
+) -> None:
+    settings.TEMPORAL = replace(settings.TEMPORAL, task_queue=f"rate-{acme.slug}")
+    acme.define("booker", role="You book.", tool_specs={"unbook": UNBOOK, "lookup": BOOK}, limits={"turns": 1000})
+    with serving(one_call_a_turn(1000)):
+        run = acme.submit("booker", {})
+        until(lambda: "tool.finished" in acme.actions(run.id))
+    settings.TEMPORAL = replace(settings.TEMPORAL, model_rate=NEVER)
+
+    with serving(one_call_a_turn(1000)):
+        until(lambda: stands_still(acme, run) and acme.actions(run.id)[-1] == "model.requested")
+        cancel(run.id, acting_as=acme.alice)
+        until(lambda: bool(acme.run(run.id).ended_at))
+
+    actions = acme.actions(run.id)
+    assert acme.run(run.id).status == "cancelled"
+    assert actions.count("tool.compensated") == actions.count("tool.finished") > 0
+
+
+def stands_still(acme: World, run: Run) -> bool:
+    """Say whether nothing happens to the run for two seconds."""
+    before = acme.actions(run.id)
+    time.sleep(2.0)
+    return acme.actions(run.id) == before
