@@ -13,6 +13,8 @@ from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
 from agents.engine.store import Step
 from db import trip
 from db.pool import Connection, transaction_connection
+from db.roles import ENTER_DISPATCH, LEAVE_DISPATCH
+from db.scope import SCOPE
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def _taken(taking: trip.Call) -> Iterator[tuple[Step, Claimed] | None]:
     try:
         with transaction_connection() as connection:
             begun = leases.lease_clock()
-            with trip.transaction(connection, statements.ENTER_DISPATCH, taking, statements.LEAVE_DISPATCH) as made:
+            with trip.transaction(connection, ENTER_DISPATCH, taking, LEAVE_DISPATCH) as made:
                 if not made[1]:
                     yield None
                     return
@@ -56,7 +58,7 @@ def _taken(taking: trip.Call) -> Iterator[tuple[Step, Claimed] | None]:
                 stands = True
                 tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
                 locking = (statements.LOCK, [tenant, run_id, epoch])
-                with trip.transaction(connection, (statements.SCOPE, [tenant]), locking) as (_, mine):
+                with trip.transaction(connection, (SCOPE, [tenant]), locking) as (_, mine):
                     if not mine:
                         raise LostLease(run_id)
                     yield (taken := _loaded(connection, row, begun))

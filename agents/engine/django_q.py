@@ -18,14 +18,14 @@ from uuid import UUID
 
 import psycopg
 from django.conf import settings
-from django.db import connection, connections
+from django.db import connections
 from django.db.models import F
 from django_q.tasks import async_task
 
 from agents.engine.driver import CHANNEL, Driver
 from agents.models import Run
 from agents.providers.installed import provider
-from db import session
+from db import session, trip
 from db.pool import Connection
 from quotas.provider import gate
 
@@ -39,6 +39,8 @@ KEEP_S: Final = 5.0
 
 #: Names the cluster a worker belongs to, and its queue; set by `qcluster` before it forks.
 INSTANCE: Final = "COUNTERSIGN_CLUSTER"
+
+_NOTIFY: Final = trip.statement("notify", "SELECT pg_notify(%(channel)s, '')", "channel")
 
 #: First key of the advisory locks of driver slots.
 SLOTS: Final = 0x43530001
@@ -66,8 +68,7 @@ class DjangoQ:
 
 def notify() -> None:
     """Tell the drivers, when the current transaction commits, that a run is ready."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [CHANNEL])
+    trip.make_here((_NOTIFY, [CHANNEL]))
 
 
 # --- drivers --------------------------------------------------------------------------------------------------------

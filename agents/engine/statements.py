@@ -5,14 +5,9 @@ from typing import Final
 from access.check import GrantTables, granted_sql, holdings_sql, unproven_sql
 from audit import journal
 from db import trip
-from db.roles import DISPATCH
 from quotas import reservations
 
 _NOW: Final = trip.MICROSECONDS
-
-SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
-ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
-LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
 
 #: A new run's status is what the first step will say, in the same transaction: set here, that step changes no index.
 #: Another one's claim is committed before, and no status runs ahead of its record. It also opens the tenant's scope for

@@ -37,6 +37,7 @@ from audit.canonical import NotCanonical
 from audit.journal import Entry
 from db import trip
 from db.pool import Connection, transaction_connection
+from db.scope import SCOPE
 from quotas.reservations import Change
 
 ACTOR: Final = "engine"
@@ -58,7 +59,7 @@ def _transaction(run: Claimed) -> Iterator[Connection]:
 
 
 def _scope(run: Claimed) -> trip.Call:
-    return (statements.SCOPE, [str(run.tenant_id)])
+    return (SCOPE, [str(run.tenant_id)])
 
 
 def _read(connection: Connection, run_id: UUID, tenant_id: UUID, after: int) -> list[Event]:

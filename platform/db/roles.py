@@ -13,14 +13,22 @@ The process logs in as app (or as a login that assumes it). `dispatch()` enters 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
+
+from db import trip
 
 OWNER = "countersign_owner"
 JOURNAL = "countersign_journal"
 APP = "countersign_app"
 DISPATCH = "countersign_dispatch"
 SEAL = "countersign_seal"
+
+
+#: Into the dispatch role, until the transaction ends or leaves it.
+ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
+LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
 
 
 @contextmanager
@@ -31,8 +39,7 @@ def dispatch() -> Iterator[None]:
     opened inside a tenant scope: the two never mix.
     """
     with transaction.atomic(durable=True):
-        with connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL ROLE {DISPATCH}")
+        trip.make_here(ENTER_DISPATCH)
         yield
 
 

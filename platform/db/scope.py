@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final
 from uuid import UUID
 
 from django.db import connection, transaction
 
+from db import trip
 from db.errors import OutsideTenantScope
 
 #: The scope of what concerns the installation as a whole (its own journal and log), not any one tenant.
@@ -32,6 +34,9 @@ class _Scope:
         return self.open and self.thread == threading.get_ident() and connection.in_atomic_block
 
 
+#: Opens a tenant's scope in the database for the rest of the trip's transaction.
+SCOPE: Final = trip.statement("scope", "SELECT set_config('app.tenant', %(tenant)s, true)", "tenant")
+
 _current: ContextVar[_Scope | None] = ContextVar("tenant_scope", default=None)
 
 
@@ -49,8 +54,7 @@ def current_tenant_id() -> UUID:
 
 def set_local_tenant(value: str) -> None:
     """Set `app.tenant` for the rest of the current transaction; an empty string means nobody."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('app.tenant', %s, true)", [value])
+    trip.make_here((SCOPE, [value]))
 
 
 @contextmanager
@@ -63,8 +67,9 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
     """
     with transaction.atomic():
         outer = _current.get()
-        inherited = str(outer.tenant_id) if outer and outer.in_force else ""
-        set_local_tenant(str(tenant_id))
+        inherited, own = str(outer.tenant_id) if outer and outer.in_force else "", str(tenant_id)
+        if inherited != own:
+            set_local_tenant(own)
         scope = _Scope(tenant_id, threading.get_ident())
         token = _current.set(scope)
         try:
@@ -74,5 +79,5 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
         finally:
             scope.open = False
             _current.reset(token)
-        if len(connection.atomic_blocks) > 1:  # else the transaction, and what is set for it, ends here
+        if inherited != own and len(connection.atomic_blocks) > 1:  # else what is set ends with the transaction
             set_local_tenant(inherited)

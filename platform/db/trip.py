@@ -87,10 +87,31 @@ def make(connection: Connection, *calls: Call) -> list[list[Row]]:
 
 
 def make_here(*calls: Call) -> list[list[Row]]:
-    """Do the same as a part of the Django transaction that this thread is in; raises Django's errors."""
+    """Do the same as a part of the Django transaction that this thread is in; raises Django's errors.
+
+    As its first it is begun with them: Django leaves the BEGIN to psycopg, which would make a round trip of it.
+    """
     django.ensure_connection()
     with django.wrap_database_errors:
+        idle = django.connection.info.transaction_status == pq.TransactionStatus.IDLE
+        if django.in_atomic_block and idle:
+            return make(django.connection, _BEGIN, *calls)[1:]
         return make(django.connection, *calls)
+
+
+def make_alone(*calls: Call) -> list[list[Row]]:
+    """Do the same as a transaction of its own over Django's connection, whose calls may hold SET LOCAL.
+
+    Raises Django's errors, and `RuntimeError` inside another transaction, as Django does for durable ones.
+    """
+    if django.in_atomic_block:
+        raise RuntimeError("This must be a transaction of its own; it was called in another one.")
+    try:
+        return make_here(_BEGIN, *calls, _COMMIT)[1:-1]
+    except BaseException:
+        if django.connection is not None:
+            _undo(django.connection)
+        raise
 
 
 @contextmanager

@@ -98,9 +98,16 @@ def worker(rig: Rig) -> Iterator[Child]:
         yield alive
 
 
+def ready(rig: Rig, request: Request) -> Json:
+    """Make what the request is about. Its key is an unused one, whose use is written down: once a minute, else."""
+    about = request.ready(rig)
+    rig.look.execute("UPDATE tenants_apikey SET last_used_at = NULL")
+    return about
+
+
 def points(rig: Rig, request: Request) -> list[str]:
     """Count the points of a request, in order."""
-    about = request.ready(rig)
+    about = ready(rig, request)
     with rig.forge.running("tests.faults.processes:web", count=True) as web:
         rig.settle(request.ask(rig, web.hear(), about))
         return list(dict.fromkeys(web.heard_so_far()))
@@ -108,7 +115,7 @@ def points(rig: Rig, request: Request) -> list[str]:
 
 def lost_at(rig: Rig, request: Request, point: str) -> list[str]:
     """Have the web process die at a point of a request, ask again; return in a sentence each what is not right then."""
-    about = request.ready(rig)
+    about = ready(rig, request)
     with rig.forge.running("tests.faults.processes:web", die_at=point) as web:
         try:
             request.ask(rig, web.hear(), about)

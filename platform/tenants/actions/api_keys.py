@@ -1,8 +1,9 @@
 """Make API keys, replace and revoke them, and recognise them. Whether one may is for the caller to check."""
 
 import hashlib
+import json
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,7 +16,8 @@ from django.db.models.functions import Least, Now
 from django.utils import timezone
 
 from audit import journal
-from db.roles import dispatch
+from db import trip
+from db.roles import ENTER_DISPATCH, dispatch
 from db.scope import tenant_scope
 from tenants.actions import members, refused_keys
 from tenants.actions.names import check_name
@@ -181,14 +183,21 @@ def named(text: str) -> ApiKey:
 #: How old the time of last use may be before it is written again: no key's row is written more than once a minute.
 _STALE = "(k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute')"
 
-_AUTHENTICATE = f"""
-SELECT k.digest, k.id, k.tenant_id, k.scopes, k.principal_id, m.role, u.is_service, {_STALE}
+#: Whom keys act for, one row each: its digest in hexadecimal, and the rest as JSON. Asked at each request.
+_AUTHENTICATE = trip.statement(
+    "authenticate",
+    f"""
+SELECT encode(k.digest, 'hex'), json_build_object('key_id', k.id, 'tenant_id', k.tenant_id, 'scopes', k.scopes,
+    'user_id', k.principal_id, 'role', m.role, 'is_service', u.is_service, 'is_stale', {_STALE})
 FROM tenants_apikey k
 JOIN tenants_user u ON u.id = k.principal_id
 JOIN tenants_membership m ON m.tenant_id = k.tenant_id AND m.user_id = k.principal_id
-WHERE k.digest = ANY(%(digests)s) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-  AND (%(days)s = 0 OR k.created_at > now() - make_interval(days => %(days)s)) AND u.is_active AND m.is_active
-"""  # noqa: S608 - constants only
+WHERE k.digest = ANY(%(digests)s::bytea[]) AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+  AND (%(days)s::integer = 0 OR k.created_at > now() - make_interval(days => %(days)s::integer))
+  AND u.is_active AND m.is_active
+""",  # noqa: S608 - constants only
+    *("digests", "days"),
+)
 
 #: Whoever finds the row locked leaves it to the one who holds it. READ COMMITTED: a row just written is not stale.
 _USED = f"""
@@ -200,33 +209,36 @@ WHERE id = (SELECT k.id FROM tenants_apikey k WHERE k.id = %s AND {_STALE} FOR U
 def authenticate(text: str) -> Principal:
     """Return whom the key acts for; raises `BadKey` without saying what is wrong with it.
 
-    One query in a transaction that writes nothing, but once a minute the time of last use.
+    One round trip, which writes nothing; once a minute another one, for the time of last use.
     """
     if not text.startswith(MARK) or not text.isascii():
         raise BadKey
     digest = _digest(text)
-    with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_AUTHENTICATE, {"digests": [digest], "days": settings.API_KEY_MAX_DAYS})
-        row = cursor.fetchone()
-        if row is not None and row[-1]:
-            cursor.execute(_USED, [row[1]])
-    if row is None:
+    key = _standing([digest]).get(digest)
+    if key is None:
         refused_keys.record(digest)
         raise BadKey
-    return _principal(row)
+    if key["is_stale"]:
+        with dispatch(), connection.cursor() as cursor:
+            cursor.execute(_USED, [key["key_id"]])
+    return _principal(key)
 
 
 def standing(texts: Collection[str]) -> dict[str, Principal]:
     """Return whom each of these keys acts for now; one that opens nothing is missing. It counts as no use of them."""
     by_digest = {_digest(text): text for text in texts}
-    with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_AUTHENTICATE, {"digests": list(by_digest), "days": settings.API_KEY_MAX_DAYS})
-        return {by_digest[bytes(row[0])]: _principal(row) for row in cursor.fetchall()}
+    return {by_digest[digest]: _principal(key) for digest, key in _standing(by_digest).items()}
 
 
-def _principal(row: tuple[Any, ...]) -> Principal:
-    _, key_id, tenant_id, scopes, user_id, role, is_service, _ = row
-    return Principal(tenant_id, user_id, Role(role), is_service, frozenset(scopes), key_id)
+def _standing(digests: Iterable[bytes]) -> dict[bytes, dict[str, Any]]:
+    asked = "{" + ",".join(f"\\\\x{digest.hex()}" for digest in digests) + "}"
+    _, rows = trip.make_alone(ENTER_DISPATCH, (_AUTHENTICATE, [asked, str(settings.API_KEY_MAX_DAYS)]))
+    return {bytes.fromhex(str(digest, "ascii")): json.loads(key) for digest, key in rows if digest and key}
+
+
+def _principal(key: Mapping[str, Any]) -> Principal:
+    tenant_id, user_id, key_id = (UUID(key[name]) for name in ("tenant_id", "user_id", "key_id"))
+    return Principal(tenant_id, user_id, Role(key["role"]), key["is_service"], frozenset(key["scopes"]), key_id)
 
 
 def _digest(text: str) -> bytes:
