@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.console.conftest import PASSWORD, email
 from tests.worlds import World
 
 CHROMIUM = "/usr/bin/chromium"
+
+#: How long a page may take to show what it will, in milliseconds; a slow machine is no failure.
+PATIENCE_MS = 60_000
 FLAGS = [
     "--no-sandbox",
     "--disable-quic",
@@ -34,6 +37,7 @@ def chromium() -> Iterator[Browser]:
     """Start the browser. Its driver runs an event loop in this thread, beside which the tests use the ORM as ever."""
     with pytest.MonkeyPatch.context() as environment, sync_playwright() as playwright:
         environment.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+        expect.set_options(timeout=PATIENCE_MS)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()

@@ -12,6 +12,7 @@ from psycopg_pool import ConnectionPool
 
 from db.backend.base import LOOK
 from db.pool import transaction_connection
+from tests.ops.processes import eventually
 
 #: More than psycopg's own check, which pauses twice as long after each dead one, can get past before it gives up.
 IDLE = 8
@@ -31,7 +32,12 @@ def pool(database: None) -> Iterator[ConnectionPool[Any]]:
 def restarted(pool: ConnectionPool[Any], superuser: psycopg.Connection[Any]) -> None:
     """A pool whose idle connections were all ended by the server."""
     with ExitStack() as stack:
-        pids = [stack.enter_context(transaction_connection()).info.backend_pid for _ in range(IDLE)]
+        for _ in range(IDLE):
+            stack.enter_context(transaction_connection())
+    # One more may be on its way, which the pool began while others were asked for.
+    assert eventually(lambda: pool.get_stats()["pool_available"] == pool.get_stats()["pool_size"])
+    pids = [raw.info.backend_pid for raw in pool._pool]
+    assert len(pids) >= IDLE
     superuser.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::integer[]) AS pid", [pids])
 
 
