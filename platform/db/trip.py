@@ -89,9 +89,11 @@ def make(connection: Connection, *calls: Call) -> list[list[Row]]:
 def make_here(*calls: Call) -> list[list[Row]]:
     """Do the same as a part of the Django transaction that this thread is in; raises Django's errors.
 
-    As its first it is begun with them: Django leaves the BEGIN to psycopg, which would make a round trip of it.
+    As its first it is begun with them: Django leaves the BEGIN to psycopg, which would make a round trip of it. Raises
+    `TransactionManagementError` when Django is going to undo the transaction whatever happens in it.
     """
     django.ensure_connection()
+    django.validate_no_broken_transaction()
     with django.wrap_database_errors:
         idle = django.connection.info.transaction_status == pq.TransactionStatus.IDLE
         if django.in_atomic_block and idle:

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from django.db import DataError, OperationalError, transaction
 from django.db import connection as django
+from django.db.transaction import TransactionManagementError
 
 from db import trip
 from db.pool import Connection, transaction_connection
@@ -15,6 +16,7 @@ SCOPE = trip.statement("test_scope", "SELECT set_config('app.tenant', %(tenant)s
 NOTE = trip.statement("test_note", "SELECT set_config('app.noted', %(text)s, false), NULL", "text")
 TELL = trip.statement("test_tell", "SELECT current_setting('app.tenant', true), %(text)s::text", "text")
 DIVIDE = trip.statement("test_divide", "SELECT 1 / %(by)s::integer", "by")
+READ = trip.statement("test_read", "SELECT current_setting('app.noted')")
 SLEEP = trip.statement("test_sleep", "SELECT pg_sleep(%(seconds)s::float)", "seconds")
 
 
@@ -145,3 +147,32 @@ def test_a_connection_that_breaks_in_djangos_transaction_is_djangos_error(databa
 def end(pid: int) -> None:
     with transaction_connection() as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+
+def test_a_django_transaction_is_begun_and_undone_with_what_was_in_it(database: None) -> None:
+    trip.make_alone((NOTE, ["before"]))
+    with transaction.atomic():
+        trip.make_here((NOTE, ["lost"]))
+        transaction.set_rollback(True)
+    assert trip.make_alone((READ, [])) == [[(b"before",)]]
+    with transaction.atomic():
+        trip.make_here((NOTE, ["kept"]))
+    assert trip.make_alone((READ, [])) == [[(b"kept",)]]
+
+
+def test_nothing_is_done_in_a_transaction_that_django_will_undo(database: None) -> None:
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(TransactionManagementError):
+            trip.make_here((NOTE, ["lost"]))
+
+
+def test_what_is_to_be_alone_is_no_part_of_another_transaction(database: None) -> None:
+    with transaction.atomic(), pytest.raises(RuntimeError):
+        trip.make_alone((NOTE, ["lost"]))
+
+
+def test_an_error_in_what_is_alone_leaves_no_transaction_behind(database: None) -> None:
+    with pytest.raises(DataError):
+        trip.make_alone((DIVIDE, ["0"]))
+    assert trip.make_alone((DIVIDE, ["1"])) == [[(b"1",)]]
