@@ -28,7 +28,8 @@ SEAL = "countersign_seal"
 
 #: Into the dispatch role, until the transaction ends or leaves it.
 ENTER_DISPATCH: Final[trip.Call] = (trip.statement("enter_dispatch", f"SET LOCAL ROLE {DISPATCH}"), ())
-LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL ROLE NONE"), ())
+#: Back to the role that the connection began in. NONE would be the login itself, which may be anybody.
+LEAVE_DISPATCH: Final[trip.Call] = (trip.statement("leave_dispatch", "SET LOCAL role TO DEFAULT"), ())
 
 
 @contextmanager

@@ -67,9 +67,9 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
     """
     with transaction.atomic():
         outer = _current.get()
-        inherited, own = str(outer.tenant_id) if outer and outer.in_force else "", str(tenant_id)
-        if inherited != own:
-            set_local_tenant(own)
+        inherited = str(outer.tenant_id) if outer and outer.in_force else ""
+        # Also when it is the outer scope's: after the rollback of a savepoint the database may be elsewhere.
+        set_local_tenant(str(tenant_id))
         scope = _Scope(tenant_id, threading.get_ident())
         token = _current.set(scope)
         try:
@@ -79,5 +79,5 @@ def tenant_scope(tenant_id: UUID) -> Iterator[None]:
         finally:
             scope.open = False
             _current.reset(token)
-        if inherited != own and len(connection.atomic_blocks) > 1:  # else what is set ends with the transaction
+        if len(connection.atomic_blocks) > 1:  # else the transaction, and what is set for it, ends here
             set_local_tenant(inherited)

@@ -112,7 +112,8 @@ def make_alone(*calls: Call) -> list[list[Row]]:
         return make_here(_BEGIN, *calls, _COMMIT)[1:-1]
     except BaseException:
         if django.connection is not None:
-            _undo(django.connection)
+            with django.wrap_database_errors:
+                _undo(django.connection)
         raise
 
 
@@ -159,7 +160,7 @@ def _exchange(
     connection: Connection, calls: Sequence[tuple[Statement, Sequence[bytes | None]]]
 ) -> list[pq.abc.PGresult]:
     wire, ready = connection.pgconn, _prepared.setdefault(connection, set())
-    new = [called for called, _ in calls if called.name not in ready]
+    new = list({called.name: called for called, _ in calls if called.name not in ready}.values())
     wire.enter_pipeline_mode()
     try:
         for called in new:

@@ -3,8 +3,9 @@
 import asyncio
 import contextvars
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -359,6 +360,41 @@ def test_threads_at_once_see_their_own_tenant_only(acme: World, other: World) ->
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(work, worlds * 4))
+
+
+def test_a_scope_opened_in_a_context_from_another_tenants_sees_its_own(acme: World, other: World) -> None:
+    with tenant_scope(acme.tenant_id):
+        context = contextvars.copy_context()
+        with tenant_scope(other.tenant_id):
+            assert context.run(seen_in, acme) == (str(acme.tenant_id), str({str(acme.tenant_id)}))
+
+
+def test_a_scope_opened_after_a_savepoint_was_undone_beneath_another_one_sees_its_own(
+    acme: World, other: World
+) -> None:
+    def hold() -> Generator[None]:
+        with tenant_scope(acme.tenant_id):
+            yield
+
+    held, seen = hold(), []
+
+    def entangle() -> None:
+        with tenant_scope(other.tenant_id):
+            with suppress(ZeroDivisionError), transaction.atomic():
+                next(held)
+                raise ZeroDivisionError
+            seen.extend([setting(), seen_in(acme)])
+
+    with pytest.raises(OutsideTenantScope):
+        entangle()
+    held.close()
+    assert seen == [str(other.tenant_id), (str(acme.tenant_id), str({str(acme.tenant_id)}))]
+
+
+def seen_in(mine: World) -> tuple[str | None, Any]:
+    """Return whom PostgreSQL serves, and whose rows there are, in a scope of this tenant."""
+    with tenant_scope(mine.tenant_id):
+        return setting(), ask()
 
 
 # --- objects ------------------------------------------------------------------------------------------------------

@@ -16,10 +16,11 @@ from psycopg import sql
 
 from agents.actions import runs
 from agents.engine.driver import CHANNEL
+from db import trip
 from db.embedded import Server
 from db.pool import Connection, transaction_connection
 from db.references import wanted
-from db.roles import APP, DISPATCH, JOURNAL, OWNER, SEAL
+from db.roles import APP, DISPATCH, ENTER_DISPATCH, JOURNAL, LEAVE_DISPATCH, OWNER, SEAL
 from db.tables import Table, listed
 from tests.isolation.peopling import peopled
 from tests.worlds import World
@@ -252,11 +253,11 @@ LOGIN = "operator_of_the_server"
 
 
 @pytest.fixture
-def as_operators_login(acme: World, embedded_server: Server) -> Iterator[Connection]:
+def as_operators_login(acme: World, embedded_server: Server, request: pytest.FixtureRequest) -> Iterator[Connection]:
     """A connection as DATABASE_URL makes it on an operator's server: a login of another name, in the role app."""
-    name = settings.DATABASES["default"]["NAME"]
+    name, inherits = settings.DATABASES["default"]["NAME"], getattr(request, "param", "")
     with psycopg.connect(embedded_server.dsn(database=name), autocommit=True) as superuser:
-        superuser.execute(f"CREATE ROLE {LOGIN} LOGIN; GRANT {APP} TO {LOGIN}".encode())
+        superuser.execute(f"CREATE ROLE {LOGIN} LOGIN {getattr(request, 'param', '')}; GRANT {APP} TO {LOGIN}".encode())
         superuser.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*map(sql.Identifier, (name, LOGIN))))
         place = {"host": embedded_server.host, "port": embedded_server.port, "dbname": name, "user": LOGIN}
         try:
@@ -282,6 +283,13 @@ def test_a_login_of_another_name_is_held_to_the_same(as_operators_login: Connect
         assert refused(raw, "DELETE FROM audit_record")
         assert refused(raw, f"SET ROLE {OWNER}")
         assert refused(raw, "CREATE TABLE mine (id int)")
+
+
+@pytest.mark.parametrize("as_operators_login", ["INHERIT", "NOINHERIT"], indirect=True)
+def test_a_claim_leads_back_to_the_role_that_the_connection_began_in(as_operators_login: Connection) -> None:
+    asked = trip.statement("test_current_user", "SELECT current_user")
+    with trip.transaction(as_operators_login, ENTER_DISPATCH, (asked, []), LEAVE_DISPATCH, (asked, [])) as rows:
+        assert [row[0][0] for row in rows if row] == [DISPATCH.encode(), APP.encode()]
 
 
 # --- what is there for everybody ----------------------------------------------------------------------------------
