@@ -257,7 +257,7 @@ def as_operators_login(acme: World, embedded_server: Server, request: pytest.Fix
     """A connection as DATABASE_URL makes it on an operator's server: a login of another name, in the role app."""
     name, inherits = settings.DATABASES["default"]["NAME"], getattr(request, "param", "")
     with psycopg.connect(embedded_server.dsn(database=name), autocommit=True) as superuser:
-        superuser.execute(f"CREATE ROLE {LOGIN} LOGIN {getattr(request, 'param', '')}; GRANT {APP} TO {LOGIN}".encode())
+        superuser.execute(f"CREATE ROLE {LOGIN} LOGIN {inherits}; GRANT {APP} TO {LOGIN}".encode())
         superuser.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(*map(sql.Identifier, (name, LOGIN))))
         place = {"host": embedded_server.host, "port": embedded_server.port, "dbname": name, "user": LOGIN}
         try:

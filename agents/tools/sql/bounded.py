@@ -1,7 +1,8 @@
 """A connection to somebody's PostgreSQL server that takes no more time and memory than it was given.
 
 libpq keeps a whole message in memory, and a server that means harm may send one of a gigabyte. While more comes in,
-libpq reads on and returns to nobody: so a thread beside it reads what the system counted, and cuts the connection.
+libpq reads on and returns to nobody: so a thread beside it reads what the system counted, and cuts the connection. One
+thread looks after all connections of the process.
 """
 
 import os
@@ -34,47 +35,46 @@ class TooMuchError(psycopg.OperationalError):
 class BoundedConnection(psycopg.Connection[Any]):
     """Every wait ends at `deadline` (monotonic clock), whatever the server does, and soon after MAX_BYTES received.
 
-    The bytes are counted by the system, where it does so (Linux). To be closed: a thread looks on until then.
+    The bytes are counted by the system, where it does so (Linux). To be closed: it is looked after until then.
     """
 
     deadline = float("inf")
-    _watch: "_Watch"
+    _watched: "_Watched"
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         left = max(0.0, self.deadline - time.monotonic())
         try:
             return super().wait(gen, interval, left if timeout is None else min(left, timeout))
         except psycopg.OperationalError:
-            self._watch.tell()
+            self._watched.tell()
             raise
 
     @classmethod
     def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
-        watch = _Watch()
+        watched = _Watched()
         try:
-            made = yield from watch.following(super()._connect_gen(conninfo))
+            made = yield from watched.following(super()._connect_gen(conninfo))
         except BaseException:
-            watch.end()
-            watch.tell()
+            watched.end()
+            watched.tell()
             raise
-        made._watch = watch
+        made._watched = watched
         return made
 
     def close(self) -> None:
         super().close()
-        self._watch.end()
+        self._watched.end()
 
 
-class _Watch:
-    """Cuts a connection once it has received more than MAX_BYTES, from a thread of its own."""
+class _Watched:
+    """One connection that is looked after, by a handle of its own on the socket."""
 
     def __init__(self) -> None:
-        self._over = threading.Event()
         self._cut = False
-        self._thread: threading.Thread | None = None
+        self._sock: socket.socket | None = None
 
     def following(self, gen: Generator[Any, Any, RV]) -> Generator[Any, Any, RV]:
-        """Hand on what a connecting generator waits for, and watch the sockets it yields."""
+        """Hand on what a connecting generator waits for, and have the sockets it yields looked after."""
         try:
             wanted, seen = next(gen), -1
             while True:
@@ -82,27 +82,20 @@ class _Watch:
                 if inode != seen:  # refused with TLS, it tries another one without, often by the same number
                     seen = inode
                     self.end()
-                    self._look_at(wanted[0])
+                    self._sock = socket.socket(fileno=os.dup(wanted[0]))
+                    _watch.add(self)
                 wanted = gen.send((yield wanted))
         except StopIteration as stopped:
             value: RV = stopped.value
             return value
 
-    def _look_at(self, fileno: int) -> None:
-        sock = socket.socket(fileno=os.dup(fileno))
-        self._over.clear()
-        self._thread = threading.Thread(target=self._look, args=[sock], name="sql-watch", daemon=True)
-        self._thread.start()
-
-    def _look(self, sock: socket.socket) -> None:
-        with sock:
-            while not self._over.wait(_LOOK_S):
-                if _received(sock) > MAX_BYTES:
-                    self._cut = True
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                    with suppress(OSError):  # it is cut already
-                        sock.shutdown(socket.SHUT_RDWR)
-                    return
+    def look(self) -> None:
+        """Cut the connection if it has received too much. Called by the watch alone."""
+        if self._sock is not None and not self._cut and _received(self._sock) > MAX_BYTES:
+            self._cut = True
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            with suppress(OSError):  # it is cut already
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def tell(self) -> None:
         """Raise `TooMuchError` if the connection was cut."""
@@ -110,10 +103,44 @@ class _Watch:
             raise TooMuchError("more was sent than is read")
 
     def end(self) -> None:
-        """Look no more."""
-        self._over.set()
-        if self._thread is not None:
-            self._thread.join()
+        """Have it looked after no more."""
+        _watch.remove(self)
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+
+class _Watch:
+    """Looks at all connections in turn, from a thread that lives while there are any."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # held while looking: what was removed is not looked at any more
+        self._all: set[_Watched] = set()
+        self._runs = False
+
+    def add(self, one: _Watched) -> None:
+        with self._lock:
+            self._all.add(one)
+            if not self._runs:
+                threading.Thread(target=self._look, name="sql-watch", daemon=True).start()
+                self._runs = True
+
+    def remove(self, one: _Watched) -> None:
+        with self._lock:
+            self._all.discard(one)
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_LOOK_S)
+            with self._lock:
+                for one in self._all:
+                    one.look()
+                if not self._all:
+                    self._runs = False
+                    return
+
+
+_watch: Final = _Watch()
 
 
 def _received(sock: socket.socket) -> int:
