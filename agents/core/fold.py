@@ -145,12 +145,12 @@ def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
 
 
 def _model_failed(state: RunState, e: events.ModelFailed) -> RunState:
-    lost = e.code == "lost"
+    of_ours = e.code in {"lost", "withdrawn"}  # it was not the supplier that failed
     return evolve(
         state,
         calling_model=False,
-        failure=None if lost else e,
-        provider_attempts=state.provider_attempts + (0 if lost else 1),
+        failure=None if of_ours else e,
+        provider_attempts=state.provider_attempts + (0 if of_ours else 1),
         retry_after_ms=e.retry_after_ms,
         model_calls=state.model_calls + 1,
         spent_tokens=state.spent_tokens + e.tokens,

@@ -46,7 +46,7 @@ from agents.core.state import Call, RunState
 from agents.engine import leases, store
 from agents.engine.draft import Draft, is_same, reserved, standing_order
 from agents.engine.leases import Claimed
-from agents.engine.model_calls import answered, failed, model_request, withdrawn
+from agents.engine.model_calls import answered, cancelled, failed, model_request, withdrawn
 from agents.engine.setting_aside import see_to
 from agents.engine.store import Overtaken, Step, Withheld
 from agents.tools.perform import longest
@@ -190,6 +190,11 @@ class RunExecutor:
         if not known.cancel_requested:
             return command
         self.state = known
+        self.leave()
+        return self._commit([cancelled(command.turn, self.run.spec)])
+
+    def withdraw(self, command: CallModel) -> Command | Stopped:
+        """Take back the intent of a call that was not begun, for a worker that is stopping. Raises `LostLease`."""
         self.leave()
         return self._commit([withdrawn(command.turn, self.run.spec)])
 

@@ -71,7 +71,13 @@ def failed(turn: int, request: ModelRequest, error: ModelError, on: date) -> Mod
     )
 
 
-def withdrawn(turn: int, spec: AgentSpec) -> ModelFailed:
+def cancelled(turn: int, spec: AgentSpec) -> ModelFailed:
     """Return the fact of a call that was intended and not made, since the run was cancelled before."""
     error = "The run was cancelled before the call was made."
     return ModelFailed(turn=turn, model=spec.model, code="cancelled", retryable=True, error=error)
+
+
+def withdrawn(turn: int, spec: AgentSpec) -> ModelFailed:
+    """Return the fact of a call that was intended and not made, since the worker is stopping; another one makes it."""
+    error = "The worker stopped before the call was begun."
+    return ModelFailed(turn=turn, model=spec.model, code="withdrawn", retryable=True, error=error)

@@ -54,6 +54,10 @@ class _Held:
     gone: bool = False
 
 
+#: What is done when a step is asked for.
+Doing = Callable[[RunExecutor, CallModel | Perform], Command | Stopped]
+
+
 class Hands:
     """What one process holds. Thread-safe.
 
@@ -131,6 +135,9 @@ class Hands:
         epoch, seq: where it stood when the step was asked for; `LOOK` asks for none, and ends a run that was cancelled
         before its model call was begun. sign: tells Temporal that this activity is alive.
         """
+        return self._asked(run_id, epoch, seq, self._look if seq == LOOK else self._next, sign)
+
+    def _asked(self, run_id: UUID, epoch: int, seq: int, do: Doing, sign: Callable[[], None]) -> Standing:
         held = self._held.get(run_id)
         if held is None or held.executor.run.epoch != epoch:
             return Standing(LOST, epoch=epoch)
@@ -139,18 +146,33 @@ class Hands:
         try:
             with held.lock:
                 if not held.gone and seq in {held.executor.state.seq, LOOK}:
-                    self._perform(held, only_looks=seq == LOOK)
+                    self._perform(held, do)
                 return self._standing(held)
         finally:
             held.signs.remove(sign)
             held.asked_at = time.monotonic()
 
-    def _perform(self, held: _Held, *, only_looks: bool) -> None:
+    def _look(self, executor: RunExecutor, command: CallModel | Perform) -> Command | Stopped:
         try:
-            if only_looks:
-                held.command = held.executor.unless_cancelled(held.command)
-            elif isinstance(held.command, CallModel | Perform):
-                held.command = held.executor.one_step(held.command)
+            return executor.unless_cancelled(command)
+        except psycopg.OperationalError as error:
+            log.warning("not asked this time whether a call is still wanted: %s", error)
+            return command
+
+    def _next(self, executor: RunExecutor, command: CallModel | Perform) -> Command | Stopped:
+        if self._pace is not None and (instead := self._look(executor, command)) is not command:
+            return instead  # it may have waited for its permit for long
+        return executor.one_step(command)
+
+    def _last(self, executor: RunExecutor, command: CallModel | Perform) -> Command | Stopped:
+        if self._pace is not None and isinstance(command, CallModel):
+            return executor.withdraw(command)  # it has no permit
+        return executor.one_step(command)
+
+    def _perform(self, held: _Held, do: Doing) -> None:
+        try:
+            if isinstance(held.command, CallModel | Perform):
+                held.command = do(held.executor, held.command)
         except LostLease:
             held.gone = True
             log.warning("lease lost", extra={"run": str(held.executor.run.id)})
@@ -225,8 +247,8 @@ class Hands:
     def wind_down(self, threads: Executor) -> list[Claimed]:
         """Begin the steps whose intents stand in the journal: this process is stopping, so they give the runs back.
 
-        So nobody has to wonder later whether their effects were begun, even if Temporal never asks for them. Returns
-        the runs, for Temporal to be told.
+        So nobody has to wonder later whether their effects were begun, even if Temporal never asks for them. A call of
+        the model that waits for its permit is taken back instead. Returns the runs, for Temporal to be told.
         """
         everything = self._all()
         for held in everything:
@@ -235,7 +257,7 @@ class Hands:
 
     def _step_and_close(self, run_id: UUID, epoch: int, seq: int) -> None:
         try:
-            self.step(run_id, epoch, seq)
+            self._asked(run_id, epoch, seq, self._last, lambda: None)
         finally:
             connection.close()
 

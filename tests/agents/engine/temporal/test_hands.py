@@ -1,14 +1,21 @@
 """What one process holds: claimed once, stepped once, let go of in time."""
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from django.db.models.functions import Now
 
 from agents.actions.runs import cancel
+from agents.core.decide import PROVIDER_ATTEMPTS
+from agents.core.model import ModelAnswer
+from agents.engine import store
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.temporal import hands as module
 from agents.engine.temporal.hands import Hands, NoPlace
@@ -29,8 +36,14 @@ def made(on_temporal: None, database: None, model_url: str) -> Iterator[Made]:
     tools = ThreadPoolExecutor(4)
     answer = ClaudeProvider("rehearsal", model_url).answer
 
-    def make(name: str, *, gate: Gate | None = None, stopping: Callable[[], bool] = lambda: False) -> Hands:
-        return Hands(name, Means(answer, perform_call, tools, stopping, gate))
+    def make(
+        name: str,
+        *,
+        gate: Gate | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+        pace: str | None = None,
+    ) -> Hands:
+        return Hands(name, Means(answer, perform_call, tools, stopping, gate), pace=pace)
 
     yield make
     tools.shutdown()
@@ -164,6 +177,90 @@ def test_a_stopping_process_gives_back_what_it_holds_without_being_asked(acme: W
     assert acme.actions(run.id)[-1] == "model.answered"
     assert hands.step(run.id, at.epoch, at.seq).kind == LOST
     assert made("two").take_up(run.id, lost=at.epoch).kind == TOOLS
+    assert "model.failed" not in acme.actions(run.id)
+
+
+def test_a_stopping_process_makes_no_call_that_waits_for_its_permit(acme: World, made: Made) -> None:
+    stop: list[bool] = []
+    hands, other = made("one", stopping=lambda: bool(stop), pace="permits"), made("two", pace="permits")
+    runs = [lookups(acme) for _ in range(4)]
+    for run in runs:
+        assert hands.take_up(run.id, lost=0).pace == "permits"
+    stop.append(True)
+
+    with ThreadPoolExecutor(4) as threads:
+        told = hands.wind_down(threads)
+
+    assert {each.id for each in told} == {run.id for run in runs}
+    assert len(hands) == 0
+    for run in runs:
+        (failed,) = [event for event in acme.events(run.id) if event.action == "model.failed"]
+        assert failed.facts["code"] == "withdrawn"
+        again = other.take_up(run.id, lost=1)
+        assert (again.kind, again.pace, acme.run(run.id).cost_nano) == (MODEL, "permits", 0)
+        assert acme.actions(run.id)[-3:] == ["model.failed", "run.resumed", "model.requested"]
+        assert stepped(other, run, again).kind == TOOLS
+
+
+def test_calls_that_were_taken_back_do_not_count_as_failures(acme: World, made: Made) -> None:
+    run, lost = lookups(acme), 0
+    for number in range(PROVIDER_ATTEMPTS + 1):
+        hands = made(str(number), stopping=lambda: True, pace="permits")
+        lost = hands.take_up(run.id, lost=lost).epoch
+        with ThreadPoolExecutor(1) as threads:
+            hands.wind_down(threads)
+
+    assert made("last", pace="permits").take_up(run.id, lost=lost).kind == MODEL
+
+
+def test_a_stopping_process_waits_for_the_call_that_has_its_permit(acme: World, made: Made) -> None:
+    stop: list[bool] = []
+    begun, go = threading.Event(), threading.Event()
+    hands, run = made("one", stopping=lambda: bool(stop), pace="permits"), lookups(acme)
+    at, real = hands.take_up(run.id, lost=0), hands._means.answer
+
+    def slow(*args: Any, **named: Any) -> ModelAnswer:
+        begun.set()
+        go.wait(10)
+        return real(*args, **named)
+
+    hands._held[run.id].executor.means = replace(hands._means, answer=slow)
+    with ThreadPoolExecutor(2) as threads:
+        asked = threads.submit(stepped, hands, run, at)
+        begun.wait(10)
+        stop.append(True)
+        hands.wind_down(threads)
+        go.set()
+
+    assert asked.result() == Standing(RELEASED)
+    assert acme.actions(run.id)[-1] == "model.answered"
+
+
+def test_a_run_that_was_cancelled_without_a_word_ends_when_its_permit_comes(acme: World, made: Made) -> None:
+    hands, run = made("one", pace="permits"), lookups(acme)
+    at = hands.take_up(run.id, lost=0)
+    cancel(run.id, acting_as=acme.alice)
+
+    assert stepped(hands, run, at) == Standing(ENDED, status="cancelled")
+    assert "model.answered" not in acme.actions(run.id)
+
+
+@pytest.mark.parametrize("seq", [LOOK, None], ids=["looking", "with a permit"])
+def test_a_look_that_the_database_does_not_answer_leaves_things_as_they_are(
+    seq: int | None, acme: World, made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hands, run = made("one", pace="permits"), lookups(acme)
+    at = hands.take_up(run.id, lost=0)
+
+    def away(*_: object) -> None:
+        raise psycopg.OperationalError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "since", away)
+        after = hands.step(run.id, at.epoch, at.seq if seq is None else seq)
+
+    assert after == at if seq == LOOK else after.kind == TOOLS
+    assert hands.take_up(run.id, lost=0) == after
     assert "model.failed" not in acme.actions(run.id)
 
 
