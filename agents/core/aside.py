@@ -86,18 +86,18 @@ def set_aside(state: RunState, *, epoch: int, tries: int, review: Mapping[str, J
     return [*taken_up(state, epoch, at), *asked, RunWaiting(waiting_for="decision", reason=REASON, at=at)]
 
 
-def given_up(state: RunState, *, epoch: int, at: str, lost: ModelFailed | None = None) -> list[Event]:
+def given_up(state: RunState, *, epoch: int, at: str) -> list[Event]:
     """Return the facts that end a run which cannot even be folded to end it.
 
-    state: its outline. lost: the call of the model that was under way. It fails, also when it was cancelled: a
-    cancellation has no words to say what was left behind.
+    state: its outline. It fails, also when it was cancelled: a cancellation has no words to say what was left behind.
     """
     happened = taken_up(state, epoch, at)
-    usd_nano, tokens = state.cost_nano, state.spent_tokens
-    if lost is not None:
-        happened.append(lost)
-        usd_nano, tokens = usd_nano + lost.cost_nano, tokens + lost.tokens
     if state.held is not None:
+        usd_nano, tokens = state.cost_nano, state.spent_tokens
+        if state.calling_model:
+            lost = _lost(state, state.held)
+            happened.append(lost)
+            usd_nano, tokens = usd_nano + lost.cost_nano, tokens + lost.tokens
         happened.append(BudgetSettled(usd_nano=usd_nano, tokens=tokens, window=state.held.window))
     detail = "No worker could go on with it, and a person gave it up. What its tools had done was not undone."
     return [*happened, RunFailed(code=REASON, detail=detail, suggestion="See what its tools did, then start anew.")]
@@ -108,6 +108,23 @@ def taken_up(state: RunState, epoch: int, at: str) -> list[Event]:
     if state.status == "queued":
         return [RunStarted(epoch=epoch, at=at)]
     return [RunResumed(epoch=epoch, reason="woken" if state.status == "waiting" else "lease_expired", at=at)]
+
+
+def _lost(state: RunState, held: Held) -> ModelFailed:
+    """Return the call of the model that was under way, charged at all that is left of what the run reserved.
+
+    What it may have cost at most, only its request and the run's version tell, and either may be what kills.
+    """
+    return ModelFailed(
+        turn=state.turn,
+        model="unknown",
+        code="lost",
+        retryable=True,
+        error="The worker stopped before the answer was recorded.",
+        cost_nano=max(0, held.usd_nano - state.cost_nano),
+        tokens=max(0, held.tokens - state.spent_tokens),
+        estimated=True,
+    )
 
 
 def _question(state: RunState, epoch: int, tries: int, review: Mapping[str, Json]) -> DecisionRequested:

@@ -14,7 +14,7 @@ _NOW: Final = trip.MICROSECONDS
 #: what follows in its transaction.
 _TAKE: Final = """
 UPDATE agents_run r
-SET epoch = r.epoch + 1, tries = r.tries + 1, ready_at = NULL, due_at = now() + %(lease)s::interval,
+SET epoch = r.epoch + 1, tries = least(r.tries + 1, 32000), ready_at = NULL, due_at = now() + %(lease)s::interval,
     worker = %(worker)s,
     status = CASE WHEN r.seq = 1 THEN 'running' ELSE r.status END
 """
@@ -251,13 +251,6 @@ WHERE id = %(run)s AND epoch = %(epoch)s
 OUTLINE: Final = """
 SELECT action, facts::text FROM audit_record
 WHERE tenant_id = %(tenant)s AND stream = %(run)s AND id >= %(since)s AND seq <= %(seq)s ORDER BY seq
-"""
-
-#: How many bytes the payloads of those records have; none is read for it.
-SIZE: Final = """
-SELECT coalesce(sum(octet_length(p.value)), 0) FROM audit_record r
-JOIN audit_payload p ON p.record_id = r.id AND p.tenant_id = r.tenant_id
-WHERE r.tenant_id = %(tenant)s AND r.stream = %(run)s AND r.id >= %(since)s AND r.seq <= %(seq)s
 """
 
 #: What was begun goes before the runs of its tenant that came later, so that it comes to its end.

@@ -116,11 +116,6 @@ class Step:
         rows = self.connection.execute(statements.OUTLINE, reach)
         return reach["seq"], [(action, json.loads(facts)) for action, facts in rows]
 
-    def size(self) -> int:
-        """Return how many bytes the journal has that the outline leaves out."""
-        (size,) = cast(tuple[int], self.connection.execute(statements.SIZE, self._reach()).fetchone())
-        return int(size)
-
     def _reach(self) -> dict[str, Any]:
         run = self._run
         where = self.connection.execute(statements.WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()

@@ -369,8 +369,7 @@ class Worker:
         if (given_up or over) and row.tries == TRIES + 1:
             return False
         if given_up:
-            lost = lost_model_call(state, self.spec, cost_nano=LOST_NANO, tokens=10) if state.calling_model else None
-            happened = aside.given_up(state, epoch=self.epoch, at=at, lost=lost)
+            happened = aside.given_up(state, epoch=self.epoch, at=at)
             self._write(fold_all(happened, self.state), happened, Finished())
             return True
         happened = aside.set_aside(state, epoch=self.epoch, tries=row.tries - 1, review={}, at=at)

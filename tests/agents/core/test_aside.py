@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from agents.core import aside
-from agents.core.decide import lost_model_call, recover
+from agents.core.decide import recover
 from agents.core.events import (
     BudgetSettled,
     DecisionMade,
     Event,
+    ModelFailed,
     RunCancelRequested,
     RunFailed,
     RunResumed,
@@ -18,7 +19,7 @@ from agents.core.events import (
 )
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings
-from agents.core.state import RunState
+from agents.core.state import Held, RunState, evolve
 from agents.tools.seam import Finished
 from tests.agents.core.simulation import RUN, Simulation, agent, tool, uses
 
@@ -85,13 +86,27 @@ def test_a_model_call_under_way_is_charged_when_its_run_ends_by_its_outline() ->
     names = [event.action for event in undoing()]
     state = outline(rejected(set_aside(undoing()[: names.index("model.requested") + 1])))
     assert state.calling_model
-    lost = lost_model_call(state, SPEC, cost_nano=70, tokens=7)
+    spent = evolve(state, cost_nano=30, spent_tokens=3, held=Held(100, 10, "2026-11-01"))
 
-    _, called, settled, end = aside.given_up(state, epoch=10, at=AT, lost=lost)
+    _, lost, settled, end = aside.given_up(spent, epoch=10, at=AT)
 
-    assert (called, end.action) == (lost, "run.failed")
+    assert isinstance(lost, ModelFailed)
+    assert (lost.code, lost.cost_nano, lost.tokens, end.action) == ("lost", 70, 7, "run.failed")
     assert isinstance(settled, BudgetSettled)
-    assert (settled.usd_nano, settled.tokens) == (70, 7)
+    assert (settled.usd_nano, settled.tokens) == (100, 10)
+
+
+def test_a_run_that_spent_more_than_it_reserved_is_charged_no_less_for_that() -> None:
+    names = [event.action for event in undoing()]
+    state = outline(rejected(set_aside(undoing()[: names.index("model.requested") + 1])))
+    spent = evolve(state, cost_nano=130, spent_tokens=13, held=Held(100, 10, "2026-11-01"))
+
+    _, lost, settled, _ = aside.given_up(spent, epoch=10, at=AT)
+
+    assert isinstance(lost, ModelFailed)
+    assert (lost.cost_nano, lost.tokens) == (0, 0)
+    assert isinstance(settled, BudgetSettled)
+    assert (settled.usd_nano, settled.tokens) == (130, 13)
 
 
 @pytest.mark.parametrize("known_by", [outline, folded])

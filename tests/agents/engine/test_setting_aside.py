@@ -291,11 +291,21 @@ def test_a_cancellation_wakes_nothing_that_was_set_aside_while_it_was_undone(
     assert acme.run(run.id).due_at is None
 
 
+class Death(BaseException):
+    """No handler is to see it: nothing is left to run one."""
+
+
+def kill(*_: Any) -> None:
+    raise Death
+
+
+def dies_in_the_claim(means: Means, run: Run) -> None:
+    with pytest.raises(Death):
+        claim(means, run)
+
+
 def dies_in_the_fold(means: Means, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a worker take the run up and die while it folds; as the database sees that, its session ends."""
-
-    class Death(BaseException):
-        """No handler is to see it: nothing is left to run one."""
 
     def die(*_: Any) -> None:
         with tenant_scope(run.tenant_id):
@@ -417,8 +427,9 @@ def test_one_that_cannot_be_folded_to_end_it_ends_all_the_same_when_it_is_given_
     assert question(acme, run).status == "decided"
     assert acme.actions(run.id)[-4:] == ["run.resumed", "model.failed", "budget.settled", "run.failed"]
     lost, settled, _ = acme.events(run.id)[-3:]
-    assert settled.facts["usd_nano"] == over.cost_nano == lost.facts["cost_nano"] > 2048 * 25_000
-    assert settled.facts["tokens"] == lost.facts["tokens"] > 2048
+    reserved = next(event.facts for event in acme.events(run.id) if event.action == "budget.reserved")
+    assert settled.facts["usd_nano"] == over.cost_nano == lost.facts["cost_nano"] == reserved["usd_nano"] > 0
+    assert settled.facts["tokens"] == lost.facts["tokens"] == reserved["tokens"] > 0
 
 
 def test_one_that_cannot_be_folded_to_end_it_at_its_deadline_waits_for_a_person(
@@ -444,8 +455,9 @@ def test_a_run_whose_version_cannot_be_read_is_set_aside_and_given_up_like_one_w
         raise IndexError("the document's tools")
 
     run = looking(acme)
+    claim(means, run)
     monkeypatch.setattr(store, "spec_of", unreadable)
-    for _ in range(TRIES):
+    for _ in range(TRIES - 1):
         fail_to_claim(means, run)
 
     _, command = claim(means, run)
@@ -456,6 +468,55 @@ def test_a_run_whose_version_cannot_be_read_is_set_aside_and_given_up_like_one_w
     assert isinstance(claim(means, run)[1], Finished)
     over = acme.run(run.id)
     assert (over.status, over.error_code) == ("failed", "worker_died")
+    assert held(acme) == 0
+    assert over.cost_nano > 0  # of the model call that was under way
+
+
+def test_a_run_whose_version_kills_who_reads_it_is_set_aside_and_given_up_all_the_same(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = looking(acme)
+    claim(means, run)
+    monkeypatch.setattr(store, "spec_of", kill)
+    for _ in range(TRIES):  # one was taken up before; the last of these is that which sets aside
+        dies_in_the_claim(means, run)
+
+    assert isinstance(claim(means, run)[1], Park)
+    asked = question(acme, run)
+    assert (asked.status, asked.queue) == ("open", None)
+    assert isinstance(claim(means, run)[1], Park)  # woken without an answer
+    answer(acme, run, "reject")
+    dies_in_the_claim(means, run)
+
+    assert isinstance(claim(means, run)[1], Finished)
+    over = acme.run(run.id)
+    assert (over.status, over.error_code) == ("failed", "worker_died")
+    assert held(acme) == 0
+
+
+def test_a_run_whose_version_kills_goes_on_once_it_kills_no_more(
+    acme: World, means: Means, model_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = looking(acme)
+    claim(means, run)
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "spec_of", kill)
+        for _ in range(TRIES):
+            dies_in_the_claim(means, run)
+        claim(means, run)
+    answer(acme, run, "approve")
+    with serving(model_url):
+        assert ended(acme, run).status == "completed"
+
+
+def test_a_run_that_was_taken_up_more_often_than_can_be_counted_holds_up_no_other(acme: World, means: Means) -> None:
+    run = looking(acme)
+    claim(means, run)
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=run.id).update(tries=2**15 - 1)
+
+    assert isinstance(claim(means, run)[1], Park)
+    assert acme.run(run.id).tries == TRIES
 
 
 def test_a_wake_up_without_an_answer_asks_nobody_again(acme: World, means: Means) -> None:
