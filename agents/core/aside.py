@@ -5,7 +5,7 @@ What an answer does, and why nothing is folded for it: docs/adr/0011.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
@@ -69,11 +69,16 @@ def outline(run_id: UUID, records: Iterable[tuple[str, Facts]]) -> RunState:
     """Return what can be known of a run by the facts of its records alone, whatever else they hold.
 
     records: (action, facts) in their order. What follows from it: its status, its questions' reasons, what it spent,
-    what was in the air.
+    what was in the air. Facts that are not there, or not what they are to be, say nothing; that their record was
+    written still counts.
     """
     state = RunState(run_id)
     for action, facts in records:
-        state = _STEPS.get(action, _nothing)(_moved(state, action), facts)
+        state = _moved(state, action)
+        try:
+            state = _STEPS.get(action, _nothing)(state, facts)
+        except (AttributeError, TypeError, ValueError, ArithmeticError):  # that is no object, no number, no time
+            state = _STEPS.get(action, _nothing)(state, {})
     return state
 
 
@@ -159,7 +164,10 @@ def _nothing(state: RunState, facts: Facts) -> RunState:
 
 
 def _submitted(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, deadline=facts.get("deadline"))
+    deadline = facts.get("deadline")
+    if deadline is not None and datetime.fromisoformat(deadline).tzinfo is None:
+        raise ValueError("a time of no zone")
+    return evolve(state, deadline=deadline)
 
 
 def _cancel_requested(state: RunState, facts: Facts) -> RunState:
@@ -167,16 +175,16 @@ def _cancel_requested(state: RunState, facts: Facts) -> RunState:
 
 
 def _model_requested(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, turn=facts["turn"], calling_model=True, calls=())
+    return evolve(state, turn=_number(facts, "turn", state.turn + 1), calling_model=True, calls=())
 
 
 def _model_answered(state: RunState, facts: Facts) -> RunState:
     names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    return _spent(state, facts, Usage(*(facts.get(name, 0) for name in names)))
+    return _spent(state, facts, Usage(*(_number(facts, name) for name in names)))
 
 
 def _model_failed(state: RunState, facts: Facts) -> RunState:
-    return evolve(_spent(state, facts, Usage()), spent_tokens=state.spent_tokens + facts.get("tokens", 0))
+    return evolve(_spent(state, facts, Usage()), spent_tokens=state.spent_tokens + _number(facts, "tokens"))
 
 
 def _spent(state: RunState, facts: Facts, usage: Usage) -> RunState:
@@ -186,39 +194,43 @@ def _spent(state: RunState, facts: Facts, usage: Usage) -> RunState:
         model_calls=state.model_calls + 1,
         usage=state.usage + usage,
         spent_tokens=state.spent_tokens + usage.total,
-        cost_nano=state.cost_nano + facts.get("cost_nano", 0),
+        cost_nano=state.cost_nano + _number(facts, "cost_nano"),
     )
 
 
 def _tool_requested(state: RunState, facts: Facts) -> RunState:
-    made = Call(facts["call"], facts["call_id"], facts["tool"], None, phase="requested")
+    # One without its number stays in the air: no outcome is known to be its.
+    made = Call(_number(facts, "call", -1), "", _word(facts, "tool"), None, phase="requested")
     state = _landed(state, facts)
     return evolve(state, calls=(*state.calls, made), tool_calls=state.tool_calls + 1)
 
 
 def _landed(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, calls=tuple(call for call in state.calls if call.index != facts["call"]))
+    return evolve(state, calls=tuple(call for call in state.calls if call.index != facts.get("call")))
 
 
 def _asked(state: RunState, facts: Facts) -> RunState:
-    question = Question(facts["escalation"], facts["kind"], facts["reason"], None, "", {})
+    question = Question(_word(facts, "escalation"), _word(facts, "kind"), _word(facts, "reason"), None, "", {})
     return evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
 
 
 def _answered(state: RunState, facts: Facts) -> RunState:
-    question = next((each for each in state.questions if each.escalation == facts["escalation"]), None)
+    question = next((each for each in state.questions if each.escalation == facts.get("escalation")), None)
     state = evolve(state, questions=tuple(each for each in state.questions if each is not question))
     if question is None or question.reason != REASON or facts.get("decision") != "reject":
         return state
     made = DecisionMade(
-        escalation=question.escalation, kind=question.kind, decision="reject", by=facts["by"], digest=""
+        escalation=question.escalation, kind=question.kind, decision="reject", by=_word(facts, "by"), digest=""
     )
     return evolve(state, verdict=made, verdict_on=question)
 
 
 def _reserved(state: RunState, facts: Facts) -> RunState:
-    held = state.held or Held(0, 0, facts["window"])
-    return evolve(state, held=Held(held.usd_nano + facts["usd_nano"], held.tokens + facts["tokens"], held.window))
+    if state.held is None and "window" not in facts:
+        return state
+    held = state.held or Held(0, 0, date.fromisoformat(facts["window"]).isoformat())
+    usd_nano, tokens = _number(facts, "usd_nano"), _number(facts, "tokens")
+    return evolve(state, held=Held(held.usd_nano + usd_nano, held.tokens + tokens, held.window))
 
 
 def _settled(state: RunState, facts: Facts) -> RunState:
@@ -226,12 +238,25 @@ def _settled(state: RunState, facts: Facts) -> RunState:
 
 
 def _compensating(state: RunState, facts: Facts) -> RunState:
-    ending = RunCompensating(turn=facts["turn"], calls=facts["calls"], status=facts["status"], code=facts.get("code"))
+    ending = RunCompensating(
+        turn=_number(facts, "turn", state.turn),
+        calls=_number(facts, "calls"),
+        status=_word(facts, "status", "failed"),
+        code=facts.get("code"),
+    )
     return evolve(state, ending=ending, calls=(), questions=(), cancel_requested=False, verdict=None, verdict_on=None)
 
 
 def _resumed(state: RunState, facts: Facts) -> RunState:
     return state if state.ending is None else evolve(state, verdict=None, verdict_on=None)
+
+
+def _number(facts: Facts, name: str, otherwise: int = 0) -> int:
+    return int(facts.get(name, otherwise))
+
+
+def _word(facts: Facts, name: str, otherwise: str = "") -> str:
+    return str(facts.get(name, otherwise))
 
 
 _STEPS: Final = {

@@ -1,5 +1,6 @@
 """What is known of a run by its outline, and what becomes of it by that alone."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,8 @@ from agents.core.events import (
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings
 from agents.core.state import Held, RunState, evolve
+from agents.engine.draft import settlement
+from agents.engine.projection import project
 from agents.tools.seam import Finished
 from tests.agents.core.simulation import RUN, Simulation, agent, tool, uses
 
@@ -29,6 +32,7 @@ CANCEL = tool("cancel", effect="write", idempotent=True, offered=False)
 BOOK = tool("book", effect="write", compensate_with={"tool": "cancel", "arguments": {}})
 SPEC = agent(BOOK, CANCEL)
 AT = "2026-11-01T00:00:00+00:00"
+WRONG: tuple[Json, ...] = (None, [], {}, "?", float("inf"))
 DEADLINE = "2026-11-02T00:00:00+00:00"
 
 
@@ -47,7 +51,22 @@ def undoing() -> list[Event]:
 
 
 def outline(records: list[Event]) -> RunState:
-    return aside.outline(RUN, [(event.action, facts_and_payload(event)[0]) for event in records])
+    return aside.outline(RUN, told(records))
+
+
+def told(records: list[Event]) -> list[tuple[str, Json]]:
+    """The records without their payloads."""
+    return [(event.action, facts_and_payload(event)[0]) for event in records]
+
+
+def spoiled(records: list[Event]) -> Iterator[list[tuple[str, Json]]]:
+    """The same many times over, each time with one fact that is not there, or not what it is to be."""
+    whole = told(records)
+    for place, (action, facts) in enumerate(whole):
+        without = [{name: facts[name] for name in facts if name != left_out} for left_out in facts]
+        instead = [{**facts, name: value} for name in facts for value in WRONG]
+        for other in (*without, *instead, {}, None):
+            yield [*whole[:place], (action, other), *whole[place + 1 :]]
 
 
 def folded(records: list[Event]) -> RunState:
@@ -137,3 +156,27 @@ def test_it_waits_till_its_deadline_unless_a_call_is_in_the_air(known_by: Any, l
 @pytest.mark.parametrize("known_by", [outline, folded])
 def test_no_deadline_ends_what_is_being_undone(known_by: Any) -> None:
     assert aside.ends_at(known_by(set_aside(undoing()))) is None
+
+
+@pytest.mark.parametrize("last", ["model.requested", "tool.requested", "run.compensating", "decision.made"])
+def test_the_outline_trips_over_no_fact_that_is_not_there_or_not_what_it_is_to_be(last: str) -> None:
+    whole = [*undoing(), *rejected(set_aside(undoing()))[len(undoing()) :]]
+    records = whole[: [event.action for event in whole].index(last) + 1]
+    known = outline(records)
+    seen = 0
+    for each in spoiled(records):
+        state = aside.outline(RUN, each)
+        assert (state.status, state.seq, state.calling_model) == (known.status, known.seq, known.calling_model)
+        assert (state.ending is None) == (known.ending is None)
+        if any(call.phase == "requested" for call in known.calls):
+            assert aside.ends_at(state) is None
+        aside.is_given_up(state)
+        aside.is_over(state, datetime.fromisoformat(AT))
+        for then in (
+            aside.set_aside(state, epoch=10, tries=5, review={}, at=AT),
+            aside.given_up(state, epoch=10, at=AT),
+        ):
+            project(fold_all(then, state), then)
+            settlement(then, state)
+        seen += 1
+    assert seen > 30
