@@ -157,16 +157,18 @@ class Gate:
 
     def leave(self, number: int | None, call: UUID | None, tokens: int) -> None:
         """Say what a call used, and let another one have its place."""
-        with self._lock:
-            if number is not None:
-                self._held.discard(number)  # first: should the session break, nobody takes the place anew
-            with self._session() as kept:
-                if call is not None:
-                    trip.make(kept, (_SETTLE, [str(tokens), self._window, str(call)]))
+        try:
+            with self._lock:
                 if number is not None:
-                    kept.execute(_GIVE_BACK, [PLACES, number])
-        if number is not None:
-            self.freed()
+                    self._held.discard(number)  # first: should the session break, nobody takes the place anew
+                with self._session() as kept:
+                    if call is not None:
+                        trip.make(kept, (_SETTLE, [str(tokens), self._window, str(call)]))
+                    if number is not None:
+                        kept.execute(_GIVE_BACK, [PLACES, number])
+        finally:  # also when the session broke: the place is free with it
+            if number is not None:
+                self.freed()
 
     # --- the session, under the lock ----------------------------------------------------------------------------
 

@@ -212,6 +212,20 @@ def test_a_call_that_ends_while_the_database_is_away_is_no_failure(
     place.leave(10)
 
 
+def test_who_waits_for_a_place_hears_of_one_that_came_free_while_the_database_is_away(
+    gate: Gate, embedded_server: embedded.Server
+) -> None:
+    freed = []
+    gate.freed = lambda: freed.append(1)
+    for cut in (False, True):
+        place = gate.enter()
+        assert place is not None
+        if cut:
+            cut_sessions(embedded_server)
+        place.leave()
+    assert len(freed) == 2
+
+
 def test_a_call_that_ends_while_the_database_is_away_gives_its_place_back(
     gate: Gate, embedded_server: embedded.Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
