@@ -43,10 +43,18 @@ TENANTS: Final = 100
 _TIMEOUT: Final = "SET LOCAL statement_timeout = '10s'"
 
 # What waits for the supplier is in line for it, not for a worker. The `ready_at` of a run that was begun is when it was
-# submitted, whatever it waited for since: only the others' tells how long workers let them wait.
+# submitted, whatever it waited for since: only the others' tells how long workers let them wait. Those that were begun
+# are counted, for they go first: some that are there for long tell that nobody takes them.
 _QUEUE: Final = """
-SELECT count(*), coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE status = 'queued')), 0) FROM agents_run
-WHERE ready_at IS NOT NULL AND waiting_for IS DISTINCT FROM 'provider'
+SELECT count(*), coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE status = 'queued')), 0),
+    count(*) FILTER (WHERE status <> 'queued')
+FROM agents_run WHERE ready_at IS NOT NULL AND waiting_for IS DISTINCT FROM 'provider'
+"""
+
+# Also those whose holder is gone: until a worker sweeps, they are not in the queue.
+_OVERDUE: Final = """
+SELECT count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0) FROM agents_run
+WHERE due_at < now() AND ready_at IS NULL
 """
 
 # By tenant, so that each part is a range of the index by status, and runs that have ended cost nothing.
@@ -151,9 +159,14 @@ class Installation:
 
 def _runs(cursor: Any) -> Iterator[Metric]:
     cursor.execute(_QUEUE)
-    depth, age = cursor.fetchone()
+    depth, age, begun = cursor.fetchone()
     yield _gauge("queue_depth", "Runs that could go on and wait for a worker.", depth)
     yield _gauge("queue_oldest_seconds", "How long the oldest of them that is new has waited.", float(age))
+    yield _gauge("queue_begun", "Those of them that are not new.", begun)
+    cursor.execute(_OVERDUE)
+    overdue, age = cursor.fetchone()
+    yield _gauge("runs_overdue", "Runs whose timer or lease has run out, which no worker has seen to yet.", overdue)
+    yield _gauge("runs_overdue_seconds", "How long ago the first of these did.", float(age))
     cursor.execute(_RUNS)
     live = GaugeMetricFamily(f"{PREFIX}_runs", "Runs that have not ended.", labels=("status", "waiting_for"))
     for status, waiting_for, runs in cursor.fetchall():

@@ -14,8 +14,10 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
+from agents.engine import leases
 from agents.engine.django_q import DjangoQ
 from agents.models import Run
+from db.roles import dispatch
 from db.scope import tenant_scope
 from metrics import counters
 from metrics.models import Total
@@ -111,6 +113,62 @@ def test_a_run_that_was_begun_long_ago_does_not_make_the_queue_old(acme: World, 
     assert read("queue_oldest_seconds") < week.total_seconds() / 2
     with tenant_scope(acme.tenant_id):
         Run.objects.filter(id=run.id).update(ready_at=None)
+
+
+@pytest.fixture
+def begun(acme: World) -> Iterator[Run]:
+    """A run that was begun and waits, while no run of another test is in line or due; nor is it afterwards."""
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute("UPDATE agents_run SET ready_at = NULL, due_at = NULL WHERE num_nulls(ready_at, due_at) < 2")
+    acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
+    run = acme.submit("looker", {"a": "a", "b": "b"})
+    change(run, status="waiting", waiting_for="decision", ready_at=None)
+    yield run
+    change(run, ready_at=None, due_at=None)
+
+
+def change(run: Run, **values: object) -> None:
+    with tenant_scope(run.tenant_id):
+        Run.objects.filter(id=run.id).update(**values)
+
+
+def test_an_answered_run_that_no_worker_takes_shows(acme: World, begun: Run, read: Read) -> None:
+    acme.submit("looker", {"a": "a", "b": "b"})
+    assert read("queue_begun") == 0
+    with tenant_scope(acme.tenant_id):
+        DjangoQ().wake(begun.id)
+    assert (read("queue_begun"), read("queue_depth")) == (1, 2)
+
+    change(begun, waiting_for="provider")
+
+    assert (read("queue_begun"), read("queue_depth")) == (0, 1)
+
+
+def test_a_run_whose_lease_ran_out_shows_until_a_worker_sweeps(begun: Run, read: Read) -> None:
+    change(begun, status="running", waiting_for=None, worker="gone", due_at=Now() + timedelta(hours=1))
+    assert (read("queue_begun"), read("runs_overdue"), read("runs_overdue_seconds")) == (0, 0, 0)
+    change(begun, due_at=Now() - timedelta(hours=1))
+
+    assert (read("queue_begun"), read("runs_overdue")) == (0, 1)
+    assert 3600 <= read("runs_overdue_seconds") < 3700
+    leases.sweep_and_next()
+    assert (read("queue_begun"), read("runs_overdue"), read("runs_overdue_seconds")) == (1, 0, 0)
+
+
+def test_what_is_in_line_is_not_overdue_whatever_engine_looks_after_it(begun: Run, read: Read) -> None:
+    change(begun, status="running", waiting_for=None, ready_at=Now(), due_at=Now() - timedelta(hours=1))
+
+    assert (read("queue_begun"), read("runs_overdue")) == (1, 0)
+
+
+@pytest.mark.parametrize(("query", "index"), [(metrics._QUEUE, "run_ready"), (metrics._OVERDUE, "run_due")])
+def test_the_queue_is_looked_up_by_its_indexes(database: None, query: str, index: str) -> None:
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {query}")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+
+    assert index in plan, plan
 
 
 def test_what_workers_do_is_counted(acme: World, read: Read) -> None:
