@@ -17,6 +17,7 @@ from typing import Any
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
+from temporalio.exceptions import TimeoutError as TimedOut
 
 from agents.engine.temporal.messages import (
     ENDED,
@@ -47,11 +48,16 @@ AGAIN_WITHIN = timedelta(seconds=15)
 #: No step lasts that long: model and tools have limits of their own, which end it before.
 STEP_WITHIN = timedelta(hours=12)
 
-#: How long a permit may take to come; longer than any queue of model calls should be.
+#: How long a permit may take to come, until a new one is asked for; longer than any queue of model calls should be.
 PACE_WITHIN = timedelta(days=7)
 
 #: The change since which a run that waits for a permit can be woken.
 WOKEN_IN_LINE = "woken-in-line"
+
+#: The change since which a wake that comes in the step before the line is not forgotten in it; and the one since which
+#: the worker that has a run is asked whether its next call needs a permit, when only the row was.
+WOKEN_BEFORE_LINE = "woken-before-line"
+HOLDER_SAYS = "holder-says"
 
 #: Kinds of standing of a run that some worker has in its hands.
 IN_HANDS = frozenset({MODEL, TOOLS, HELD})
@@ -79,9 +85,10 @@ class RunWorkflow:
         at = known or await self._take_up(run_id, lost, calls=True)
         while at.kind != ENDED:
             if at.kind in IN_HANDS:
-                if self._is_long():
+                if self._is_long() and not self._woken:
                     workflow.continue_as_new(args=[run_id, at])
-                at = await self._step(run_id, at)
+                asks = at.kind == HELD and workflow.patched(HOLDER_SAYS)
+                at = await self._step(run_id, replace(at, seq=LOOK) if asks else at)
             else:
                 if at.kind == PARKED:
                     await self._rest(at.pause_s)
@@ -118,10 +125,15 @@ class RunWorkflow:
             start_to_close_timeout=STEP_WITHIN,
             retry_policy=RetryPolicy(maximum_attempts=1),
         )
+        woken = False
         while True:
-            await workflow.wait_condition(lambda: step.done() or self._woken)
+            await self._is_over(step)
             if step.done():
-                return _result(step)
+                then = _result(step)
+                if woken and then.pace is not None and workflow.patched(WOKEN_BEFORE_LINE):
+                    self._woken = True  # perhaps the step had been committed before: the next call is looked at, too
+                return then
+            woken = True
             # Woken in the middle of a step: perhaps its worker is gone or has given the run back, and the row knows.
             seen = await self._take_up(run_id, 0, calls=False)
             if not _is_in_the_same_hands(seen, at) and (seen.kind in IN_HANDS or not step.done()):
@@ -131,14 +143,14 @@ class RunWorkflow:
 
     async def _pace(self, run_id: str, at: Standing) -> Standing | None:
         """Wait for a permit. Returns None with it, or where the run stands when it was moved on meanwhile."""
-        permit = workflow.start_activity(
-            PACE, task_queue=at.pace, start_to_close_timeout=SIGN_OF_LIFE, schedule_to_close_timeout=PACE_WITHIN
-        )
+        permit = _permit(at)
         while True:
-            await workflow.wait_condition(lambda: permit.done() or self._woken)
+            await self._is_over(permit)
             if permit.done() or not workflow.patched(WOKEN_IN_LINE):
-                await permit
-                return None
+                if await _came(permit):
+                    return None
+                permit = _permit(at)
+                continue
             seen = await self._take_up(run_id, 0, calls=False)
             if _is_in_the_same_hands(seen, at):  # whose worker alone can say whether the call is still wanted
                 seen = await self._step(run_id, replace(at, seq=LOOK, pace=None))
@@ -147,11 +159,32 @@ class RunWorkflow:
                 permit.cancel()
                 return seen
 
+    async def _is_over(self, activity: "workflow.ActivityHandle[Any]") -> None:
+        """Wait until an activity has ended, or until woken."""
+        await workflow.wait_condition(lambda: activity.done() or self._woken)
+
     async def _rest(self, pause_s: float | None) -> None:
         """Wait until woken, or until the run is due by itself."""
         timeout = None if pause_s is None else timedelta(seconds=pause_s)
         with suppress(asyncio.TimeoutError):
             await workflow.wait_condition(lambda: self._woken, timeout=timeout)
+
+
+def _permit(at: Standing) -> "workflow.ActivityHandle[None]":
+    return workflow.start_activity(
+        PACE, task_queue=at.pace, start_to_close_timeout=SIGN_OF_LIFE, schedule_to_close_timeout=PACE_WITHIN
+    )
+
+
+async def _came(permit: "workflow.ActivityHandle[None]") -> bool:
+    """Wait for a permit; returns False when it did not come in its time."""
+    try:
+        await permit
+    except ActivityError as error:
+        if not isinstance(error.cause, TimedOut):
+            raise
+        return False
+    return True
 
 
 def _is_in_the_same_hands(seen: Standing, before: Standing) -> bool:

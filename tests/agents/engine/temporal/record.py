@@ -1,22 +1,27 @@
 """Record this release's histories for `test_replay`: `pytest` this file by its name (see `histories/README.md`)."""
 
+import asyncio
 import json
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from pytest_django import Settings
+from temporalio.client import WorkflowHistory
 
 from agents.actions.runs import cancel
+from agents.engine.temporal.connection import connect
 from agents.engine.temporal.engine import Temporal
 from agents.models import Run
 from db.scope import tenant_scope
 from tests.agents.engine.temporal.histories import chain
+from tests.agents.engine.temporal.scripted import Stage, held_before_its_line, woken_before_its_line
 from tests.agents.engine.temporal.server import dev_server
 from tests.agents.engine.temporal.serving import rehearsed, serving
 from tests.agents.engine.temporal.test_history import one_call_a_turn
@@ -149,10 +154,30 @@ def test_it_is_recorded(
         settings.TEMPORAL = replace(settings.TEMPORAL, address=server.address, model_rate=rate)
         run: UUID = scene(acme, model_url).id
         found = chain(run)
+    keep(scene.__name__, found)
+
+
+@pytest.mark.parametrize("scene", [woken_before_its_line, held_before_its_line], ids=lambda s: s.__name__)
+def test_what_is_played_is_recorded(
+    scene: Callable[[Stage], Awaitable[Any]], settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        await scene(Stage(await connect(settings.TEMPORAL), run_id))
+
+    run_id = uuid4()
+    monkeypatch.setattr(socket, "gethostname", lambda: "host")
+    with dev_server(tmp_path) as server:
+        settings.TEMPORAL = replace(settings.TEMPORAL, address=server.address)
+        asyncio.run(play())
+        keep(scene.__name__, chain(run_id))
+
+
+def keep(scene: str, found: list[WorkflowHistory]) -> None:
+    """Write the histories of a scene, without the names of where they were made."""
     folder = HISTORIES / release()
     folder.mkdir(parents=True, exist_ok=True)
     for number, history in enumerate(found, 1):
-        name = scene.__name__.replace("_", "-") + (f"-{number}" if len(found) > 1 else "")
+        name = scene.replace("_", "-") + (f"-{number}" if len(found) > 1 else "")
         text = json.dumps(json.loads(history.to_json()), separators=(",", ":"))
         text = re.sub(r'"identity":"[^"]*"', '"identity":"worker"', text)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")

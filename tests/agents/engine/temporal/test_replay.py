@@ -22,6 +22,8 @@ RECORDED = sorted(HISTORIES.glob("*/*.json"))
 KINDS = {
     *("parallel-calls", "approval", "overloaded", "cancelled", "given-back", "lost-worker", "went-on-1", "went-on-2"),
     *("paced-unwoken", "paced", "withdrawn"),  # the first: before what waits for a permit could be woken
+    *("wake-forgotten", "woken-before-its-line"),  # the first: before a wake in the step before the line was kept
+    *("held-unasked", "held-before-its-line"),  # the first: before the holder of a run was asked where it stands
 }
 
 
