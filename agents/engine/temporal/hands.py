@@ -24,6 +24,7 @@ from agents.engine.executor import Means, RunExecutor, Stopped
 from agents.engine.leases import Claimed, LostLease
 from agents.engine.temporal import rows
 from agents.engine.temporal.messages import ENDED, LOOK, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
+from agents.engine.temporal.telling import Told
 from quotas.provider import Place
 
 log = logging.getLogger(__name__)
@@ -223,9 +224,19 @@ class Hands:
                 self._drop(held)  # one in its step finds out by itself
 
     def forgotten(self, after_s: float) -> list[UUID]:
-        """Return the runs in no step that nobody has asked for in so many seconds."""
-        since = time.monotonic() - after_s
-        return [held.executor.run.id for held in self._all() if not held.signs and held.asked_at < since]
+        """Return the runs in no step that nobody has asked for in so many seconds; each once in that time."""
+        now = time.monotonic()
+        found = [held for held in self._all() if not held.signs and held.asked_at < now - after_s]
+        for held in found:
+            held.asked_at = now
+        return [held.executor.run.id for held in found]
+
+    def overtaken(self) -> list[Told]:
+        """Return the runs that wait for a permit and to which something happened meanwhile: they were cancelled."""
+        if self._pace is None:
+            return []
+        in_line = [held.executor for held in self._all() if not held.signs and isinstance(held.command, CallModel)]
+        return rows.overtaken([(each.run.id, each.run.epoch, each.state.seq) for each in in_line]) if in_line else []
 
     def drop(self, run_id: UUID) -> None:
         """Let go of a run that nobody will ask for; its lease runs out, and the sweep sees to it."""

@@ -35,11 +35,24 @@ WHERE id IN (
 RETURNING id, tenant_id, priority, status <> 'queued'
 """
 
+_OVERTAKEN: Final = """
+SELECT r.id, r.tenant_id FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[], %(seqs)s::integer[])
+    AS mine(id, epoch, seq) JOIN agents_run r USING (id)
+WHERE r.epoch = mine.epoch AND r.seq > mine.seq
+"""
+
 
 def due() -> list[Told]:
     """Return what to tell of runs that nobody has claimed since they were due; the next sweeps pass them over."""
     parameters = {"again": AGAIN_S, "turn": TURN_S, "grace": GRACE_S, "most": MOST}
     return [Told(*row) for row in _ask(_DUE, parameters)]
+
+
+def overtaken(known: Sequence[tuple[UUID, int, int]]) -> list[Told]:
+    """Return what to tell of runs to which more happened than their holder knows. known: (run, epoch, seq)."""
+    runs, epochs, seqs = map(list, zip(*known, strict=True))
+    found = _ask(_OVERTAKEN, {"runs": runs, "epochs": epochs, "seqs": seqs})
+    return [Told(run_id, tenant_id, wakes=True) for run_id, tenant_id in found]
 
 
 def calls_first(run_id: UUID) -> bool:

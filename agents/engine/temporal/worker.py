@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -58,8 +59,8 @@ STICKY: Final = timedelta(seconds=5)
 #: Seconds more to answer what Temporal has handed out already.
 LAST_S: Final = 1.0
 
-#: Messages of one sweep under way at once.
-TELLING: Final = 20
+#: Calls of Temporal under way at once, of those that tell of many runs or ask about them.
+CALLS: Final = 20
 
 
 class TemporalWorker:
@@ -102,7 +103,7 @@ class TemporalWorker:
             task.cancel()
         with suppress(psycopg.Error):  # then what was counted last is lost
             await _at_most(_in_thread(flush), time.monotonic() + LAST_S)
-        self._presence.leave()
+        await _at_most(_in_thread(self._presence.leave), time.monotonic() + LAST_S)
         for broken in (task for task in running if task.done()):
             broken.result()
 
@@ -189,9 +190,15 @@ class TemporalWorker:
             await telling.check(client)  # while it is away nothing counts as told
             await _tell_all(client, await _in_thread(rows.due))
 
+        async def overtaken() -> None:
+            await _tell_all(client, await _in_thread(self.hands.overtaken))
+
         async def forgotten() -> None:
-            for run_id in self.hands.forgotten(FORGOTTEN_S):
-                await self._ask_about(client, run_id)
+            failures = await _some_at_once(
+                [partial(self._ask_about, client, run_id) for run_id in self.hands.forgotten(FORGOTTEN_S)]
+            )
+            for failure in failures[:1]:
+                raise failure
 
         async def presence() -> None:
             await _in_thread(self._presence.keep)
@@ -206,6 +213,7 @@ class TemporalWorker:
             _every(SIGN_S, signs),
             _every(POLL_S, sweep),
             _every(FORGOTTEN_S / 4, forgotten),
+            _every(FORGOTTEN_S / 4, overtaken),
         ]
 
     async def _ask_about(self, client: Client, run_id: UUID) -> None:
@@ -237,16 +245,21 @@ def _tuner(slots: CustomSlotSupplier) -> WorkerTuner:
 
 async def _tell_all(client: Client, due: list[Told]) -> None:
     """Tell Temporal of what is due. What fails is due again later."""
-    slots = asyncio.Semaphore(TELLING)
-
-    async def tell(told: Told) -> None:
-        async with slots:
-            await telling.tell(client, told)
-
-    results = await asyncio.gather(*(tell(told) for told in due), return_exceptions=True)
-    failures = [result for result in results if isinstance(result, BaseException)]
+    failures = await _some_at_once([partial(telling.tell, client, told) for told in due])
     if failures:
         log.warning("Temporal was not told of %s runs that are due: %s", len(failures), failures[0])
+
+
+async def _some_at_once(calls: list[Callable[[], Coroutine[Any, Any, None]]]) -> list[BaseException]:
+    """Make the calls, side by side; returns how those ended that failed."""
+    slots = asyncio.Semaphore(CALLS)
+
+    async def make(call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        async with slots:
+            await call()
+
+    results = await asyncio.gather(*(make(call) for call in calls), return_exceptions=True)
+    return [result for result in results if isinstance(result, BaseException)]
 
 
 async def _every(seconds: float, look: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -20,6 +20,7 @@ from agents.engine.executor import Means, RunExecutor
 from agents.engine.temporal import hands as module
 from agents.engine.temporal.hands import Hands, NoPlace
 from agents.engine.temporal.messages import ENDED, HELD, LOOK, LOST, MODEL, PARKED, RELEASED, TOOLS, Standing
+from agents.engine.temporal.telling import Told
 from agents.engine.toolbox import perform_call
 from agents.models import Run
 from agents.providers.claude import ClaudeProvider
@@ -296,10 +297,27 @@ def test_a_run_that_nobody_asks_for_is_forgotten_and_dropped(acme: World, made: 
     hands.take_up(run.id, lost=0)
     assert hands.forgotten(60.0) == []
 
-    assert hands.forgotten(-1.0) == [run.id]
+    hands._held[run.id].asked_at -= 90.0
+    assert hands.forgotten(60.0) == [run.id]
+    assert hands.forgotten(60.0) == []  # once in that time
     hands.drop(run.id)
 
     assert len(hands) == 0
+
+
+def test_of_the_runs_in_line_those_are_told_of_that_were_cancelled(acme: World, made: Made) -> None:
+    hands, runs = made("one", pace="permits"), [lookups(acme) for _ in range(3)]
+    first, second, third = [hands.take_up(run.id, lost=0) for run in runs]
+    assert stepped(hands, runs[2], third).kind == TOOLS
+    assert hands.overtaken() == []
+
+    for run in runs[1:]:
+        cancel(run.id, acting_as=acme.alice)
+
+    assert hands.overtaken() == [Told(runs[1].id, acme.tenant_id, wakes=True)]
+    assert hands.step(runs[1].id, second.epoch, LOOK).kind == ENDED
+    assert hands.overtaken() == []
+    assert hands.step(runs[0].id, first.epoch, LOOK) == first
 
 
 def test_no_run_is_taken_up_that_would_have_to_wait_for_the_supplier(

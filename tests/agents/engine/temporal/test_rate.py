@@ -4,10 +4,13 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from pytest_django import Settings
 
 from agents.actions.runs import cancel
 from agents.core.model import ModelAnswer, ModelRequest, Usage
+from agents.engine.temporal import worker
+from agents.engine.temporal.engine import Temporal
 from agents.models import Run
 from tests.agents.engine.temporal.serving import Answer, serving
 from tests.agents.engine.temporal.test_history import one_call_a_turn
@@ -60,9 +63,11 @@ def test_two_workers_together_keep_to_the_rate(acme: World, on_temporal: None, s
     assert max(at) - min(at) >= (CALLS - 2 * PER_SECOND) / PER_SECOND / 2
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["told", "not told"])
 def test_a_run_that_is_cancelled_while_it_waits_for_a_permit_ends_without_the_call(
-    acme: World, on_temporal: None, settings: Settings
+    told: bool, acme: World, on_temporal: None, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(worker, "FORGOTTEN_S", 60.0 if told else 4.0)
     settings.TEMPORAL = replace(settings.TEMPORAL, model_rate=NEVER, task_queue=f"rate-{acme.slug}")
     acme.define("caller", role="You answer.")
     at: list[float] = []
@@ -73,6 +78,8 @@ def test_a_run_that_is_cancelled_while_it_waits_for_a_permit_ends_without_the_ca
         time.sleep(2.0)  # whoever has a permit makes the call
         in_line = [run for run in runs if acme.run(run.id).status == "running"]
         assert in_line
+        if not told:
+            monkeypatch.setattr(Temporal, "cancel", lambda *_: None)
         for run in in_line:
             cancel(run.id, acting_as=acme.alice)
         until(lambda: all(acme.run(run.id).ended_at for run in runs), 30)
