@@ -1,6 +1,9 @@
 """Who watches the installation sees the workers of this engine, and all that they counted."""
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
@@ -8,6 +11,8 @@ from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
 
 from agents.engine.temporal.presence import WORKERS, Presence
+from db import session
+from db.pool import Connection
 from metrics import counters
 from ops import metrics
 from tests.agents.engine.temporal.serving import rehearsed, serving
@@ -51,6 +56,34 @@ def test_a_session_that_broke_is_begun_anew(presence: Presence) -> None:
     presence.keep()
 
     assert told("workers") == 1
+
+
+def test_a_session_that_was_left_is_not_begun_anew(presence: Presence) -> None:
+    presence.keep()
+    presence.leave()
+
+    presence.keep()
+
+    assert told("workers") == 0
+
+
+def test_a_session_that_is_left_while_it_begins_ends(presence: Presence, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go, connect = threading.Event(), threading.Event(), session.connect
+
+    def slow() -> Connection:
+        begun.set()
+        go.wait(10)
+        return connect()
+
+    monkeypatch.setattr(session, "connect", slow)
+    with ThreadPoolExecutor(2) as threads:
+        threads.submit(presence.keep)
+        begun.wait(10)
+        threads.submit(presence.leave)
+        time.sleep(0.1)
+        go.set()
+
+    assert told("workers") == 0
 
 
 def test_a_worker_that_stops_adds_what_it_counted(acme: World, on_temporal: None, model_url: str) -> None:
