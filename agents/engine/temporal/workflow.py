@@ -54,10 +54,8 @@ PACE_WITHIN = timedelta(days=7)
 #: The change since which a run that waits for a permit can be woken.
 WOKEN_IN_LINE = "woken-in-line"
 
-#: The change since which a wake that comes in the step before the line is not forgotten in it; and the one since which
-#: the worker that has a run is asked whether its next call needs a permit, when only the row was.
+#: The change since which a wake that comes in the step before the line is not forgotten in it.
 WOKEN_BEFORE_LINE = "woken-before-line"
-HOLDER_SAYS = "holder-says"
 
 #: Kinds of standing of a run that some worker has in its hands.
 IN_HANDS = frozenset({MODEL, TOOLS, HELD})
@@ -87,8 +85,8 @@ class RunWorkflow:
             if at.kind in IN_HANDS:
                 if self._is_long() and not self._woken:
                     workflow.continue_as_new(args=[run_id, at])
-                asks = at.kind == HELD and workflow.patched(HOLDER_SAYS)
-                at = await self._step(run_id, replace(at, seq=LOOK) if asks else at)
+                # Of one that is held the row alone was asked, and only its worker knows whether a call needs a permit.
+                at = await self._step(run_id, replace(at, seq=LOOK) if at.kind == HELD else at)
             else:
                 if at.kind == PARKED:
                     await self._rest(at.pause_s)
@@ -127,7 +125,7 @@ class RunWorkflow:
         )
         woken = False
         while True:
-            await self._is_over(step)
+            await self._ends_or_wakes(step)
             if step.done():
                 then = _result(step)
                 if woken and then.pace is not None and workflow.patched(WOKEN_BEFORE_LINE):
@@ -145,7 +143,7 @@ class RunWorkflow:
         """Wait for a permit. Returns None with it, or where the run stands when it was moved on meanwhile."""
         permit = _permit(at)
         while True:
-            await self._is_over(permit)
+            await self._ends_or_wakes(permit)
             if permit.done() or not workflow.patched(WOKEN_IN_LINE):
                 if await _came(permit):
                     return None
@@ -159,7 +157,7 @@ class RunWorkflow:
                 permit.cancel()
                 return seen
 
-    async def _is_over(self, activity: "workflow.ActivityHandle[Any]") -> None:
+    async def _ends_or_wakes(self, activity: "workflow.ActivityHandle[Any]") -> None:
         """Wait until an activity has ended, or until woken."""
         await workflow.wait_condition(lambda: activity.done() or self._woken)
 
