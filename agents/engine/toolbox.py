@@ -1,17 +1,19 @@
 """Tools as the engine calls them: a run's call to `agents.tools.perform`, with the tenant's secrets and sources."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from agents.core.state import Call
 from agents.engine.leases import Claimed
 from agents.models import DataSourceRow
 from agents.tools.perform import Registry, perform
 from agents.tools.registry import build_registry
-from agents.tools.seam import DataSource, Outcome, ToolCall
+from agents.tools.seam import DataSource, Outcome, PlatformAway, ToolCall
 from db.scope import tenant_scope
 from egress import installed
 from vault.actions import secrets
@@ -27,24 +29,28 @@ class Context:
         self.begin = run.check_lease
 
     def secret(self, name: str) -> str:
-        """Return a secret's value; raises `LookupError`."""
-        try:
-            with tenant_scope(self.tenant_id):
-                return secrets.reveal(name)
-        finally:
-            connection.close()
+        """Return a secret's value; raises `LookupError` and `PlatformAway`."""
+        with self._scope():
+            return secrets.reveal(name)
 
     def source(self, name: str) -> DataSource:
-        """Return a data source; raises `LookupError`."""
+        """Return a data source; raises `LookupError` and `PlatformAway`."""
+        with self._scope():
+            row = DataSourceRow.objects.filter(name=name).first()
+            if row is None:
+                raise LookupError(name)
+            url = row.url
+            if url.startswith("secret:"):
+                url = secrets.reveal(url.removeprefix("secret:"))
+            return DataSource(row.engine, url)
+
+    @contextmanager
+    def _scope(self) -> Iterator[None]:
         try:
             with tenant_scope(self.tenant_id):
-                row = DataSourceRow.objects.filter(name=name).first()
-                if row is None:
-                    raise LookupError(name)
-                url = row.url
-                if url.startswith("secret:"):
-                    url = secrets.reveal(url.removeprefix("secret:"))
-                return DataSource(row.engine, url)
+                yield
+        except (OperationalError, InterfaceError) as error:
+            raise PlatformAway from error
         finally:
             connection.close()
 

@@ -25,6 +25,7 @@ from agents.tools.seam import (
     NoLongerOurs,
     Outcome,
     OutcomeUnknown,
+    PlatformAway,
     ToolCall,
     ToolContext,
     ToolDefinition,
@@ -42,6 +43,8 @@ _THREADS = Threads("tool", max_abandoned=64)
 MAX_ATTEMPTS = 10
 BROKEN_OFF_ATTEMPTS = 3
 """Attempts of a call that broke off, whatever `retries` says: the same call with the same key finds out."""
+AWAY_PAUSE_S = 0.5
+"""Between two looks whether the platform's database answers again."""
 PAUSE_S = 2.0
 """Between two attempts at most; longer waits are the engine's, and durable."""
 
@@ -62,12 +65,13 @@ class ContextUnavailableError(Exception):
 
 
 class _Watching:
-    """The context, remembering every secret that it hands out."""
+    """The context, remembering every secret that it hands out, and whether an effect may have been begun."""
 
-    __slots__ = ("_context", "principal_id", "run_id", "secrets", "tenant_id")
+    __slots__ = ("_context", "begun", "principal_id", "run_id", "secrets", "tenant_id")
 
     def __init__(self, context: ToolContext) -> None:
         self._context = context
+        self.begun = False
         self.tenant_id: UUID = context.tenant_id
         self.run_id: UUID | None = context.run_id
         self.principal_id: UUID = context.principal_id
@@ -82,6 +86,12 @@ class _Watching:
     def begin(self) -> None:
         """Raise `NoLongerOurs` when the effect may not be begun any more."""
         self._context.begin()
+        self.begun = True
+
+    def wait(self, sleep: Callable[[float], None]) -> None:
+        """Wait a little for the platform's database; raises `NoLongerOurs` when it was away for too long."""
+        sleep(AWAY_PAUSE_S)
+        self._context.begin()
 
     def source(self, name: str) -> DataSource:
         """Return the data source."""
@@ -93,7 +103,7 @@ class _Watching:
     def _ask(ask: Callable[[str], T], name: str) -> T:
         try:
             return ask(name)
-        except LookupError:
+        except (LookupError, PlatformAway):
             raise
         except Exception as error:
             raise ContextUnavailableError from error
@@ -118,7 +128,7 @@ def perform(
     if kind is None:
         return Failed("misconfigured", f"There are no tools of the kind {call.definition.kind!r} here.")
     watching = _Watching(context)
-    outcome = _attempt(kind, call, watching)
+    outcome = _attempt(kind, call, watching, sleep)
     maybe_done = False
     for number in range(1, MAX_ATTEMPTS):
         if not (isinstance(outcome, Failed) and number < _attempts(outcome, call.definition)):
@@ -128,7 +138,7 @@ def perform(
         sleep(pause * (0.5 + jitter() / 2))
         if not may_go_on():
             break
-        outcome = _attempt(kind, call, watching)
+        outcome = _attempt(kind, call, watching, sleep)
     if isinstance(outcome, Failed) and maybe_done:
         outcome = replace(outcome, maybe_done=True)
     return _clean(outcome, call.definition, watching, bounds)
@@ -147,7 +157,21 @@ def _attempts(outcome: Failed, definition: ToolDefinition) -> int:
     return max(definition.attempts, BROKEN_OFF_ATTEMPTS) if broke_off else definition.attempts
 
 
-def _attempt(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
+def _attempt(kind: ToolKind, call: ToolCall, context: _Watching, sleep: Callable[[float], None]) -> Outcome:
+    """Make one attempt. It waits for the platform's database, which is no failure of the tool's, while that is safe."""
+    while True:
+        context.begun = False
+        try:
+            return _attempt_now(kind, call, context)
+        except PlatformAway as error:
+            _log(call.definition, error.__cause__ or error)
+            if context.begun:
+                told = "The platform could not read what the tool asked for half-way."
+                return unclear(call.definition, Failed("busy", told, retryable=True))
+            context.wait(sleep)
+
+
+def _attempt_now(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
     definition = call.definition
     try:
         if kind.bounds_itself:
@@ -162,7 +186,7 @@ def _attempt(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
     except ContextUnavailableError as error:
         _log(definition, error.__cause__ or error)
         return Failed("busy", "The platform could not read what the tool needs.", retryable=True)
-    except NoLongerOurs:
+    except (NoLongerOurs, PlatformAway):
         raise
     except Exception as error:
         _log(definition, error)

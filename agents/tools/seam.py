@@ -96,6 +96,10 @@ class NoLongerOurs(Exception):
     """The run is another worker's, or about to be: no effect of it may be begun here."""
 
 
+class PlatformAway(Exception):
+    """The platform's own database does not answer for now: what was asked of it can be asked again."""
+
+
 class ToolContext(Protocol):
     """What a kind may ask of the platform while it performs a call."""
 
@@ -104,10 +108,10 @@ class ToolContext(Protocol):
     principal_id: UUID
 
     def secret(self, name: str) -> str:
-        """Return the secret's value; raises `LookupError` when the tenant has none of that name."""
+        """Return the secret's value; raises `LookupError` when the tenant has none of that name, and `PlatformAway`."""
 
     def source(self, name: str) -> DataSource:
-        """Return the data source; raises `LookupError` when the tenant has none of that name."""
+        """Return the data source; raises `LookupError` when the tenant has none of that name, and `PlatformAway`."""
 
     def begin(self) -> None:
         """Raise `NoLongerOurs` when the effect may not be begun any more.
