@@ -260,7 +260,7 @@ def test_a_gzipped_answer_is_inflated_also_in_several_members() -> None:
         assert client_for(seen).send(get(seen.url)).body == b"a" * 100_000 + b"b"
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"x" * 1000)[:-9], b"\x1f\x8b"])
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"x" * 1000, mtime=0)[:-9], b"\x1f\x8b"])
 def test_a_damaged_gzip_answer_is_refused(body: bytes) -> None:
     assert refused(says(answer(body, content_encoding="gzip"))).code == "bad_answer"
 
