@@ -11,6 +11,7 @@ from pytest_django import Settings
 from tenants.models import Role
 from tests.api.conftest import Caller, caller, member
 from tests.console.conftest import peopled, signed_in
+from tests.trips import trips
 from tests.worlds import World
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -24,9 +25,10 @@ def test_an_address_is_refused_before_its_key_is_looked_at(
     limits(address=3)
     assert [alice.get("runs").status for _ in range(3)] == [200] * 3
 
-    with django_assert_num_queries(0):
+    with django_assert_num_queries(0), trips() as made:
         refused = alice.get("runs")
 
+    assert made == []
     assert (refused.status, refused.code) == (429, "rate_limited")
     assert 1 <= int(refused.headers["Retry-After"]) <= 7200
     assert re.fullmatch(r'"address";r=0;t=\d+', refused.headers["RateLimit"])
