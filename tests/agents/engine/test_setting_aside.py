@@ -1,4 +1,4 @@
-"""Runs that kill whoever drives them, or that cannot be folded: set aside for a person, and what an answer does."""
+"""Runs that kill whoever drives them: set aside for a person, and what an answer or a deadline does."""
 
 from collections.abc import Callable
 
