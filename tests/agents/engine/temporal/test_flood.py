@@ -19,6 +19,17 @@ from tests.worlds import World, world
 
 FLOOD = 60
 
+#: What docs/temporal.md says of fairness.
+FAIR = [
+    argument
+    for value in (
+        "matching.enableFairness=true",
+        "matching.numTaskqueueReadPartitions=1",
+        "matching.numTaskqueueWritePartitions=1",
+    )
+    for argument in ("--dynamic-config-value", value)
+]
+
 
 def answer(request: ModelRequest, *, timeout_s: float) -> ModelAnswer:
     return ModelAnswer(request.model, "end_turn", [{"type": "text", "text": "Yes."}], Usage(1, 1))
@@ -42,7 +53,7 @@ async def tell_all(runs: list[Run]) -> None:
 
 def test_a_flood_of_one_tenant_does_not_hold_up_another(database: None, settings: Settings, tmp_path: Path) -> None:
     settings.ENGINE = "temporal"
-    with dev_server(tmp_path, "--dynamic-config-value", "matching.enableFairness=true") as server:
+    with dev_server(tmp_path, *FAIR) as server:
         settings.TEMPORAL = replace(settings.TEMPORAL, address=server.address)
         flooder, other = world(), world()
         for each in (flooder, other):
