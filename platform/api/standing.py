@@ -2,7 +2,8 @@
 
 A stream lasts as long as its run, and rights do not: a key is revoked or expires, a member leaves, is deactivated or
 gets another role. Each stream looks here before it tells anything, and ends when its key stands for less or more than
-it did; the client comes again with the rights it has then. No transaction, connection or thread is held meanwhile.
+it did; the client comes again with the rights it has then. Streams that wait are roused when an answer differs from the
+one before. No transaction, connection or thread is held meanwhile.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from weakref import WeakKeyDictionary
 from asgiref.sync import sync_to_async
 from django.db import connection
 
+from agents.engine import watch
 from tenants.actions import api_keys
 from tenants.principal import Principal
 
@@ -30,14 +32,14 @@ def watching(key: str, principal: Principal) -> Iterator[Callable[[], bool]]:
     """
     loop = asyncio.get_running_loop()
     keys = _keys.get(loop) or _keys.setdefault(loop, _Keys())
-    with keys.known(key):
-        yield lambda: keys.standing.get(key, principal) == principal
+    with keys.known(key, principal):
+        yield lambda: keys.standing.get(key) == principal
 
 
 class _Keys:
     """The keys watched with in one event loop, and the task that asks for them while there are any.
 
-    standing: whom each stands for, or None, as far as it was asked.
+    standing: whom each stands for, or None: as it was asked last, at first as it signed in.
     """
 
     def __init__(self) -> None:
@@ -46,8 +48,9 @@ class _Keys:
         self._asking: asyncio.Task[None] | None = None
 
     @contextmanager
-    def known(self, key: str) -> Iterator[None]:
+    def known(self, key: str, principal: Principal) -> Iterator[None]:
         self._watching[key] += 1
+        self.standing.setdefault(key, principal)
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
         try:
@@ -56,7 +59,7 @@ class _Keys:
             self._watching[key] -= 1
             if not self._watching[key]:
                 del self._watching[key]
-                self.standing.pop(key, None)
+                del self.standing[key]
 
     async def _ask(self) -> None:
         try:
@@ -64,12 +67,18 @@ class _Keys:
                 await asyncio.sleep(INTERVAL_S)
                 asked = frozenset(self._watching)
                 found = await sync_to_async(_standing, thread_sensitive=False)(asked)
-                self.standing = {key: found.get(key) for key in asked if key in self._watching}
+                self._learn({key: found.get(key) for key in asked})
         except Exception:
-            self.standing = dict.fromkeys(self._watching)
+            self._learn(dict.fromkeys(self._watching))
             raise
         finally:
             self._asking = None
+
+    def _learn(self, answers: dict[str, Principal | None]) -> None:
+        differing = {key: now for key, now in answers.items() if key in self.standing and self.standing[key] != now}
+        if differing:
+            self.standing.update(differing)
+            watch.rouse()
 
 
 def _standing(keys: Collection[str]) -> dict[str, Principal]:

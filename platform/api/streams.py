@@ -2,7 +2,7 @@
 
 A watcher holds no thread, connection or transaction while it waits: `agents.engine.watch` polls for all of them in one
 query, and what is new is read in a short transaction of a pooled thread, and written out, once for all who are at the
-same place of the same run. `api.standing` says whether the key may still see it.
+same place of the same run. `api.standing` says whether the key may still see it, and rouses them when that changes.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -30,8 +30,15 @@ from tenants.principal import Principal
 HEARTBEAT_S = 15.0
 BATCH = 200
 
+#: Seconds for which events that were read serve those who come to the same place next, as when many join at once. What
+#: has happened since they hear of by `watch`, like everybody else.
+KEPT_S: Final = watch.INTERVAL_S
+
 #: Readings of the journal that may run at once in a process, so that watchers leave connections for everybody else.
 READERS = 4
+
+#: A tenant, its run, and the number of the event that was told last.
+_Place = tuple[UUID, UUID, int]
 
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
@@ -69,7 +76,7 @@ async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
     with standing.watching(watched.key, watched.principal) as stands:
         while stands():
-            news = await readings.read(watched.principal.tenant_id, watched.run_id, after)
+            news = await readings.read((watched.principal.tenant_id, watched.run_id, after))
             if news.events:
                 after = news.events[-1].seq or after
                 yield news.written(payloads=watched.payloads)
@@ -86,7 +93,7 @@ async def _quiet(run_id: UUID, after: int, stands: Callable[[], bool]) -> AsyncI
     """Yield heartbeats until something happens or the rights change."""
     told = time.monotonic()
     while stands():
-        if await watch.changed(run_id, after=after, timeout_s=min(HEARTBEAT_S, standing.INTERVAL_S)):
+        if await watch.changed(run_id, after=after, timeout_s=max(0.0, told + HEARTBEAT_S - time.monotonic())):
             return
         if time.monotonic() - told >= HEARTBEAT_S:
             told = time.monotonic()
@@ -111,23 +118,29 @@ def _message(data: dict[str, Any], *, seq: int | None = None, event: str | None 
 
 
 class _Readings:
-    """The readings under way in one event loop, shared by those who want the same."""
+    """The readings of one event loop, under way or just done, shared by those who want the same."""
 
     def __init__(self) -> None:
-        self._under_way: dict[tuple[UUID, UUID, int], asyncio.Task[_News]] = {}
-        self._places = asyncio.Semaphore(READERS)
+        self._shared: dict[_Place, asyncio.Task[_News]] = {}
+        self._readers = asyncio.Semaphore(READERS)
 
-    async def read(self, tenant_id: UUID, run_id: UUID, after: int) -> _News:
-        key = (tenant_id, run_id, after)
-        task = self._under_way.get(key)
+    async def read(self, place: _Place) -> _News:
+        task = self._shared.get(place)
         if task is None:
-            task = self._under_way[key] = asyncio.create_task(self._read(*key))
-            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+            task = self._shared[place] = asyncio.create_task(self._read(place))
         return await asyncio.shield(task)  # one watcher's going must not end the reading for the others
 
-    async def _read(self, tenant_id: UUID, run_id: UUID, after: int) -> _News:
-        async with self._places:
-            return await sync_to_async(_news, thread_sensitive=False)(tenant_id, run_id, after)
+    async def _read(self, place: _Place) -> _News:
+        news = None
+        try:
+            async with self._readers:
+                news = await sync_to_async(_news, thread_sensitive=False)(*place)
+            return news
+        finally:
+            if news and news.events:
+                asyncio.get_running_loop().call_later(KEPT_S, self._shared.pop, place)
+            else:  # that there was nothing is no answer to who hears of something
+                del self._shared[place]
 
 
 _readings: WeakKeyDictionary[asyncio.AbstractEventLoop, _Readings] = WeakKeyDictionary()

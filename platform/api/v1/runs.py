@@ -297,7 +297,7 @@ class Stream(View):
         Connect again with `Last-Event-ID` to go on where the connection broke.
         """
         with self.scope():
-            run = _found(run_id)
+            run = found(Run.objects.only("id"), id=identifier(run_id))
             self.require("runs:read")
         after = Query(self.plain_request, ("after",)).number("after", 0, minimum=0, maximum=MAX_SEQ)
         after = _last_event_id(self.plain_request, after)

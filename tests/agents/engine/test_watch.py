@@ -67,3 +67,13 @@ def test_failure_to_ask_ends_the_watching(run: tuple[World, UUID], monkeypatch: 
     monkeypatch.setattr(watch, "latest", fails)
     with pytest.raises(ConnectionError, match="no database"):
         asyncio.run(watch.changed(run[1], after=0, timeout_s=30))
+
+
+def test_everybody_who_waits_is_roused_though_nothing_happened(run: tuple[World, UUID]) -> None:
+    async def scene() -> list[bool]:
+        watchers = [asyncio.create_task(watch.changed(run[1], after=1, timeout_s=30)) for _ in range(50)]
+        await asyncio.sleep(0)
+        watch.rouse()
+        return await asyncio.gather(*watchers)
+
+    assert asyncio.run(scene()) == [False] * 50
