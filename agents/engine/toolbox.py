@@ -1,17 +1,20 @@
 """Tools as the engine calls them: a run's call to `agents.tools.perform`, with the tenant's secrets and sources."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
+from typing import Self
 from uuid import UUID
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from agents.core.state import Call
-from agents.engine.leases import Claimed
+from agents.engine import leases
+from agents.engine.leases import Claimed, LostLease
 from agents.models import DataSourceRow
-from agents.tools.perform import Registry, perform
+from agents.tools.perform import Registry, longest, perform
 from agents.tools.registry import build_registry
 from agents.tools.seam import DataSource, Outcome, PlatformAway, ToolCall
 from db.scope import tenant_scope
@@ -20,13 +23,39 @@ from vault.actions import secrets
 
 
 class Context:
-    """What a tool may ask for while it runs; each look-up is a short transaction of its own."""
+    """What a tool may ask for while it runs; each look-up is a short transaction of its own.
 
-    def __init__(self, run: Claimed) -> None:
+    seconds: how long the call may take from an answered look-up on. As a context manager it holds the run busy for so
+    long (`Claimed.busy`), so that who had to wait for the answer has a lease that is renewed while it does its work.
+    """
+
+    def __init__(self, run: Claimed, seconds: float) -> None:
         self.tenant_id = run.tenant_id
         self.run_id: UUID | None = run.id
         self.principal_id = run.principal_id
-        self.begin = run.check_lease
+        self._run = run
+        self._seconds = seconds
+        self._lock = threading.Lock()  # guards what follows
+        self._busy: ExitStack | None = ExitStack()  # None: the call is over
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._busy is not None:
+                self._busy.close()
+            self._busy = None
+
+    def may_begin(self) -> bool:
+        """Say whether an effect may be begun: enough of the lease is left, and it is renewed."""
+        until = self._run.busy_until
+        return self._run.has_lease() and (until is None or until > leases.lease_clock())
+
+    def begin(self) -> None:
+        """Raise `LostLease` when no effect may be begun any more."""
+        if not self.may_begin():
+            raise LostLease(self.run_id)
 
     def secret(self, name: str) -> str:
         """Return a secret's value; raises `LookupError` and `PlatformAway`."""
@@ -53,6 +82,14 @@ class Context:
             raise PlatformAway from error
         finally:
             connection.close()
+        self._answered()
+
+    def _answered(self) -> None:
+        with self._lock:
+            if self._busy is not None:
+                before, self._busy = self._busy, ExitStack()
+                self._busy.enter_context(self._run.busy(self._seconds))
+                before.close()
 
 
 @lru_cache(maxsize=1)
@@ -64,4 +101,5 @@ def registry() -> Registry:
 def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:
     """Make one call of a run. Never raises for what the outside does; `LostLease` when it may not be begun any more."""
     made = ToolCall(run.spec.tools[call.tool].definition, call.arguments, idempotency_key)
-    return perform(made, Context(run), registry=registry(), may_go_on=run.has_lease)
+    with Context(run, longest(made.definition)) as context:
+        return perform(made, context, registry=registry(), may_go_on=context.may_begin)

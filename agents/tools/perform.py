@@ -8,24 +8,22 @@ import logging
 import random
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, TypeVar
-from uuid import UUID
+from typing import Any
 
 from jsonschema.protocols import Validator
 
 from agents.core.schema import problems, validator
+from agents.tools.attempts import Attempt, ContextUnavailableError
 from agents.tools.results import BadResultError, cut, written
 from agents.tools.seam import (
-    DataSource,
     Failed,
     Finished,
     NoLongerOurs,
     Outcome,
     OutcomeUnknown,
-    PlatformAway,
     ToolCall,
     ToolContext,
     ToolDefinition,
@@ -33,18 +31,15 @@ from agents.tools.seam import (
     may_repeat,
     unclear,
 )
-from config.redaction import Redactor, passwords
+from config.redaction import Redactor
 from egress.threads import OutOfTimeError, Threads, TooManyAbandonedError
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 Registry = Mapping[str, ToolKind]
 _THREADS = Threads("tool", max_abandoned=64)
 MAX_ATTEMPTS = 10
 BROKEN_OFF_ATTEMPTS = 3
 """Attempts of a call that broke off, whatever `retries` says: the same call with the same key finds out."""
-AWAY_PAUSE_S = 0.5
-"""Between two looks whether the platform's database answers again."""
 PAUSE_S = 2.0
 """Between two attempts at most; longer waits are the engine's, and durable."""
 
@@ -58,55 +53,6 @@ class Bounds:
     result_bytes: int = 256 * 1024
     message_chars: int = 8000
     pause_s: float = PAUSE_S
-
-
-class ContextUnavailableError(Exception):
-    """The platform could not read a secret or a data source."""
-
-
-class _Watching:
-    """The context, remembering every secret that it hands out, and whether an effect may have been begun."""
-
-    __slots__ = ("_context", "begun", "principal_id", "run_id", "secrets", "tenant_id")
-
-    def __init__(self, context: ToolContext) -> None:
-        self._context = context
-        self.begun = False
-        self.tenant_id: UUID = context.tenant_id
-        self.run_id: UUID | None = context.run_id
-        self.principal_id: UUID = context.principal_id
-        self.secrets: set[str] = set()
-
-    def secret(self, name: str) -> str:
-        """Return the secret's value."""
-        value = self._ask(self._context.secret, name)
-        self.secrets.add(value)
-        return value
-
-    def begin(self) -> None:
-        """Raise `NoLongerOurs` when the effect may not be begun any more."""
-        self._context.begin()
-        self.begun = True
-
-    def wait(self, sleep: Callable[[float], None]) -> None:
-        """Wait a little for the platform's database; raises `NoLongerOurs` when it was away for too long."""
-        sleep(AWAY_PAUSE_S)
-        self._context.begin()
-
-    def source(self, name: str) -> DataSource:
-        """Return the data source."""
-        source = self._ask(self._context.source, name)
-        self.secrets.update(passwords(source.url))
-        return source
-
-    @staticmethod
-    def _ask(ask: Callable[[str], T], name: str) -> T:
-        try:
-            return ask(name)
-        except (LookupError, PlatformAway):
-            raise
-        except Exception as error:
-            raise ContextUnavailableError from error
 
 
 def perform(
@@ -127,8 +73,9 @@ def perform(
     kind = registry.get(call.definition.kind)
     if kind is None:
         return Failed("misconfigured", f"There are no tools of the kind {call.definition.kind!r} here.")
-    watching = _Watching(context)
-    outcome = _attempt(kind, call, watching, sleep)
+    secrets: set[str] = set()
+    attempt = partial(Attempt, context, call.definition.name, secrets, sleep)
+    outcome = _attempt(kind, call, attempt())
     maybe_done = False
     for number in range(1, MAX_ATTEMPTS):
         if not (isinstance(outcome, Failed) and number < _attempts(outcome, call.definition)):
@@ -138,14 +85,17 @@ def perform(
         sleep(pause * (0.5 + jitter() / 2))
         if not may_go_on():
             break
-        outcome = _attempt(kind, call, watching, sleep)
+        outcome = _attempt(kind, call, attempt())
     if isinstance(outcome, Failed) and maybe_done:
         outcome = replace(outcome, maybe_done=True)
-    return _clean(outcome, call.definition, watching, bounds)
+    return _clean(outcome, call.definition, secrets, bounds)
 
 
 def longest(definition: ToolDefinition) -> float:
-    """Return how many seconds a call can take at most, all its attempts and the pauses between them."""
+    """Return how many seconds a call can take at most, all its attempts and the pauses between them.
+
+    Waits for the platform's database are not in it.
+    """
     attempts = min(MAX_ATTEMPTS, max(definition.attempts, BROKEN_OFF_ATTEMPTS))
     return attempts * (definition.timeout_s + PAUSE_S)
 
@@ -157,26 +107,20 @@ def _attempts(outcome: Failed, definition: ToolDefinition) -> int:
     return max(definition.attempts, BROKEN_OFF_ATTEMPTS) if broke_off else definition.attempts
 
 
-def _attempt(kind: ToolKind, call: ToolCall, context: _Watching, sleep: Callable[[float], None]) -> Outcome:
-    """Make one attempt. It waits for the platform's database, which is no failure of the tool's, while that is safe."""
-    while True:
-        context.begun = False
-        try:
-            return _attempt_now(kind, call, context)
-        except PlatformAway as error:
-            _log(call.definition, error.__cause__ or error)
-            if context.begun:
-                told = "The platform could not read what the tool asked for half-way."
-                return unclear(call.definition, Failed("busy", told, retryable=True))
-            context.wait(sleep)
+def _attempt(kind: ToolKind, call: ToolCall, attempt: Attempt) -> Outcome:
+    """Make one attempt. Its outcome does not count when the run was another's meanwhile: then raises `NoLongerOurs`."""
+    try:
+        return _attempt_now(kind, call, attempt)
+    finally:
+        attempt.end()
 
 
-def _attempt_now(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
+def _attempt_now(kind: ToolKind, call: ToolCall, attempt: Attempt) -> Outcome:
     definition = call.definition
     try:
         if kind.bounds_itself:
-            return kind.call(call, context)
-        outcome: Outcome = _THREADS.call(partial(kind.call, call, context), definition.timeout_s)
+            return kind.call(call, attempt)
+        outcome: Outcome = _THREADS.call(partial(kind.call, call, attempt), definition.timeout_s, attempt.more)
         return outcome
     except OutOfTimeError:
         told = f"The tool did not finish within {definition.timeout_s:g} seconds and may still be at work."
@@ -186,7 +130,7 @@ def _attempt_now(kind: ToolKind, call: ToolCall, context: _Watching) -> Outcome:
     except ContextUnavailableError as error:
         _log(definition, error.__cause__ or error)
         return Failed("busy", "The platform could not read what the tool needs.", retryable=True)
-    except (NoLongerOurs, PlatformAway):
+    except NoLongerOurs:
         raise
     except Exception as error:
         _log(definition, error)
@@ -200,8 +144,8 @@ def _log(definition: ToolDefinition, error: BaseException) -> None:
     logger.error("The tool %s broke with %s.\n%s", definition.name, type(error).__name__, where)
 
 
-def _clean(outcome: Outcome, definition: ToolDefinition, context: _Watching, bounds: Bounds) -> Outcome:
-    redact = Redactor(context.secrets)
+def _clean(outcome: Outcome, definition: ToolDefinition, secrets: Set[str], bounds: Bounds) -> Outcome:
+    redact = Redactor(secrets)
     if isinstance(outcome, Finished):
         return _result(outcome, definition, redact, bounds)
     message = written(redact(outcome.message))[0]

@@ -101,17 +101,24 @@ class PlatformAway(Exception):
 
 
 class ToolContext(Protocol):
-    """What a kind may ask of the platform while it performs a call."""
+    """What a kind may ask of the platform while it performs a call.
+
+    A kind never sees `PlatformAway`: `perform` stands between the two and asks again for as long as the run is ours.
+    What was raised to a kind as `NoLongerOurs` it lets through; the attempt has no outcome then, whatever it returns.
+    """
 
     tenant_id: UUID
     run_id: UUID | None
     principal_id: UUID
 
     def secret(self, name: str) -> str:
-        """Return the secret's value; raises `LookupError` when the tenant has none of that name, and `PlatformAway`."""
+        """Return the secret's value; raises `LookupError` when the tenant has none of that name.
+
+        Besides: `PlatformAway` (of the engine's context), `NoLongerOurs` (of that of a kind).
+        """
 
     def source(self, name: str) -> DataSource:
-        """Return the data source; raises `LookupError` when the tenant has none of that name, and `PlatformAway`."""
+        """Return the data source; raises as `secret` does."""
 
     def begin(self) -> None:
         """Raise `NoLongerOurs` when the effect may not be begun any more.

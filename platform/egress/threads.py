@@ -57,10 +57,11 @@ class Threads:
         """How many calls run on although nobody waits for them."""
         return self._abandoned
 
-    def call(self, function: Callable[[], Any], timeout_s: float) -> Any:
+    def call(self, function: Callable[[], Any], timeout_s: float, more: Callable[[], float] = lambda: 0.0) -> Any:
         """Return what `function()` returns or raise what it raises, in a context of its own.
 
-        Raises OutOfTimeError after `timeout_s` seconds, TooManyAbandonedError without having called it.
+        more: asked whenever the time is up; returns how many seconds the call gets beyond it. Raises nothing.
+        Raises OutOfTimeError after `timeout_s` seconds and those, TooManyAbandonedError without having called it.
         """
         if self._pid != os.getpid():
             self._start_afresh()
@@ -74,15 +75,22 @@ class Threads:
             threading.Thread(target=self._work, args=(inbox,), name=self._name, daemon=True).start()
         inbox.put(job)
         del inbox
-        if not job.done.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
-            with self._lock:
-                if not job.done.acquire(blocking=False):
-                    job.abandoned = True
-                    self._abandoned += 1
-                    raise OutOfTimeError
+        while not job.done.acquire(timeout=min(timeout_s, threading.TIMEOUT_MAX)):
+            timeout_s = more()
+            if timeout_s <= 0:
+                self._abandon(job)
+                break
         if job.error is not None:
             raise job.error
         return job.value
+
+    def _abandon(self, job: _Job) -> None:
+        """Raise OutOfTimeError, unless the job was done just now."""
+        with self._lock:
+            if not job.done.acquire(blocking=False):
+                job.abandoned = True
+                self._abandoned += 1
+                raise OutOfTimeError
 
     def _work(self, inbox: "SimpleQueue[_Job]") -> None:
         job: _Job | None = inbox.get()

@@ -63,3 +63,14 @@ def test_context_variables_do_not_leak_from_call_to_call() -> None:
     threads.call(lambda: TENANT.set("acme"), 5)
 
     assert threads.call(TENANT.get, 5) == "none"
+
+
+def test_a_call_gets_the_time_that_it_is_given_besides() -> None:
+    threads = Threads("test")
+    release = threading.Event()
+    given = iter([0.02, 0.02, 0.0])
+
+    assert threads.call(lambda: release.wait(30), 0.02, lambda: release.set() or 5.0)  # type: ignore[func-returns-value]
+    with pytest.raises(OutOfTimeError):
+        threads.call(lambda: threading.Event().wait(1), 0.02, lambda: next(given))
+    assert list(given) == []

@@ -8,6 +8,7 @@ from agents.tools.seam import (
     ConfigProblem,
     Failed,
     Finished,
+    NoLongerOurs,
     Outcome,
     ToolCall,
     ToolContext,
@@ -58,6 +59,8 @@ class PythonKind:
         context.begin()
         try:
             return Finished(function.call(**arguments))
+        except NoLongerOurs:
+            raise
         except BaseException as error:
             return unclear(call.definition, _raised(function, error))
 

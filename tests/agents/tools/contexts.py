@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from agents.tools.seam import DataSource, NoLongerOurs, ToolCall, ToolDefinition
+from agents.tools.seam import DataSource, NoLongerOurs, PlatformAway, ToolCall, ToolDefinition
 
 TENANT = UUID(int=7)
 PRINCIPAL = UUID(int=8)
@@ -12,7 +12,7 @@ PRINCIPAL = UUID(int=8)
 
 @dataclass
 class Context:
-    """What tools of a test may ask for."""
+    """What tools of a test may ask for. away: how many look-ups the platform's database leaves unanswered."""
 
     secrets: dict[str, str] = field(default_factory=dict)
     sources: dict[str, DataSource] = field(default_factory=dict)
@@ -20,6 +20,7 @@ class Context:
     run_id: UUID | None = None
     principal_id: UUID = PRINCIPAL
     lost: bool = False
+    away: int = 0
 
     def begin(self) -> None:
         """Nobody else has the run, unless `lost`."""
@@ -28,11 +29,18 @@ class Context:
 
     def secret(self, name: str) -> str:
         """The secret, or KeyError."""
+        self._look_up()
         return self.secrets[name]
 
     def source(self, name: str) -> DataSource:
         """The data source, or KeyError."""
+        self._look_up()
         return self.sources[name]
+
+    def _look_up(self) -> None:
+        if self.away > 0:
+            self.away -= 1
+            raise PlatformAway
 
 
 def call_of(kind: str, config: dict[str, Any], arguments: dict[str, Any] | None = None, **spec: Any) -> ToolCall:

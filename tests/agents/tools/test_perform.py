@@ -17,7 +17,6 @@ from agents.tools.seam import (
     NoLongerOurs,
     Outcome,
     OutcomeUnknown,
-    PlatformAway,
     ToolCall,
     ToolContext,
 )
@@ -172,51 +171,6 @@ def test_a_context_that_breaks_surely_made_no_call() -> None:
     outcome, _ = run(Kind(breaks), BrokenContext(), effect="write")
 
     assert outcome == Failed("busy", "The platform could not read what the tool needs.", retryable=True)
-
-
-class AwayContext(Context):
-    """A context whose database is away for the first few questions."""
-
-    def __init__(self, times: int, **given: Any) -> None:
-        super().__init__(secrets={"s": SECRET}, **given)
-        self.left = times
-
-    def secret(self, name: str) -> str:
-        """Answer when the database does."""
-        self.left -= 1
-        if self.left >= 0:
-            raise PlatformAway
-        return super().secret(name)
-
-
-def asks_first(call: ToolCall, context: ToolContext) -> Outcome:
-    context.secret("s")
-    context.begin()
-    return Finished("done")
-
-
-def begins_first(call: ToolCall, context: ToolContext) -> Outcome:
-    context.begin()
-    context.secret("s")
-    return Finished("done")
-
-
-def test_a_call_waits_for_the_platforms_own_database() -> None:
-    outcome, pauses = run(Kind(asks_first), AwayContext(7), effect="write", attempts=1)
-
-    assert (outcome, len(pauses)) == (Finished("done"), 7)
-
-
-def test_a_call_that_waited_until_the_run_was_anothers_is_not_made() -> None:
-    with pytest.raises(NoLongerOurs):
-        run(Kind(asks_first), AwayContext(1, lost=True), effect="write")
-
-
-@pytest.mark.parametrize(("idempotent", "outcome"), [(False, OutcomeUnknown), (True, Finished)])
-def test_a_call_that_may_have_had_its_effect_is_not_begun_anew(idempotent: bool, outcome: type[Outcome]) -> None:
-    found, _ = run(Kind(begins_first), AwayContext(1), effect="write", idempotent=idempotent)
-
-    assert isinstance(found, outcome)
 
 
 # Python tools
