@@ -5,6 +5,7 @@ libpq reads on and returns to nobody: so a thread beside it reads what the syste
 thread looks after all connections of the process.
 """
 
+import logging
 import os
 import socket
 import struct
@@ -18,6 +19,7 @@ from typing import Any, Final, Self, TypeVar
 import psycopg
 from psycopg.abc import PQGen, PQGenConn
 
+logger = logging.getLogger(__name__)
 RV = TypeVar("RV")
 MAX_BYTES: Final = 32 * 1024 * 1024
 # Seconds between two looks; what comes in between is taken in as well.
@@ -71,6 +73,7 @@ class _Watched:
 
     def __init__(self) -> None:
         self._cut = False
+        self._too_much = False
         self._sock: socket.socket | None = None
 
     def following(self, gen: Generator[Any, Any, RV]) -> Generator[Any, Any, RV]:
@@ -90,16 +93,24 @@ class _Watched:
             return value
 
     def look(self) -> None:
-        """Cut the connection if it has received too much. Called by the watch alone."""
-        if self._sock is not None and not self._cut and _received(self._sock) > MAX_BYTES:
-            self._cut = True
+        """Cut the connection if it has received too much, or nobody can tell. Called by the watch alone."""
+        if self._sock is None or self._cut:
+            return
+        try:
+            self._too_much = _received(self._sock) > MAX_BYTES
+            if not self._too_much:
+                return
+        except Exception as error:
+            logger.warning("A data source's connection is cut: what it received cannot be read (%r).", error)
+        self._cut = True
+        with suppress(OSError):  # it is cut already
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            with suppress(OSError):  # it is cut already
-                self._sock.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def tell(self) -> None:
-        """Raise `TooMuchError` if the connection was cut."""
-        if self._cut:
+        """Raise `TooMuchError` if the connection was cut for that."""
+        if self._too_much:
             raise TooMuchError("more was sent than is read")
 
     def end(self) -> None:
@@ -133,10 +144,11 @@ class _Watch:
         while True:
             time.sleep(_LOOK_S)
             with self._lock:
+                self._runs = False  # whatever happens here, the next connection is looked after
                 for one in self._all:
                     one.look()
-                if not self._all:
-                    self._runs = False
+                self._runs = bool(self._all)
+                if not self._runs:
                     return
 
 
