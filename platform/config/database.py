@@ -23,6 +23,17 @@ _RUNTIME = {
     "tcp_keepalives_idle": f"{_IDLE_S // 2}s",
     "tcp_keepalives_interval": "5s",
     "tcp_keepalives_count": "3",
+    "tcp_user_timeout": f"{_IDLE_S}s",
+}
+
+#: libpq's own parameters, for the other side: how long this process waits for a server whose machine is gone. Half a
+#: minute after anything came, or after bytes went out that nobody acknowledges (in ms), the connection breaks.
+_VANISHED = {
+    "connect_timeout": "5",
+    "keepalives_idle": f"{_IDLE_S // 2}",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": f"{_IDLE_S * 1000}",
 }
 
 
@@ -57,7 +68,8 @@ def external_databases(*, url: str, owner_url: str, pool_size: int) -> dict[str,
 def parse_database_url(name: str, url: str) -> Database:
     """`postgresql://user:password@host:port/dbname?sslmode=require` as an entry of DATABASES.
 
-    The query holds any of libpq's parameters; a socket's folder is given as `?host=/folder`.
+    The query holds any of libpq's parameters; a socket's folder is given as `?host=/folder`. Those that bound the wait
+    for a server that is gone have values of ours unless it names them.
     Raises ImproperlyConfigured, naming the variable `name`, if it is anything else.
     """
     parts = split_url(name, url, SCHEMES)
@@ -70,7 +82,7 @@ def parse_database_url(name: str, url: str) -> Database:
         "HOST": options.pop("host", "") or unquote(parts.hostname or ""),
         "PORT": options.pop("port", "") or str(parts.port or ""),
         "CONN_MAX_AGE": 0,
-        "OPTIONS": options,
+        "OPTIONS": _VANISHED | options,
     }
     for field, meaning in (("NAME", "database"), ("USER", "user")):
         if not database[field]:

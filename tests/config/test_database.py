@@ -12,7 +12,7 @@ def test_every_part_of_a_url_is_read() -> None:
 
     assert (database["USER"], database["PASSWORD"]) == ("us@er", "p/w")
     assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", "6432", "main")
-    assert database["OPTIONS"] == {"sslmode": "require"}
+    assert database["OPTIONS"]["sslmode"] == "require"
 
 
 def test_a_socket_folder_is_given_as_the_host_in_the_query() -> None:
@@ -60,6 +60,22 @@ def test_only_the_runtime_alias_has_a_pool() -> None:
 
     assert databases["default"]["OPTIONS"]["pool"]["max_size"] == 7
     assert "pool" not in databases["owner"]["OPTIONS"]
+
+
+def test_a_server_that_is_gone_is_waited_for_half_a_minute() -> None:
+    databases = external_databases(url="postgresql://app@h/d", owner_url="postgresql://dba@h/d", pool_size=5)
+
+    for alias in ("default", "owner"):
+        options = databases[alias]["OPTIONS"]
+        assert (options["connect_timeout"], options["tcp_user_timeout"]) == ("5", "30000")
+        assert [options[f"keepalives_{name}"] for name in ("idle", "interval", "count")] == ["15", "5", "3"]
+
+
+def test_the_operators_url_has_the_last_word_on_that() -> None:
+    database = parse_database_url("DATABASE_URL", "postgresql://app@h/d?tcp_user_timeout=0&connect_timeout=20")
+
+    assert (database["OPTIONS"]["tcp_user_timeout"], database["OPTIONS"]["connect_timeout"]) == ("0", "20")
+    assert database["OPTIONS"]["keepalives_idle"] == "15"
 
 
 def test_a_process_that_hangs_in_a_transaction_holds_its_locks_for_half_a_minute(database: None) -> None:
