@@ -153,13 +153,29 @@ def _watchers(found: Found) -> str:
     few, many = sorted(int(key.rpartition("_")[2]) for key in watchers if key.startswith("events_"))
     lines = [f"| {watchers['runs']} runs followed by SSE | {few} watchers | {many} watchers |", "|---|---|---|"]
     names = {
-        "events": ("events received, each once and in order", "{:,.0f}"),
+        "events": ("events since they joined, each once and in order", "{:,.0f}"),
         "late_p50_ms": ("from the journal's time to the client, p50", "{:.0f} ms"),
         "late_p95_ms": ("from the journal's time to the client, p95", "{:.0f} ms"),
-        "web_cpu_share": ("CPU of the web process", "{:.2f} cores"),
-        "web_pss_mb": ("memory of the web process", "{:.0f} MB"),
+        "event_cpu_us": ("CPU of the web process, each event to each client", "{:.0f} µs"),
+        "quiet_cpu_share": ("its CPU while nothing happens", "{:.3f} cores"),
+        "web_pss_mb": ("its memory", "{:.0f} MB"),
     }
-    return "\n".join(lines + _columns(watchers, names, (str(few), str(many))))
+    return "\n".join([*lines, *_columns(watchers, names, (str(few), str(many))), "", *_joins(watchers, many)])
+
+
+def _joins(watchers: Mapping[str, Any], many: int) -> list[str]:
+    named = {
+        "all": "join a stream, all at once",
+        "few": "join a stream, 8 at a time",
+        "run": "read the run, all at once",
+        "health": "/healthz, all at once",
+    }
+    lines = [f"| {many} clients, a connection each | p50 | the last | each second | CPU of the web process |"]
+    lines.append("|---|---|---|---|---|")
+    for name, words in named.items():
+        p50, last, rate, cpu = (watchers[f"{name}_{key}_{many}"] for key in ("p50_ms", "max_ms", "per_s", "cpu_ms"))
+        lines.append(f"| {words} | {p50:,.0f} ms | {last:,.0f} ms | {rate:.0f} | {cpu:.1f} ms |")
+    return lines
 
 
 def _crowd(found: Found) -> str:
