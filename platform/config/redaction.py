@@ -12,6 +12,7 @@ import html
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, quote, quote_plus, unquote, urlsplit
 
@@ -31,12 +32,27 @@ _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]* +(?P<credentials>\S.*)", re.DOTALL)
 
 
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """A secret's forms by their lower case, and what those are in JSON: made once, as both take long."""
+
+    forms: dict[str, str]
+    in_json: dict[str, None]
+
+    @classmethod
+    def of(cls, secret: str) -> "_Sought":
+        forms = {form.lower(): form for form in _forms(secret)}
+        return cls(forms, dict.fromkeys(map(_in_json, forms)))
+
+
 class Redactor:
     """Takes the given secrets, and the installation's own, out of texts and JSON values."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._forms = dict(_kept) | {form.lower(): form for secret in secrets for form in remember(secret)}
-        self._in_json = {_in_json(form) for form in self._forms}
+        self._forms, self._in_json = dict(_kept.forms), dict(_kept.in_json)
+        for each in map(_sought, secrets):
+            self._forms.update(each.forms)
+            self._in_json.update(each.in_json)
 
     def __call__(self, text: str) -> str:
         """Return the text with the secrets masked; of a text that was cut (`…`) also what is left of one at its end."""
@@ -66,8 +82,8 @@ class Redactor:
 
 # Both are only ever added to and taken from by single operations on a dict, which the interpreter makes atomic: a lock
 # could be held by another thread at a fork, and a child that logs would wait for ever.
-_kept: dict[str, str] = {}
-_recent: dict[str, frozenset[str]] = {}
+_kept: _Sought = _Sought({}, {})
+_recent: dict[str, _Sought] = {}
 
 
 def keep(*values: str) -> None:
@@ -75,14 +91,20 @@ def keep(*values: str) -> None:
     for value in values:
         for secret in passwords(value) if "://" in value else {value}:
             if len(secret) >= MIN_EVERYWHERE_CHARS:
-                _kept.update((form.lower(), form) for form in _forms(secret))
+                found = _Sought.of(secret)
+                _kept.in_json.update(found.in_json)
+                _kept.forms.update(found.forms)
 
 
-def remember(secret: str) -> frozenset[str]:
-    """Have `hide` take this secret out for as long as it is among the last that were handed out; return its forms."""
+def remember(secret: str) -> None:
+    """Have `hide` take this secret out for as long as it is among the last that were handed out."""
+    _sought(secret)
+
+
+def _sought(secret: str) -> _Sought:
     found = _recent.get(secret)
     if found is None:
-        found = frozenset(_forms(secret))
+        found = _Sought.of(secret)
         _recent[secret] = found
         for oldest in list(_recent)[:-_MAX_RECENT]:
             _recent.pop(oldest, None)
@@ -117,13 +139,13 @@ def passwords(url: str) -> set[str]:
 
 def _known() -> dict[str, str]:
     recent = {
-        form.lower(): form
-        for secret, forms in list(_recent.items())
+        low: form
+        for secret, sought in list(_recent.items())
         if len(secret) >= MIN_EVERYWHERE_CHARS
-        for form in forms
+        for low, form in sought.forms.items()
         if len(form) >= MIN_EVERYWHERE_CHARS
     }
-    return _kept | recent
+    return _kept.forms | recent
 
 
 # --- Forms --------------------------------------------------------------------------------------------------------

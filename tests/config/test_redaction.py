@@ -3,6 +3,7 @@
 import base64
 import html
 import json
+from collections.abc import Iterator
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -19,7 +20,7 @@ BYTES = SECRET.encode()
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test makes the process know, it forgets."""
-    monkeypatch.setattr(redaction, "_kept", {})
+    monkeypatch.setattr(redaction, "_kept", redaction._Sought({}, {}))
     monkeypatch.setattr(redaction, "_recent", {})
 
 
@@ -134,6 +135,35 @@ def test_what_may_be_a_word_is_hidden_from_results_alone() -> None:
 
     assert hide("an error") == "an error"
     assert Redactor(["error"])("an error") == f"an {MASK}"
+
+
+def test_what_is_looked_for_is_made_once_and_known_for_no_longer_than_the_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[str] = []
+    forms = redaction._forms
+
+    def noted(secret: str) -> Iterator[str]:
+        made.append(secret)
+        return forms(secret)
+
+    monkeypatch.setattr(redaction, "_forms", noted)
+    keep("installation-key")
+    for _ in range(3):
+        assert Redactor([SECRET, "t0ken-t0ken"])(f"{SECRET} installation-key") == f"{MASK} {MASK}"
+    assert made == ["installation-key", SECRET, "t0ken-t0ken"]
+
+    monkeypatch.setattr(redaction, "_recent", {})
+    Redactor([SECRET])
+    assert made[3:] == [SECRET]
+
+
+def test_what_is_kept_later_is_found_as_well() -> None:
+    assert Redactor([])("installation-key") == "installation-key"
+    keep("installation-key")
+
+    assert Redactor([])("installation-key") == MASK
+    assert Redactor([]).json(["installation-key"], '["installation-key"]') == [MASK]
 
 
 def test_only_the_last_that_were_handed_out_are_remembered() -> None:
