@@ -19,7 +19,7 @@ T = TypeVar("T")
 AWAY_PAUSE_S = 0.5
 """Between two looks whether the platform's database answers again."""
 LOOK_S = 0.1
-"""Between two looks whether a look-up is over that the attempt's time ran out in."""
+"""Between two looks whether a look-up is over that the attempt's time ran out in; one that takes less is no wait."""
 
 
 class ContextUnavailableError(Exception):
@@ -45,7 +45,7 @@ class Attempt:
         self._lost: NoLongerOurs | None = None
         self._looking = 0  # look-ups in progress
         self._since = 0.0  # when the first of them began
-        self._looked_s = 0.0  # how long those before them took
+        self._looked_s = 0.0  # how long those before them took that were not quick
         self._given_s = 0.0  # how much of that `more` has given back
 
     def secret(self, name: str) -> str:
@@ -67,14 +67,17 @@ class Attempt:
             raise
 
     def more(self) -> float:
-        """Return how many seconds longer the attempt may take: its look-ups do not count.
+        """Return how many seconds longer the attempt may take: what it waited in look-ups, not counting quick ones.
 
         One in progress goes on for as long as an effect may be begun.
         """
         with self._lock:
             looking = self._looking > 0
             looked_s = self._looked_s + (time.monotonic() - self._since if looking else 0.0)
-            more_s = max(looked_s - self._given_s, LOOK_S if looking else 0.0)
+            more_s = looked_s - self._given_s
+            if more_s <= 0:  # as when a look-up was given time that it did not need, and the next one begins
+                return 0.0
+            more_s = max(more_s, LOOK_S)
             self._given_s += more_s
         if looking:
             try:
@@ -101,8 +104,9 @@ class Attempt:
         finally:
             with self._lock:
                 self._looking -= 1
-                if not self._looking:
-                    self._looked_s += time.monotonic() - self._since
+                took_s = time.monotonic() - self._since
+                if not self._looking and took_s >= LOOK_S:
+                    self._looked_s += took_s
         with self._lock:
             if self._over:
                 raise NoLongerOurs

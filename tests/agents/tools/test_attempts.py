@@ -137,6 +137,22 @@ def test_what_follows_a_wait_does_count() -> None:
     assert 0.5 <= time.monotonic() - begun < 5
 
 
+def test_look_ups_that_are_answered_at_once_do_count() -> None:
+    asked: list[str] = []
+
+    def ask_for_ever(context: ToolContext) -> None:
+        while True:
+            asked.append(context.secret("key"))
+
+    outcome, _ = python(ask_for_ever, holding(), timeout_s=0.2)
+    after = len(asked)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "timeout"
+    threading.Event().wait(0.1)
+    assert len(asked) <= after + 1
+
+
 def test_a_wait_is_two_warnings_in_the_log_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
     def ask(context: ToolContext) -> int:
         return len(context.secret("key"))
