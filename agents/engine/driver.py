@@ -35,6 +35,9 @@ POLL_S = 5.0
 HEARTBEAT_S = leases.LEASE.total_seconds() / 4
 STOP_S = 7.0
 
+#: Seconds to wait at the end for the counters to be handed in.
+LAST_S = 1.0
+
 #: Seconds between attempts to claim while the supplier takes no more calls, and to claim what needs none.
 AGAIN_S = 0.25
 WITHOUT_S = 1.0
@@ -65,6 +68,7 @@ class Driver:
         self._tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
         self._means = Means(answer, perform_call, self._tools, stopping, gate)  # type: ignore[arg-type]
         self._next_poll = self._next_heartbeat = 0.0
+        self._handing_in = threading.Thread()
         self._gate = gate
         self._full = False  # nobody may call the model now: a claim found no place
         self._next_try = self._next_without = 0.0
@@ -87,8 +91,11 @@ class Driver:
             for _ in listener.notifies(timeout=min(pause, AGAIN_S if self._full else 0.5), stop_after=1):
                 self.claim_soon(chain=False)
         if self._stopping():
-            self._wind_down()
-            flush()
+            try:
+                self._wind_down()
+            finally:
+                self._hand_in()
+                self._handing_in.join(LAST_S)
 
     def _keep(self) -> None:
         now = time.monotonic()
@@ -99,7 +106,7 @@ class Driver:
         if now >= self._next_heartbeat:
             self._next_heartbeat = now + HEARTBEAT_S
             self._heartbeat()
-            flush()
+            self._hand_in()
         if self._full and now >= self._next_try:
             self._full, self._next_try = False, now + AGAIN_S
             if now >= self._next_without:
@@ -122,6 +129,12 @@ class Driver:
             if lost:
                 log.warning("leases lost", extra={"runs": [str(run) for run in lost]})
 
+    def _hand_in(self) -> None:
+        """Add what was counted to the totals, in a thread of its own: whatever becomes of it, leases are renewed."""
+        if not self._handing_in.is_alive():
+            self._handing_in = threading.Thread(target=_flush, name="totals", daemon=True)
+            self._handing_in.start()
+
     def _wind_down(self) -> None:
         """Let the steps in progress end, and give back the leases of those that do not in time."""
         until = time.monotonic() + STOP_S
@@ -132,8 +145,7 @@ class Driver:
             time.sleep(0.05)
         with self._lock:
             left = list(self._active.values())
-        for run in left:
-            leases.release(run)
+        leases.release_at_last(left)
         log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
 
     def is_busy(self) -> bool:
@@ -227,3 +239,13 @@ class Driver:
         if executor.until is not None:
             pause = (executor.until - executor.run.now()).total_seconds()
             self._next_poll = min(self._next_poll, time.monotonic() + max(0.0, pause))
+
+
+def _flush() -> None:
+    """Hand in the counters; nothing is forgotten when the database does not take them, and another time is soon."""
+    try:
+        flush()
+    except psycopg.OperationalError as error:
+        log.warning("counters are not handed in this time: %s", error)
+    except Exception:
+        log.exception("counters are not handed in this time")

@@ -4,6 +4,7 @@ A run is one worker's until its lease runs out (`due_at`); each claim raises the
 of whoever had it before (see `store`).
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+import psycopg
 from django.conf import settings
 
 from agents.core.events import Event
@@ -21,6 +23,8 @@ from agents.tools.seam import NoLongerOurs
 from db.pool import Connection, transaction_connection
 from db.roles import DISPATCH
 
+log = logging.getLogger(__name__)
+
 #: How long a lease lasts without a heartbeat, and how much of it must be left to begin an effect.
 LEASE: Final = timedelta(seconds=settings.LEASE_SECONDS)
 SAFETY: Final = LEASE / 6
@@ -29,6 +33,17 @@ SAFETY: Final = LEASE / 6
 GRACE_S: Final = 30.0
 
 LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
+
+# Locks the rows in the order of the runs' ids, as everything that locks several.
+_HEARTBEAT: Final = """
+UPDATE agents_run r SET due_at = now() + %(lease)s
+FROM (
+    SELECT held.id FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
+    JOIN agents_run held ON held.id = mine.id AND held.epoch = mine.epoch
+    WHERE held.worker IS NOT NULL AND held.ready_at IS NULL
+    ORDER BY held.id FOR NO KEY UPDATE OF held) AS kept
+WHERE r.id = kept.id RETURNING r.id
+"""
 
 _LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -47,9 +62,9 @@ class Claimed:
     """A run in this worker's hands.
 
     principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
-    lease_until: on `lease_clock`. clock: (database time, `lease_clock`) of the last reading. tries: how often it was
-    taken up, this time included, since it last got any further. spec, history: not there for a worn one, unless it is
-    taken up after all.
+    lease_until: on `lease_clock`. given_back: this worker gave the lease back, whatever `lease_until` says. clock:
+    (database time, `lease_clock`) of the last reading. tries: how often it was taken up, this time included, since it
+    last got any further. spec, history: not there for a worn one, unless it is taken up after all.
     """
 
     id: UUID
@@ -62,6 +77,7 @@ class Claimed:
     clock: tuple[datetime, float]
     more: bool = False
     tries: int = 1
+    given_back: bool = False
     _bounds: list[float] = field(default_factory=list)
     spec: AgentSpec = field(init=False, repr=False)
     history: list[Event] = field(default_factory=list)
@@ -83,7 +99,7 @@ class Claimed:
 
     def has_lease(self) -> bool:
         """Say whether enough of the lease is left to begin an effect."""
-        return lease_clock() <= self.lease_until - SAFETY.total_seconds()
+        return not self.given_back and lease_clock() <= self.lease_until - SAFETY.total_seconds()
 
     def check_lease(self) -> None:
         """Raise `LostLease` when too little of the lease is left to begin an effect."""
@@ -122,21 +138,35 @@ def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
     What takes longer than it may is not renewed, so that another worker takes the run up.
     """
     begun = lease_clock()
-    runs = [run for run in runs if run.busy_until is None or run.busy_until > begun]
+    runs = [run for run in runs if not run.given_back and (run.busy_until is None or run.busy_until > begun)]
     parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
     with _dispatch() as connection:
-        kept = {row[0] for row in connection.execute(statements.HEARTBEAT, parameters)}
+        kept = {row[0] for row in connection.execute(_HEARTBEAT, parameters)}
     for run in runs:
         if run.id in kept:
             run.lease_until = begun + LEASE.total_seconds()
     return kept
 
 
-def release(run: Claimed) -> None:
-    """Give a lease back at once, so that another worker goes on: this one is stopping, and begins no further effect."""
-    run.lease_until = 0.0
-    with _dispatch() as connection:
-        connection.execute(statements.RELEASE, [run.id, run.epoch])
+def release(*runs: Claimed) -> None:
+    """Give leases back, so that other workers go on: this one is stopping, and begins no further effect with them.
+
+    All of them in one transaction, in the order of the runs' ids. Raises `psycopg.Error`; then none was given back.
+    """
+    for run in runs:
+        run.given_back = True
+    with _dispatch() as connection, connection.cursor() as cursor:
+        cursor.executemany(statements.RELEASE, [(run.id, run.epoch) for run in sorted(runs, key=lambda run: run.id)])
+
+
+def release_at_last(runs: Sequence[Claimed]) -> None:
+    """Give back what is still in its step when the worker ends. What fails is tried once more."""
+    for _ in range(2):
+        try:
+            release(*runs)
+            break
+        except psycopg.Error as error:
+            log.warning("leases are not given back: %s", error)
 
 
 def put_off(run_id: UUID, epoch: int, *, by: int) -> None:
