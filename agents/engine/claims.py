@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Final, cast
 from uuid import UUID
 
 import psycopg
@@ -10,11 +10,19 @@ import psycopg
 from agents.core.events import UnknownEvent
 from agents.engine import leases, statements
 from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
+from agents.engine.specs import is_known
 from agents.engine.store import Step
 from db import trip
 from db.pool import Connection, transaction_connection
 from db.roles import ENTER_DISPATCH, LEAVE_DISPATCH
 from db.scope import SCOPE
+
+# A new run's status runs ahead of its first record only within one transaction (see `statements.CLAIM`).
+_STILL_QUEUED: Final = trip.statement(
+    "still_queued",
+    "UPDATE agents_run SET status = 'queued' WHERE tenant_id = %(tenant)s::uuid AND id = %(run)s::uuid",
+    *("tenant", "run"),
+)
 
 
 @contextmanager
@@ -22,11 +30,12 @@ def claim(worker: str, *, after: UUID, calling: bool = True) -> Iterator[tuple[S
     """Claim the next run, and open the transaction of its first step; leaving commits.
 
     A new run's claim is one commit with its first intent. That of a run with a history is committed before the history
-    is read: whatever kills this worker then has a lease to run out, and is counted. after: the tenant served last; the
-    next one in turn goes first, whatever its queue's length. calling: whether the run may need a model call first;
-    otherwise new ones and those that wait for the supplier stay where they are. Yields None when nothing is ready. The
-    body appends to the step at most once. A run that cannot be taken up (an error that is not the database's) is put
-    off for the length of a lease, so that it holds up no other.
+    is read, and that of a new one before its version is read for the first time in this process: whatever kills this
+    worker then has a lease to run out, and is counted. after: the tenant served last; the next one in turn goes first,
+    whatever its queue's length. calling: whether the run may need a model call first; otherwise new ones and those that
+    wait for the supplier stay where they are. Yields None when nothing is ready. The body appends to the step at most
+    once. A run that cannot be taken up (an error that is not the database's) is put off for the length of a lease, so
+    that it holds up no other.
     """
     claiming = statements.CLAIM if calling else statements.CLAIM_BEGUN
     with _taken((claiming, [LEASE_TEXT, worker, str(after)])) as claimed:
@@ -51,12 +60,14 @@ def _taken(taking: trip.Call) -> Iterator[tuple[Step, Claimed] | None]:
                     yield None
                     return
                 row = made[1][0]
-                has_history = trip.integer(row[11]) > 1
-                if not has_history:
-                    yield (taken := _loaded(connection, row, begun))
-            if has_history:
-                stands = True
                 tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
+                is_new = trip.integer(row[11]) == 1
+                if at_once := is_new and is_known(trip.uuid(row[3])):
+                    yield (taken := _loaded(connection, row, begun))
+                elif is_new:
+                    trip.make(connection, (_STILL_QUEUED, [tenant, run_id]))
+            if not at_once:
+                stands = True
                 locking = (statements.LOCK, [tenant, run_id, epoch])
                 with trip.transaction(connection, (SCOPE, [tenant]), locking) as (_, mine):
                     if not mine:

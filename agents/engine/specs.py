@@ -10,6 +10,11 @@ _MOST = 500
 _made: dict[UUID, AgentSpec] = {}
 
 
+def is_known(version_id: UUID) -> bool:
+    """Say whether the version's spec is at hand: one that this process has read, and survived."""
+    return version_id in _made
+
+
 def spec_of(version_id: UUID, compiled: Callable[[], Mapping[str, Any]]) -> AgentSpec:
     """Return a version's spec; `compiled` is asked for its stored JSON only when it is not at hand."""
     spec = _made.get(version_id)

@@ -8,7 +8,7 @@ import pytest
 from django.db.models import F
 
 from agents.core.decide import CallModel, Finished, Park
-from agents.engine import executor, leases, statements, store
+from agents.engine import executor, leases, specs, statements, store
 from agents.engine.executor import Means
 from agents.models import Run
 from audit import journal
@@ -274,3 +274,63 @@ def test_a_worker_that_stops_in_good_order_counts_as_none_that_died(acme: World,
         assert isinstance(command, CallModel)
         leases.release(executor.run)
     assert acme.run(run.id).tries == 0
+
+
+# --- new runs of versions that this process has not read yet ---------------------------------------------------------
+
+
+def unread(acme: World, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A new run, as it comes to a process that has driven none of its version."""
+    run = looking(acme)
+    monkeypatch.setattr(specs, "_made", {})
+    return run
+
+
+def test_a_new_run_whose_version_kills_is_counted_and_set_aside(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = unread(acme, monkeypatch)
+    monkeypatch.setattr(store, "spec_of", kill)
+    for _ in range(TRIES):
+        dies_in_the_claim(means, run)
+        left = acme.run(run.id)
+        assert (left.status, left.ready_at) == ("queued", None)  # as its records say, and at rest for a lease
+        assert left.due_at is not None
+    assert left.tries == TRIES
+    dies_in_the_claim(means, run)  # the first one that sets aside asks the version in whose queue the question belongs
+
+    assert isinstance(claim(means, run)[1], Park)
+    assert acme.actions(run.id) == ["run.submitted", "run.started", "decision.requested", "run.waiting"]
+    assert question(acme, run).status == "open"
+
+
+def test_a_new_run_whose_version_cannot_be_read_counts_each_try_once(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: Any) -> None:
+        raise IndexError("the document's tools")
+
+    run = unread(acme, monkeypatch)
+    monkeypatch.setattr(store, "spec_of", unreadable)
+    fail_to_claim(means, run)
+
+    left = acme.run(run.id)
+    assert (left.status, left.tries, left.worker, left.ready_at) == ("queued", 1, None, None)
+
+
+def test_a_new_run_of_a_version_that_was_read_before_is_taken_up_in_one_commit(acme: World, means: Means) -> None:
+    claim(means, looking(acme))
+    run = acme.submit("looker", {"a": "a", "b": "b"})
+    asked: list[bytes] = []
+    begins = trip.transaction
+
+    def noting(connection: Any, *made: Any) -> Any:
+        asked.extend(call[0].name for call in made)
+        return begins(connection, *made)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(trip, "transaction", noting)
+        claim(means, run)
+
+    assert asked.count(statements.CLAIM.name) == 1
+    assert statements.LOCK.name not in asked
