@@ -126,6 +126,11 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     return Record([reached]) if reached else CallModel(state.answers + 1)
 
 
+def is_over(state: RunState, spec: AgentSpec, now: datetime) -> bool:
+    """Say whether something outside the model's work ends the run now, so that no call of the model is wanted."""
+    return state.ending is None and bool(_over(state, spec, now))
+
+
 def lost_model_call(state: RunState, spec: AgentSpec, *, cost_nano: int, tokens: int) -> ModelFailed:
     """Return what a new worker records of the model call in which the former one stopped; it is made again.
 

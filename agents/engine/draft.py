@@ -7,7 +7,16 @@ from random import random
 
 from agents.core import calls
 from agents.core.decide import CallModel, Command, Finished, Park, Perform, Record, decide
-from agents.core.events import BudgetReserved, BudgetSettled, Event
+from agents.core.events import (
+    BudgetReserved,
+    BudgetSettled,
+    DecisionExpired,
+    DecisionRequested,
+    Event,
+    ModelRequested,
+    RunCompensating,
+    RunWaiting,
+)
 from agents.core.fold import fold, fold_all
 from agents.core.spec import AgentSpec
 from agents.core.state import Held, RunState
@@ -40,6 +49,22 @@ class Draft:
             if not isinstance(command, Record):
                 return command
             self.add(*command.events)
+
+    def is_plain(self, command: Command) -> bool:
+        """Whether the step is one statement: nobody has to be asked, and nothing that was asked has to be withdrawn."""
+        if not isinstance(command, CallModel | Perform | Finished) or (self.state.ended and self.state.asked):
+            return False
+        more = DecisionRequested | DecisionExpired | RunCompensating
+        return not any(isinstance(event, more) for event in self.events)
+
+    def intend(self, command: Command, now: datetime) -> None:
+        """Fold in the intent of a model call, or that the run waits; what else is intended has been planned."""
+        if isinstance(command, CallModel):
+            self.add(ModelRequested(turn=command.turn, model=self.spec.model))
+        elif isinstance(command, Park):
+            until = command.until.isoformat() if command.until else None
+            waits = RunWaiting(waiting_for=command.waiting_for, reason=command.reason, until=until, at=now.isoformat())
+            self.add(waits)
 
     def settlement(self, before: RunState) -> Change | None:
         """Return what this does to the tenant's month when it settles; `before`: the state that it began from."""
@@ -74,7 +99,10 @@ def is_same(stored: Event, happened: Event) -> bool:
 
 
 def standing_order(state: RunState) -> Command:
-    """Return what the last commit of this state was the intent of; nothing of it has been done yet."""
+    """Return what the last commit of this state was the intent of; nothing of it has been done yet.
+
+    Without one, a `Perform` of no calls.
+    """
     if state.ended:
         return Finished()
     if state.status == "waiting":

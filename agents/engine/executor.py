@@ -26,27 +26,19 @@ from agents.core.decide import (
     Perform,
     Reserve,
     held_back,
-    lost_model_call,
+    is_over,
     recover,
     repeated,
 )
-from agents.core.events import (
-    DecisionExpired,
-    DecisionRequested,
-    Event,
-    ModelRequested,
-    RunCompensating,
-    RunWaiting,
-)
+from agents.core.events import Event
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
-from agents.core.model import ModelAnswer, ModelError, ModelRequest
-from agents.core.pricing import tokens_at_most, upper_bound
+from agents.core.model import ModelAnswer, ModelError
 from agents.core.state import Call, RunState
 from agents.engine import leases, store
 from agents.engine.draft import Draft, is_same, reserved, standing_order
 from agents.engine.leases import Claimed
-from agents.engine.model_calls import answered, cancelled, failed, model_request, withdrawn
+from agents.engine.model_calls import answered, failed, lost, model_request, most_tokens, unwanted, withdrawn
 from agents.engine.setting_aside import see_to
 from agents.engine.store import Overtaken, Step, Withheld
 from agents.tools.perform import longest
@@ -128,13 +120,10 @@ class RunExecutor:
         return taken_up if self.state.status == "queued" else [*taken_up, *self._recovered(step)]
 
     def _recovered(self, step: Step) -> list[Event]:
-        if not self.state.calling_model:
-            again = repeated(self.state, self.run.spec)
-            return recover(self.state, self.run.spec, step.holdings(again) if again else Holdings.assumed(again))
-        request = model_request(self.state, self.run.spec)
-        tokens = tokens_at_most(request)
-        lost = upper_bound(tokens, request.max_tokens, request.model, self.run.now().date())
-        return [lost_model_call(self.state, self.run.spec, cost_nano=lost, tokens=tokens + request.max_tokens)]
+        if self.state.calling_model:
+            return [lost(self.state, self.run.spec, self.run.now().date())]
+        again = repeated(self.state, self.run.spec)
+        return recover(self.state, self.run.spec, step.holdings(again) if again else Holdings.assumed(again))
 
     # --- what the supplier takes at once ----------------------------------------------------------------------------
 
@@ -153,7 +142,7 @@ class RunExecutor:
         self._place = self._place or gate.enter()
         if self._place is None:
             return gate.wait_s()
-        wait_s = self._place.charge(_most(model_request(draft.state, draft.spec)) if gate.tokens else 0)
+        wait_s = self._place.charge(most_tokens(model_request(draft.state, draft.spec)) if gate.tokens else 0)
         if wait_s:
             self.leave()
         return wait_s
@@ -179,19 +168,25 @@ class RunExecutor:
         self.leave()
         return self._perform(command)
 
-    def unless_cancelled(self, command: Command | Stopped) -> Command | Stopped:
+    def is_over(self) -> bool:
+        """Say whether the run is over by what is known here: its deadline needs nobody to tell of it."""
+        return is_over(self.state, self.run.spec, self.run.now())
+
+    def unless_over(self, command: Command | Stopped, *, look: bool) -> Command | Stopped:
         """Return the command; in place of a model call that is not wanted any more, what comes of not making it.
 
-        Asked before the call is begun, where it may wait for long. Raises `LostLease`.
+        Asked before the call is begun, where it may wait for long. look: whether to ask the journal, too, what happened
+        to the run meanwhile. Raises `LostLease`, and what the database raises when it is asked.
         """
         if not isinstance(command, CallModel):
             return command
-        known = fold_all(store.since(self.run, self.state.seq), self.state)
-        if not known.cancel_requested:
-            return command
-        self.state = known
+        if not self.is_over():
+            known = fold_all(store.since(self.run, self.state.seq) if look else [], self.state)
+            if not is_over(known, self.run.spec, self.run.now()):
+                return command
+            self.state = known
         self.leave()
-        return self._commit([cancelled(command.turn, self.run.spec)])
+        return self._commit([unwanted(command.turn, self.state, self.run.spec)])
 
     def withdraw(self, command: CallModel) -> Command | Stopped:
         """Take back the intent of a call that was not begun, for a worker that is stopping. Raises `LostLease`."""
@@ -208,7 +203,7 @@ class RunExecutor:
                 answer = self.means.answer(request, timeout_s=timeout_s)
             used = answer.usage.total - answer.usage.cache_read_input_tokens
         except ModelError as error:
-            used = _most(request) if error.fault.billed else 0
+            used = most_tokens(request) if error.fault.billed else 0
             return failed(command.turn, request, error, run.now().date())
         finally:
             self.leave(used)
@@ -229,7 +224,7 @@ class RunExecutor:
                         self._perform_one(call, key, done)
                     else:
                         self.means.tools.submit(self._perform_one, call, key, done)
-            elif not flying:
+            if not flying:
                 return command
             call, outcome = done.get()
             flying.discard((call.index, call.tool))
@@ -277,7 +272,15 @@ class RunExecutor:
                 added = self._added_since()
                 self.state = fold_all(added, self.state)
                 if added and is_same(added[0], happened[0]):
-                    return standing_order(self.state)
+                    return self._standing(last=last)
+
+    def _standing(self, *, last: bool) -> Command | Stopped:
+        """Return what a commit whose answer was lost was the intent of; of none, the worker is stopping (`_stop`)."""
+        command = standing_order(self.state)
+        if not last or command != Perform(()):
+            return command
+        leases.release(self.run)
+        return Stopped()
 
     def _added_since(self) -> list[Event]:
         """Read, as soon as the database answers, what stands behind the state known here. Raises `LostLease`."""
@@ -295,7 +298,7 @@ class RunExecutor:
             done = self._advance_if_granted(draft, command)
             if done is not None:
                 return done
-        elif self._is_plain(draft, command):
+        elif draft.is_plain(command):
             return self._append(draft, command)
         with store.step(self.run) as step:
             command, state = self._write(step, draft, command)
@@ -312,22 +315,15 @@ class RunExecutor:
         hoped = draft.copy()
         hoped.add(*calls.plan(hoped.state, hoped.spec, Holdings.assumed(wanted.tools), now=self.run.now()))
         command = self._think(hoped)
-        if not self._is_plain(hoped, command):
+        if not hoped.is_plain(command):
             return None
         try:
             return self._append(hoped, command, tools=wanted.tools)
         except Withheld:
             return None
 
-    def _is_plain(self, draft: Draft, command: Command) -> bool:
-        """Whether the step is one statement: nobody has to be asked, and nothing that was asked has to be withdrawn."""
-        if not isinstance(command, CallModel | Perform | Finished) or (draft.state.ended and draft.state.asked):
-            return False
-        more = DecisionRequested | DecisionExpired | RunCompensating
-        return not any(isinstance(event, more) for event in draft.events)
-
     def _append(self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset()) -> Command:
-        self._intend(draft, command)
+        draft.intend(command, self.run.now())
         store.append(self.run, draft.state, draft.events, tools=tools, budget=draft.settlement(self.state))
         self.state = draft.state
         return command
@@ -342,9 +338,9 @@ class RunExecutor:
         hoped = draft.copy()
         hoped.add(reserved(change))
         command = self._think(hoped)
-        if not isinstance(command, CallModel | Perform) or not self._is_plain(hoped, command):
+        if not isinstance(command, CallModel | Perform) or not hoped.is_plain(command):
             return None
-        self._intend(hoped, command)
+        hoped.intend(command, self.run.now())
         try:
             step.append(hoped.state, hoped.events, budget=change)
         except Withheld:
@@ -365,18 +361,11 @@ class RunExecutor:
                 before = draft.copy(), command
                 proofs = self._plan(step, draft, command, look=looks > 0)
             command = self._think(draft)
-        self._intend(draft, command)
+        draft.intend(command, self.run.now())
         self.until = until = command.until if isinstance(command, Park) else None
-        release = isinstance(command, Park | Finished)
+        release, budget = isinstance(command, Park | Finished), draft.settlement(self.state)
         try:
-            step.append(
-                draft.state,
-                draft.events,
-                until=until,
-                release=release,
-                proofs=proofs,
-                budget=draft.settlement(self.state),
-            )
+            step.append(draft.state, draft.events, until=until, release=release, proofs=proofs, budget=budget)
         except Withheld:  # taken back since it was looked up: look again
             if not proofs:
                 raise
@@ -390,14 +379,6 @@ class RunExecutor:
         planned = calls.plan(draft.state, self.run.spec, held, now=self.run.now())
         draft.add(*planned)
         return calls.proofs(self.run.spec, held, planned)
-
-    def _intend(self, draft: Draft, command: Command) -> None:
-        if isinstance(command, CallModel):
-            draft.add(ModelRequested(turn=command.turn, model=self.run.spec.model))
-        elif isinstance(command, Park):
-            until = command.until.isoformat() if command.until else None
-            at = self.run.now().isoformat()
-            draft.add(RunWaiting(waiting_for=command.waiting_for, reason=command.reason, until=until, at=at))
 
     def _reserve(self, step: Step, state: RunState, command: Reserve) -> Event:
         today = date.fromisoformat(state.held.window) if state.held else self.run.now().date()
@@ -413,8 +394,3 @@ class RunExecutor:
             return Perform(())
         leases.release(self.run)
         return Stopped()
-
-
-def _most(request: ModelRequest) -> int:
-    """Return how many tokens a call can use at most."""
-    return tokens_at_most(request) + request.max_tokens

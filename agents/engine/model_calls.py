@@ -5,6 +5,7 @@ import re
 from datetime import date, datetime
 from typing import Final
 
+from agents.core.decide import lost_model_call
 from agents.core.events import ModelAnswered, ModelFailed
 from agents.core.exact import verbatim
 from agents.core.model import ModelAnswer, ModelError, ModelRequest, Usage
@@ -71,10 +72,24 @@ def failed(turn: int, request: ModelRequest, error: ModelError, on: date) -> Mod
     )
 
 
-def cancelled(turn: int, spec: AgentSpec) -> ModelFailed:
-    """Return the fact of a call that was intended and not made, since the run was cancelled before."""
-    error = "The run was cancelled before the call was made."
-    return ModelFailed(turn=turn, model=spec.model, code="cancelled", retryable=True, error=error)
+def lost(state: RunState, spec: AgentSpec, on: date) -> ModelFailed:
+    """Return the fact of a call in which the former worker stopped, charged at its upper bound."""
+    request = model_request(state, spec)
+    tokens = tokens_at_most(request)
+    bound = upper_bound(tokens, request.max_tokens, request.model, on)
+    return lost_model_call(state, spec, cost_nano=bound, tokens=tokens + request.max_tokens)
+
+
+def most_tokens(request: ModelRequest) -> int:
+    """Return how many tokens a call can use at most."""
+    return tokens_at_most(request) + request.max_tokens
+
+
+def unwanted(turn: int, state: RunState, spec: AgentSpec) -> ModelFailed:
+    """Return the fact of a call that was intended and not made, since the run was over before: `state` says why."""
+    why, ends = ("cancelled", "was cancelled") if state.cancel_requested else ("withdrawn", "was over")
+    error = f"The run {ends} before the call was made."
+    return ModelFailed(turn=turn, model=spec.model, code=why, retryable=True, error=error)
 
 
 def withdrawn(turn: int, spec: AgentSpec) -> ModelFailed:

@@ -133,8 +133,8 @@ class Hands:
     def step(self, run_id: UUID, epoch: int, seq: int, *, sign: Callable[[], None] = lambda: None) -> Standing:
         """Perform the run's next step unless it was performed already, and say where the run stands then.
 
-        epoch, seq: where it stood when the step was asked for; `LOOK` asks for none, and ends a run that was cancelled
-        before its model call was begun. sign: tells Temporal that this activity is alive.
+        epoch, seq: where it stood when the step was asked for; `LOOK` asks for none, and ends a run that was cancelled,
+        or whose deadline passed, before its model call was begun. sign: tells Temporal that this activity is alive.
         """
         return self._asked(run_id, epoch, seq, self._look if seq == LOOK else self._next, sign)
 
@@ -155,19 +155,19 @@ class Hands:
 
     def _look(self, executor: RunExecutor, command: CallModel | Perform) -> Command | Stopped:
         try:
-            return executor.unless_cancelled(command)
+            return executor.unless_over(command, look=True)
         except psycopg.OperationalError as error:
             log.warning("not asked this time whether a call is still wanted: %s", error)
             return command
 
     def _next(self, executor: RunExecutor, command: CallModel | Perform) -> Command | Stopped:
-        if self._pace is not None and (instead := self._look(executor, command)) is not command:
-            return instead  # it may have waited for its permit for long
-        return executor.one_step(command)
+        # It may have waited for long: for its permit, or for Temporal.
+        instead = self._look(executor, command) if self._pace else executor.unless_over(command, look=False)
+        return executor.one_step(command) if instead is command else instead
 
     def _last(self, executor: RunExecutor, command: CallModel | Perform) -> Command | Stopped:
-        if self._pace is not None and isinstance(command, CallModel):
-            return executor.withdraw(command)  # it has no permit
+        if isinstance(command, CallModel):
+            return executor.withdraw(command)  # nobody asked for it, and it would hardly end in time
         return executor.one_step(command)
 
     def _perform(self, held: _Held, do: Doing) -> None:
@@ -213,7 +213,10 @@ class Hands:
         """Tell Temporal that the steps in progress are alive."""
         for held in self._all():
             for sign in list(held.signs):
-                sign()
+                try:
+                    sign()
+                except Exception:  # of an activity that Temporal does not know any more, say; the others go on
+                    log.exception("a sign of life was not given", extra={"run": str(held.executor.run.id)})
 
     def heartbeat(self) -> None:
         """Renew the leases; a run whose lease is lost is not this process's any more."""
@@ -232,11 +235,13 @@ class Hands:
         return [held.executor.run.id for held in found]
 
     def overtaken(self) -> list[Told]:
-        """Return the runs that wait for a permit and to which something happened meanwhile: they were cancelled."""
+        """Return the runs that wait for a permit and were cancelled, say, or whose deadline has passed meanwhile."""
         if self._pace is None:
             return []
         in_line = [held.executor for held in self._all() if not held.signs and isinstance(held.command, CallModel)]
-        return rows.overtaken([(each.run.id, each.run.epoch, each.state.seq) for each in in_line]) if in_line else []
+        over = {each.run.id: Told(each.run.id, each.run.tenant_id, wakes=True) for each in in_line if each.is_over()}
+        others = [(each.run.id, each.run.epoch, each.state.seq) for each in in_line if each.run.id not in over]
+        return [*over.values(), *(rows.overtaken(others) if others else [])]
 
     def drop(self, run_id: UUID) -> None:
         """Let go of a run that nobody will ask for; its lease runs out, and the sweep sees to it."""
@@ -259,9 +264,9 @@ class Hands:
         """Begin the steps whose intents stand in the journal: this process is stopping, so they give the runs back.
 
         So nobody has to wonder later whether their effects were begun, even if Temporal never asks for them. A call of
-        the model that waits for its permit is taken back instead. Returns the runs, for Temporal to be told.
+        the model is taken back instead. Returns the runs, for Temporal to be told.
         """
-        everything = self._all()
+        everything = sorted(self._all(), key=lambda held: held.lock.locked())  # first those that wait for nothing
         for held in everything:
             threads.submit(self._step_and_close, held.executor.run.id, held.executor.run.epoch, held.executor.state.seq)
         return [held.executor.run for held in everything]
@@ -274,11 +279,10 @@ class Hands:
 
     def give_back(self) -> None:
         """Give back the leases of what is still in its step."""
-        left = self._all()
-        for held in left:
-            leases.release(held.executor.run)
+        left = [held.executor.run for held in self._all()]
         if left:
-            log.warning("stopped with steps unfinished", extra={"runs": [str(held.executor.run.id) for held in left]})
+            leases.release_at_last(left)
+            log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
 
     def _all(self) -> list[_Held]:
         with self._lock:

@@ -1,6 +1,8 @@
 """The connection breaks at COMMIT, before or after it took effect: each step is written once all the same."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -10,13 +12,14 @@ from agents.actions.runs import Request, submit
 from agents.core.decide import CallModel, Command, Park, Perform
 from agents.core.events import Event
 from agents.engine import executor, store
-from agents.engine.executor import Means, RunExecutor
+from agents.engine.executor import Means, RunExecutor, Stopped
 from agents.models import Run
 from db import trip
 from db.pool import Connection, transaction_connection
+from tests.agents.engine.conftest import PATIENCE_S
 from tests.agents.engine.test_grants import TWICE, developer, give
 from tests.agents.engine.test_leases import claim_and_begin, means
-from tests.worlds import LOOKUP, PAY, World
+from tests.worlds import LEDGER, LOOKUP, PAY, World
 
 __all__ = ["means"]
 
@@ -101,3 +104,64 @@ def test_a_step_whose_commit_broke_is_written_once(
     assert acme.actions(run.id) == before + events
     assert acme.run(run.id).model_calls == 1
     assert mine.state.seq == acme.run(run.id).seq
+
+
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Loses the answer of the next plain step's commit."""
+    monkeypatch.setattr(executor, "RETRY_S", 0.01)
+    whole = store.append
+
+    def lose(*arguments: Any, **more: Any) -> None:
+        monkeypatch.setattr(store, "append", whole)
+        whole(*arguments, **more)
+        raise psycopg.OperationalError("the server closed the connection")
+
+    return lambda: monkeypatch.setattr(store, "append", lose)
+
+
+def looks(acme: World) -> Run:
+    acme.define("looker", role=TWICE, tool_specs={"lookup": LOOKUP})
+    return acme.submit("looker", {"a": f"a {acme.slug}", "b": f"b {acme.slug}"})
+
+
+def is_given_back(acme: World, run: Run) -> bool:
+    left = acme.run(run.id)
+    return left.worker is None and left.ready_at is not None
+
+
+@pytest.mark.parametrize("calling", ["the model", "a tool"])
+def test_a_stopping_worker_gives_the_run_back_whose_last_commit_it_lost_sight_of(
+    acme: World, means: Means, lost: Callable[[], None], calling: str
+) -> None:
+    run = looks(acme)
+    mine: RunExecutor = claim_and_begin(means, run)
+    command: Any = CallModel(1)
+    if calling == "a tool":
+        command = mine.one_step(command)
+        assert isinstance(command, Perform)
+    mine.means = replace(means, stopping=lambda: True)
+    lost()
+
+    with ThreadPoolExecutor(1) as thread:
+        stopped = thread.submit(mine.carry_on, command).result(PATIENCE_S)
+
+    assert stopped == Stopped()
+    assert is_given_back(acme, run)
+    assert acme.actions(run.id)[-1] == ("model.answered" if calling == "the model" else "tool.finished")
+
+
+def test_a_worker_that_is_told_to_stop_in_a_commit_it_lost_sight_of_begins_what_that_intended(
+    acme: World, means: Means, lost: Callable[[], None]
+) -> None:
+    run = looks(acme)
+    mine: RunExecutor = claim_and_begin(means, run)
+    lost()
+    command = mine.one_step(CallModel(1))
+    mine.means = replace(means, stopping=lambda: True)
+    assert isinstance(command, Perform)
+
+    assert mine.carry_on(command) == Stopped()
+
+    assert is_given_back(acme, run)
+    assert LEDGER.effects[f"lookup a {acme.slug}"] == 1
