@@ -58,7 +58,7 @@ class Messenger:
     def __init__(self, there: TemporalSettings) -> None:
         self._there = there
         self._loop = asyncio.new_event_loop()
-        self._under_way = 0
+        self._under_way: set[asyncio.Task[None]] = set()  # the loop itself does not keep them
         self._warned_at = -WARN_S
         self._client: Client | None = None
         threading.Thread(target=self._loop.run_forever, name="temporal", daemon=True).start()
@@ -68,9 +68,10 @@ class Messenger:
         self._loop.call_soon_threadsafe(self._begin, told)
 
     def _begin(self, told: telling.Told) -> None:
-        if self._under_way < MOST:
-            self._under_way += 1
-            self._loop.create_task(self._tell(told))
+        if len(self._under_way) < MOST:
+            task = self._loop.create_task(self._tell(told))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
 
     async def _tell(self, told: telling.Told) -> None:
         try:
@@ -81,8 +82,6 @@ class Messenger:
             if time.monotonic() - self._warned_at > WARN_S:
                 self._warned_at = time.monotonic()
                 log.warning("Temporal at %s was not told; the sweep will: %s", self._there.address, error)
-        finally:
-            self._under_way -= 1
 
 
 def messenger() -> Messenger:

@@ -12,7 +12,7 @@ from db.roles import DISPATCH
 #: Seconds a run may be due before the sweep sees to it: time for whoever made it due to tell Temporal themselves.
 GRACE_S: Final = 3.0
 
-#: Seconds until it is told of again, when it still has not been claimed; and a new one, whose turn has not come.
+#: Seconds until it is told of again, when it still has not been claimed; and a new one that is in Temporal's queue.
 AGAIN_S: Final = 20.0
 TURN_S: Final = 300.0
 
@@ -27,12 +27,20 @@ FROM agents_run WHERE id = %s
 
 # Runs whose start or wake-up did not get through, whose timer or lease has run out: all of them can be claimed now.
 _DUE: Final = """
-UPDATE agents_run SET ready_at = coalesce(ready_at, now()),
-    due_at = now() + CASE status WHEN 'queued' THEN %(turn)s ELSE %(again)s END * interval '1 second'
+UPDATE agents_run SET ready_at = coalesce(ready_at, now()), due_at = now() + %(again)s * interval '1 second'
 WHERE id IN (
     SELECT id FROM agents_run WHERE engine = 'temporal' AND due_at <= now() - %(grace)s * interval '1 second'
     ORDER BY due_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
 RETURNING id, tenant_id, priority, status <> 'queued'
+"""
+
+# Nobody claimed or woke it since: it has its place in Temporal's queue, and need not be told of again soon.
+_IN_LINE: Final = """
+UPDATE agents_run SET due_at = now() + %(turn)s * interval '1 second'
+WHERE id IN (
+    SELECT id FROM agents_run WHERE id = ANY(%(runs)s) AND status = 'queued' AND ready_at IS NOT NULL AND due_at > now()
+    ORDER BY id FOR UPDATE SKIP LOCKED)
+RETURNING id
 """
 
 _OVERTAKEN: Final = """
@@ -44,8 +52,13 @@ WHERE r.epoch = mine.epoch AND r.seq > mine.seq
 
 def due() -> list[Told]:
     """Return what to tell of runs that nobody has claimed since they were due; the next sweeps pass them over."""
-    parameters = {"again": AGAIN_S, "turn": TURN_S, "grace": GRACE_S, "most": MOST}
-    return [Told(*row) for row in _ask(_DUE, parameters)]
+    return [Told(*row) for row in _ask(_DUE, {"again": AGAIN_S, "grace": GRACE_S, "most": MOST})]
+
+
+def in_line(runs: Sequence[UUID]) -> None:
+    """Say that Temporal was told of these; the next sweeps pass the new ones of them over until their turn may come."""
+    if runs:
+        _ask(_IN_LINE, {"runs": list(runs), "turn": TURN_S})
 
 
 def overtaken(known: Sequence[tuple[UUID, int, int]]) -> list[Told]:

@@ -71,6 +71,7 @@ class TemporalWorker:
         self._tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
         self._steps = ThreadPoolExecutor(RUNS + TAKERS, thread_name_prefix="step")
         self._takers = ThreadPoolExecutor(2 * TAKERS, thread_name_prefix="take-up")
+        self._closing = ThreadPoolExecutor(3, thread_name_prefix="closing")  # what the stop does waits for nothing else
         base = settings.TEMPORAL.task_queue
         name = f"{socket.gethostname()[:40]}-{os.getpid()}-{secrets.token_hex(3)}"
         means = Means(answer, perform_call, self._tools, self._stopping.is_set, gate)
@@ -102,14 +103,14 @@ class TemporalWorker:
         for task in keeping:
             task.cancel()
         with suppress(psycopg.Error):  # then what was counted last is lost
-            await _at_most(_in_thread(flush), time.monotonic() + LAST_S)
-        await _at_most(_in_thread(self._presence.leave), time.monotonic() + LAST_S)
+            await _at_most(_in_thread(flush, self._closing), time.monotonic() + LAST_S)
+        await _at_most(_in_thread(self._presence.leave, self._closing), time.monotonic() + LAST_S)
         for broken in (task for task in running if task.done()):
             broken.result()
 
     def close(self) -> None:
         """End the threads, for a process that goes on; it waits for the steps that had not ended."""
-        for threads in (self._takers, self._steps, self._tools):
+        for threads in (self._takers, self._steps, self._tools, self._closing):
             threads.shutdown()
 
     # --- starting -------------------------------------------------------------------------------------------------
@@ -186,19 +187,16 @@ class TemporalWorker:
         async def signs() -> None:
             await _in_thread(self.hands.give_signs)
 
-        async def sweep() -> None:
-            await telling.check(client)  # while it is away nothing counts as told
-            await _tell_all(client, await _in_thread(rows.due))
-
         async def overtaken() -> None:
             await _tell_all(client, await _in_thread(self.hands.overtaken))
 
         async def forgotten() -> None:
-            failures = await _some_at_once(
+            results = await _some_at_once(
                 [partial(self._ask_about, client, run_id) for run_id in self.hands.forgotten(FORGOTTEN_S)]
             )
-            for failure in failures[:1]:
-                raise failure
+            for failure in results:
+                if failure is not None:
+                    raise failure
 
         async def presence() -> None:
             await _in_thread(self._presence.keep)
@@ -211,7 +209,7 @@ class TemporalWorker:
             _every(HEARTBEAT_S, presence),
             _every(HEARTBEAT_S, totals),
             _every(SIGN_S, signs),
-            _every(POLL_S, sweep),
+            _every(POLL_S, partial(sweep, client)),
             _every(FORGOTTEN_S / 4, forgotten),
             _every(FORGOTTEN_S / 4, overtaken),
         ]
@@ -229,8 +227,7 @@ class TemporalWorker:
         while len(self.hands) and time.monotonic() < until:
             await asyncio.sleep(0.05)
         if len(self.hands):
-            with suppress(psycopg.Error):  # then the leases run out
-                await _in_thread(self.hands.give_back)
+            await _at_most(_in_thread(self.hands.give_back, self._closing), until + LAST_S)
         # The workflows wait for this process.
         told = _tell_all(client, [Told(run.id, run.tenant_id, wakes=True) for run in given_back])
         await _at_most(told, until + LAST_S / 2)
@@ -243,23 +240,31 @@ def _tuner(slots: CustomSlotSupplier) -> WorkerTuner:
     )
 
 
-async def _tell_all(client: Client, due: list[Told]) -> None:
-    """Tell Temporal of what is due. What fails is due again later."""
-    failures = await _some_at_once([partial(telling.tell, client, told) for told in due])
+async def sweep(client: Client) -> None:
+    """Tell Temporal of what is due and was not claimed."""
+    await telling.check(client)  # while it is away nothing counts as told
+    told = await _tell_all(client, await _in_thread(rows.due))
+    await _in_thread(partial(rows.in_line, [each.run_id for each in told]))
+
+
+async def _tell_all(client: Client, due: list[Told]) -> list[Told]:
+    """Tell Temporal of what is due; returns what it was told of. What fails is due again later."""
+    results = await _some_at_once([partial(telling.tell, client, told) for told in due])
+    failures = [result for result in results if result is not None]
     if failures:
         log.warning("Temporal was not told of %s runs that are due: %s", len(failures), failures[0])
+    return [told for told, failure in zip(due, results, strict=True) if failure is None]
 
 
-async def _some_at_once(calls: list[Callable[[], Coroutine[Any, Any, None]]]) -> list[BaseException]:
-    """Make the calls, side by side; returns how those ended that failed."""
+async def _some_at_once(calls: list[Callable[[], Coroutine[Any, Any, None]]]) -> list[BaseException | None]:
+    """Make the calls, side by side; returns how each ended: None, or as it failed."""
     slots = asyncio.Semaphore(CALLS)
 
     async def make(call: Callable[[], Coroutine[Any, Any, None]]) -> None:
         async with slots:
             await call()
 
-    results = await asyncio.gather(*(make(call) for call in calls), return_exceptions=True)
-    return [result for result in results if isinstance(result, BaseException)]
+    return await asyncio.gather(*(make(call) for call in calls), return_exceptions=True)
 
 
 async def _every(seconds: float, look: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -280,8 +285,8 @@ async def _at_most(what: Awaitable[Any], until: float) -> None:
         await asyncio.wait_for(asyncio.shield(what), max(0.0, until - time.monotonic()))
 
 
-async def _in_thread(do: Callable[[], T]) -> T:
-    """Do something that waits, for the database or for this loop."""
+async def _in_thread(do: Callable[[], T], threads: ThreadPoolExecutor | None = None) -> T:
+    """Do something that waits, for the database or for this loop. threads: by default those of what is kept."""
 
     def doing() -> T:
         try:
@@ -289,4 +294,4 @@ async def _in_thread(do: Callable[[], T]) -> T:
         finally:
             connection.close()
 
-    return await asyncio.to_thread(doing)
+    return await asyncio.get_running_loop().run_in_executor(threads, doing)

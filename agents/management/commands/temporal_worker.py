@@ -6,13 +6,15 @@ import os
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 from temporalio.service import RPCError
 
 from agents.engine.temporal.worker import TemporalWorker
 from agents.management.starting import refuse_unsafe_start
 from agents.providers.installed import provider
 from quotas.provider import gate
+
+log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -21,17 +23,22 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_unsafe_start()
+        asyncio.run(self._serve(TemporalWorker(provider().answer, gate=gate())))
+
+    async def _serve(self, worker: TemporalWorker) -> None:
+        told = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, told.set)
         try:
-            asyncio.run(_serve(TemporalWorker(provider().answer, gate=gate())))
-        except (RPCError, RuntimeError) as error:
-            raise CommandError(f"Temporal does not let this worker work: {error}") from error
-
-
-async def _serve(worker: TemporalWorker) -> None:
-    told = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
-    await worker.serve(told)
-    # An ordinary end would wait for steps that do not end, and for threads of the SDK that try to reach the server.
-    logging.shutdown()
-    os._exit(0)
+            await worker.serve(told)
+            code = 0
+        except Exception as error:
+            if isinstance(error, RPCError | RuntimeError):
+                self.stderr.write(f"Temporal does not let this worker work: {error}")
+            else:
+                log.exception("the worker broke")
+            code = 1
+        # An ordinary end would wait for steps that do not end, and for threads of the SDK that try to reach the server.
+        self.stderr.flush()
+        logging.shutdown()
+        os._exit(code)
