@@ -168,7 +168,14 @@ class Gate:
                         kept.execute(_GIVE_BACK, [PLACES, number])
         finally:  # also when the session broke: the place is free with it
             if number is not None:
-                self.freed()
+                self._tell()
+
+    def _tell(self) -> None:
+        """Tell of a place that came free; whoever has an answer in their hands must not lose it over that."""
+        try:
+            self.freed()
+        except Exception:
+            _logger.exception("nobody was told that a place came free")
 
     # --- the session, under the lock ----------------------------------------------------------------------------
 
@@ -183,12 +190,13 @@ class Gate:
 
     def _connect(self) -> Connection:
         kept = session.connect()
-        again, self._worker = self._worker != 0, 0
-        while not self._worker:
-            number = random.randrange(1, 2**31)  # noqa: S311 - no secret
-            row = kept.execute("SELECT pg_try_advisory_lock(%s, %s)", [_WORKERS, number]).fetchone()
-            self._worker = number if row == (True,) else 0
-        kept.execute(_RETAKE, [PLACES, list(self._held)])
+        try:
+            number = _own_number(kept)
+            kept.execute(_RETAKE, [PLACES, list(self._held)])
+        except BaseException:  # or it would hold places for as long as the process lives
+            kept.close()
+            raise
+        again, self._worker = self._worker != 0, number
         if again:
             self._closed_until = max(self._closed_until, time.monotonic() + QUIET_S)
         self._kept = kept
@@ -198,6 +206,14 @@ class Gate:
         if self._kept is not None:
             self._kept.close()
             self._kept = None
+
+
+def _own_number(kept: Connection) -> int:
+    """Return a number that no other session has, and that is this one's until it ends."""
+    while True:
+        number = random.randrange(1, 2**31)  # noqa: S311 - no secret
+        if kept.execute("SELECT pg_try_advisory_lock(%s, %s)", [_WORKERS, number]).fetchone() == (True,):
+            return number
 
 
 class Place:

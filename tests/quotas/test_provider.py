@@ -14,7 +14,8 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from db import embedded
+from db import embedded, session
+from db.pool import Connection
 from quotas import provider
 from quotas.models import ModelCall
 from quotas.provider import Gate
@@ -239,6 +240,44 @@ def test_a_call_that_ends_while_the_database_is_away_gives_its_place_back(
 
     assert gate.enter() is not None
     assert gate.enter() is None
+
+
+def test_nobody_to_tell_of_a_place_that_came_free_is_no_failure_of_the_call(gate: Gate) -> None:
+    def no_thread() -> None:
+        raise RuntimeError("can't start new thread")
+
+    gate.freed = no_thread
+    places = [gate.enter() for _ in range(3)]
+
+    places[0].leave()  # type: ignore[union-attr]
+
+    assert gate.enter() is not None
+
+
+def test_a_session_that_cannot_take_its_places_anew_is_closed(
+    gate: Gate, embedded_server: embedded.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = gate.enter()
+    assert place is not None
+    cut_sessions(embedded_server)
+    with pytest.raises(psycopg.OperationalError):
+        gate.enter()
+    made: list[Connection] = []
+    connect = session.connect
+
+    def noted() -> Connection:
+        made.append(connect())
+        return made[-1]
+
+    monkeypatch.setattr(session, "connect", noted)
+    with monkeypatch.context() as patched:
+        patched.setattr(provider, "_RETAKE", "SELECT 1 / 0 -- %s %s")
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            gate.enter()
+
+    assert [each.closed for each in made] == [True]
+    assert gate.enter() is None  # by a new one, and not before the others may have taken theirs anew
+    assert [each.closed for each in made] == [True, False]
 
 
 def cut_sessions(server: embedded.Server) -> None:
