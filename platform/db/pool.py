@@ -23,17 +23,20 @@ def transaction_connection() -> Iterator[Connection]:
     Raises `psycopg_pool.PoolTimeout` when none comes free in time.
     """
     pool = cast(DatabaseWrapper, connection).pool
-    pool.open()  # Django makes it closed and opens it at its own first use
-    with pool.connection() as raw:
-        if not raw.autocommit:
-            raw.autocommit = True
-        djangos, raw.cursor_factory = raw.cursor_factory, psycopg.Cursor
-        try:
-            yield raw
-        finally:
-            raw.cursor_factory = djangos
-            if raw.broken:
-                pool.drain()  # the server has gone: what lay idle beside it is dead too
+    if pool.closed:
+        pool.open()  # Django makes it closed and opens it at its own first use
+    raw = pool.getconn()
+    if not raw.autocommit:
+        raw.autocommit = True
+    djangos, raw.cursor_factory = raw.cursor_factory, psycopg.Cursor
+    try:
+        yield raw
+    finally:
+        raw.cursor_factory = djangos
+        broken = raw.broken
+        pool.putconn(raw)  # a transaction that was left open is rolled back there
+        if broken:
+            pool.drain()  # the server has gone: what lay idle beside it is dead too
 
 
 def close() -> None:

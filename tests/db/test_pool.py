@@ -41,6 +41,18 @@ def restarted(pool: ConnectionPool[Any], superuser: psycopg.Connection[Any]) -> 
     superuser.execute("SELECT pg_terminate_backend(pid, 5000) FROM unnest(%s::integer[]) AS pid", [pids])
 
 
+def test_the_connection_that_came_back_last_is_lent_next(pool: ConnectionPool[Any]) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(transaction_connection())
+    assert eventually(lambda: pool.get_stats()["pool_available"] == pool.get_stats()["pool_size"])
+    with transaction_connection() as one, transaction_connection():
+        pass  # the outer one comes back last
+    for _ in range(8):
+        with transaction_connection() as again:
+            assert again is one
+
+
 def test_a_request_gets_a_connection_that_lives(restarted: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connection.settings_dict, LOOK, True)
     connection.close()
