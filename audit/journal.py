@@ -63,17 +63,22 @@ class Stored:
     erased: bool
 
 
-#: The tail of a statement whose first part is `WITH source AS (… tenant_id, stream, seq …)` of at most one row: appends
-#: the entries of the JSON parameter `entries` behind `source.seq`, with their payloads and one outbox row. When source
-#: is empty nothing is written. Isolation: READ COMMITTED; the caller's row lock on the stream orders the numbers.
-#: The time is the statement's, not the transaction's, so that the ids of one transaction's statements ascend.
-APPEND = """
+def append_sql(*, entries: str = "%(entries)s::json", first: str = "0") -> str:
+    """Return the tail of a statement that appends to streams: records, payloads, and one outbox row for each tenant.
+
+    The statement begins with `WITH source AS (… tenant_id, stream, seq …)`, a row for each stream; where that is empty,
+    nothing is written. entries: an expression over `source`, the JSON of `entries_parameter`; they are numbered behind
+    `source.seq`. first: how many entries of the statement's other streams go before. Isolation: READ COMMITTED; the
+    caller's row locks on the streams order the numbers. The time is the statement's, not the transaction's, so that the
+    ids of one transaction's statements ascend.
+    """
+    return f"""
 entry AS MATERIALIZED (
-    SELECT audit_record_id(statement_timestamp(), place::integer) AS id, statement_timestamp() AS at,
+    SELECT audit_record_id(statement_timestamp(), ({first} + place)::integer) AS id, statement_timestamp() AS at,
            source.tenant_id, source.stream, source.seq + place AS seq,
            v, action, actor, subject, outcome, facts, decode(commitment, 'hex') AS commitment,
            decode(salt, 'hex') AS salt, payload
-    FROM source, ROWS FROM (json_to_recordset(%(entries)s::json) AS (
+    FROM source, ROWS FROM (json_to_recordset({entries}) AS (
         v smallint, action text, actor text, subject text, outcome text, facts json, commitment text, salt text,
         payload text)) WITH ORDINALITY AS e(v, action, actor, subject, outcome, facts, commitment, salt, payload, place)
 ), record AS (
@@ -84,9 +89,13 @@ entry AS MATERIALIZED (
     SELECT id, tenant_id, salt, payload FROM entry WHERE payload IS NOT NULL
 ), outbox AS (
     INSERT INTO audit_outbox (tenant_id, record_ids)
-    SELECT tenant_id, array_agg(id ORDER BY seq, id) FROM entry GROUP BY tenant_id
+    SELECT tenant_id, array_agg(id ORDER BY id) FROM entry GROUP BY tenant_id
 )
-"""
+"""  # noqa: S608 - expressions of our own
+
+
+#: The same for one stream, with its entries as the parameter `entries`.
+APPEND = append_sql()
 
 _RECORD = f"""
 WITH source AS (SELECT %(tenant)s::uuid AS tenant_id, %(stream)s::uuid AS stream, NULL::integer AS seq), {APPEND}

@@ -82,17 +82,17 @@ SELECT principal_id FROM line ORDER BY place
 """
 LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
 
-_GIVEN: Final = """
-given AS MATERIALIZED (
-    SELECT * FROM json_to_record(%(step)s::json) AS g(
+_COLUMNS: Final = """
         tenant uuid, run uuid, epoch integer, seq integer, count integer, status text, waiting_for text, doing text,
         release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
         tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
         cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principals json,
         tools json, proofs json, tries smallint,
-        hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date)
-)
-"""
+        hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date"""
+
+_GIVEN: Final = f"""
+given AS MATERIALIZED (SELECT * FROM json_to_record(%(step)s::json) AS g({_COLUMNS}))
+"""  # noqa: S608 - constants only
 
 _UPDATE: Final = """
     UPDATE agents_run r SET
@@ -137,6 +137,38 @@ WITH {_GIVEN}, granted AS MATERIALIZED ({
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
+#: Steps of several runs of one tenant, each fenced by itself: those are written that can be. With each come its
+#: entries, and how many entries of the others go before. In the order of the runs' ids, as all that locks several.
+_STEPS_GIVEN: Final = f"""
+given AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(%(steps)s::json) AS g({_COLUMNS}, entries json, entries_before integer)
+    ORDER BY run)
+"""  # noqa: S608 - constants only
+_STEPS_APPEND: Final = journal.append_sql(entries="source.entries", first="source.entries_before")
+
+_STEPS: Final = f"""
+WITH {_STEPS_GIVEN}, source AS ({_UPDATE} {_RETURNING}, g.entries, g.entries_before), {_STEPS_APPEND}
+SELECT stream, {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+#: The same with the condition of `_STEP_IF_GRANTED` for each.
+_STEPS_IF_GRANTED: Final = f"""
+WITH {_STEPS_GIVEN}, granted (holder, tool) AS MATERIALIZED ({
+    granted_sql(
+        _GRANTS,
+        objects="(SELECT array_agg(DISTINCT t::uuid) FROM given, json_array_elements_text(given.tools) AS t)",
+        users="(SELECT array_agg(DISTINCT p::uuid) FROM given, json_array_elements_text(given.principals) AS p)",
+        tenant="(SELECT tenant FROM given LIMIT 1)",
+        permission="'use'",
+    )
+}), source AS ({_UPDATE} AND NOT EXISTS (
+    SELECT FROM json_array_elements_text(g.principals) AS p, json_array_elements_text(g.tools) AS t
+    WHERE NOT EXISTS (SELECT FROM granted WHERE holder = p::uuid AND tool = t::uuid))
+    {_RETURNING}, g.entries, g.entries_before
+), {_STEPS_APPEND}
+SELECT stream, {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
 #: The same on the condition that what was found by `HOLDINGS` still stands, down to the conditions' words.
 _STEP_IF_PROVEN: Final = f"""
 WITH {_GIVEN}, proof AS MATERIALIZED (
@@ -164,6 +196,8 @@ SELECT {_NOW} FROM source
 
 STEP: Final = trip.statement("step", _STEP, "step", "entries")
 STEP_IF_GRANTED: Final = trip.statement("step_if_granted", _STEP_IF_GRANTED, "step", "entries")
+STEPS: Final = trip.statement("steps", _STEPS, "steps")
+STEPS_IF_GRANTED: Final = trip.statement("steps_if_granted", _STEPS_IF_GRANTED, "steps")
 STEP_IF_PROVEN: Final = trip.statement("step_if_proven", _STEP_IF_PROVEN, "step", "entries")
 STEP_IF_RESERVED: Final = trip.statement("step_if_reserved", _STEP_IF_RESERVED, "step", "entries")
 STEP_AND_SETTLE: Final = trip.statement("step_and_settle", _STEP_AND_SETTLE, "step", "entries")

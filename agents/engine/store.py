@@ -9,10 +9,13 @@ database's clock rules; `now` of a worker is its last reading of that clock plus
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, NoReturn, cast
 from uuid import UUID
+
+import psycopg
+from psycopg import OperationalError
 
 from agents.core.events import (
     DecisionExpired,
@@ -32,6 +35,7 @@ from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, questions_moot
 from agents.engine.specs import spec_of
+from agents.engine.together import Apart, Together
 from audit import journal
 from audit.canonical import NotCanonical
 from audit.journal import Entry
@@ -197,21 +201,64 @@ def append(
     tools: Set[UUID] = frozenset(),
     budget: Change | None = None,
 ) -> None:
-    """The plain step, and the hot path: scope, statement and commit in one round trip.
+    """The plain step, and the hot path: scope, statement and commit in one round trip, with other runs' where it can.
 
     tools: what every principal must be allowed to use at this moment, whatever the arguments. budget: what the run's
     last step settles. Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written.
     """
     begun = leases.lease_clock()
-    written = _statement(state, tools=tools, budget=budget)
+    statement = _statement(state, tools=tools, budget=budget)
     values = _values(run, state, events, None, release=state.ended, tools=tools, budget=budget)
-    with transaction_connection() as connection:
-        _, rows = trip.make(connection, _scope(run), (written, values))
-    if not rows:
+    made = _Ready(run.id, statement, *values, entries=len(events))
+    row = _together.write(run.tenant_id, made) if budget is None else _write(run.tenant_id, [made])[0]
+    if row is None:
         with step(run) as slow:
             slow.refused(state.seq - len(events))
-    _renew(run, rows[0], begun)
+    _renew(run, row, begun)
     count_step(events)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A plain step that is ready to be written: its statement for it alone, and that one's values."""
+
+    run_id: UUID
+    statement: trip.Statement
+    step: str
+    entries_json: str
+    entries: int
+
+
+def _write(tenant_id: UUID, ready: Sequence[_Ready]) -> list[trip.Row | None]:
+    """Write steps of a tenant's runs in one transaction; returns the time for each, None where nothing was written."""
+    scope: trip.Call = (SCOPE, [str(tenant_id)])
+    if len(ready) == 1:
+        (only,) = ready
+        with transaction_connection() as connection:
+            _, rows = trip.make(connection, scope, (only.statement, (only.step, only.entries_json)))
+        return [rows[0] if rows else None]
+    granted = any(each.statement is statements.STEP_IF_GRANTED for each in ready)
+    call = (statements.STEPS_IF_GRANTED if granted else statements.STEPS, [_steps(ready)])
+    try:
+        with transaction_connection() as connection:
+            _, rows = trip.make(connection, scope, call)
+    except OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise Apart from error
+    written = {trip.uuid(run): (now,) for run, now in rows}
+    return [written.get(each.run_id) for each in ready]
+
+
+def _steps(ready: Sequence[_Ready]) -> str:
+    made, before = [], 0
+    for each in ready:
+        made.append(f'{{"entries_before":{before},"entries":{each.entries_json},{each.step[1:]}')
+        before += each.entries
+    return f"[{','.join(made)}]"
+
+
+_together: Final = Together(_write)
 
 
 def since(run: Claimed, seq: int) -> list[Event]:
