@@ -6,6 +6,7 @@ can be erased (`payload`); the record holds only a salted commitment to the latt
 
 import json
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +24,8 @@ Outcome = Literal["ok", "denied", "failed"]
 
 SALT_BYTES = 16
 _DAY_MS = 24 * 3600 * 1000
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class BrokenStream(Exception):
@@ -114,17 +117,18 @@ JOIN audit_record r ON r.tenant_id = %(tenant)s AND r.stream = wanted.stream AND
 JOIN audit_payload p ON p.record_id = r.id
 """
 
-#: A run's facts with their payloads, by primary keys, from the partition of the run's beginning on (`since`).
+#: A run's facts with their payloads, by primary keys, in the partitions from the run's beginning to this day.
 READ = """
 SELECT r.id, r.seq, r.at, r.v, r.action, r.actor, r.subject, r.outcome, r.facts::text, r.commitment IS NOT NULL,
        (SELECT p.value FROM audit_payload p WHERE p.record_id = r.id AND p.tenant_id = r.tenant_id)
 FROM audit_record r
-WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s AND r.id >= %(since)s
+WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s
+    AND r.id >= %(since)s AND r.id <= %(until)s
 ORDER BY r.seq LIMIT %(limit)s
 """
 
 
-READ_PARAMETERS = ("tenant", "stream", "after", "since", "limit")
+READ_PARAMETERS = ("tenant", "stream", "after", "since", "until", "limit")
 
 
 def entries_parameter(entries: Iterable[Entry]) -> str:
@@ -132,7 +136,7 @@ def entries_parameter(entries: Iterable[Entry]) -> str:
 
     Raises `UnfitLeaf` for facts that the log could not take.
     """
-    return json.dumps([_row(entry) for entry in entries], separators=(",", ":"))
+    return _encode([_row(entry) for entry in entries])
 
 
 def _row(entry: Entry) -> dict[str, Json]:
@@ -231,9 +235,12 @@ def read_parameters(tenant_id: UUID, stream: UUID, *, after: int, limit: int) ->
     """Return the parameters of `READ`.
 
     A run's id is a UUIDv7 of the web server's clock, its records' ids of the database's: a day covers the difference.
+    Without an end the statement would look into every partition that is kept ready for months to come.
     """
     since = max(0, (stream.int >> 80) - _DAY_MS) << 80
-    return {"tenant": tenant_id, "stream": stream, "after": after, "limit": limit, "since": UUID(int=since)}
+    until = (time.time_ns() // 1_000_000 + _DAY_MS) << 80
+    reach = {"since": UUID(int=since), "until": UUID(int=until)}
+    return {"tenant": tenant_id, "stream": stream, "after": after, "limit": limit, **reach}
 
 
 def stored(row: Sequence[Any]) -> Stored:
