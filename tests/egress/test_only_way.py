@@ -63,6 +63,8 @@ MAY: dict[str, dict[str, str]] = {
     "agents/engine/driver.py": {"socket": "its machine's name", "psycopg": DATABASE},
     "agents/engine/executor.py": {"psycopg": DATABASE},
     "agents/engine/claims.py": {"psycopg": DATABASE},
+    "agents/engine/leases.py": {"psycopg": DATABASE},
+    "agents/engine/store.py": {"psycopg": DATABASE},
     "agents/engine/temporal/hands.py": {"psycopg": DATABASE},
     "agents/engine/temporal/presence.py": {"psycopg": DATABASE},
     "agents/engine/temporal/worker.py": {"socket": "its machine's name", "psycopg": DATABASE},
