@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import httpx2
 import pytest
 from pytest_django import Settings
 
@@ -52,13 +53,20 @@ def told_to_stop(process: "subprocess.Popen[bytes]") -> int:
     return process.wait(PATIENCE_SECONDS)
 
 
+def calls(model_url: str, script: str) -> int:
+    """Return how often the rehearsed model was called for that script."""
+    count: int = httpx2.get(f"{model_url}/rehearsal/stats").json()["scripts"].get(script, 0)
+    return count
+
+
 def test_it_stops_in_time_and_gives_back_what_does_not_end(
-    acme: World, environment: dict[str, str], tmp_path: Path
+    acme: World, environment: dict[str, str], model_url: str, tmp_path: Path
 ) -> None:
     acme.define("never", role="You never answer.")
+    before = calls(model_url, "never")
     run = acme.submit("never", {})
     with worker(environment, tmp_path / "log") as process:
-        until(lambda: "model.requested" in acme.actions(run.id))
+        until(lambda: calls(model_url, "never") > before)
         assert told_to_stop(process) == 0
     left = acme.run(run.id)
     assert left.worker is None
