@@ -108,6 +108,7 @@ def is_estimated(model: str, on: date) -> bool:
     return _shipped_price(model, on).estimated
 
 
+@functools.lru_cache(maxsize=256)
 def listed(model: str) -> str:
     """Return the name that the model's price is listed by, or "other": one of few, whatever agents are set to."""
     return shipped().listed(model)

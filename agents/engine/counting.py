@@ -1,10 +1,11 @@
 """What a step's events add to the counters of `metrics`."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from agents.core import pricing
 from agents.core.events import DecisionRequested, Event, ModelAnswered, ModelFailed, RunWaiting
-from metrics.counters import count
+from metrics.counters import Series, count_all
 
 _ENDS = {"run.completed": "completed", "run.failed": "failed", "run.cancelled": "cancelled"}
 _TOOLS = {
@@ -18,27 +19,28 @@ _TOOLS = {
 
 def count_step(events: Sequence[Event]) -> None:
     """Count a step that was written, and what it tells of."""
-    count("steps")
+    counted: Counter[Series] = Counter({("steps",): 1})
     for event in events:
         if isinstance(event, ModelAnswered):
-            _count_answer(event)
+            _count_answer(counted, event)
         elif isinstance(event, ModelFailed):
-            count("model_calls", pricing.listed(event.model), event.code)
+            counted["model_calls", pricing.listed(event.model), event.code] += 1
         elif isinstance(event, RunWaiting):
             provider = event.waiting_for == "provider"
-            count("runs_waited", event.waiting_for, event.reason if provider else "")
+            counted["runs_waited", event.waiting_for, event.reason if provider else ""] += 1
         elif isinstance(event, DecisionRequested):
-            count("questions", event.kind)
+            counted["questions", event.kind] += 1
         elif event.action in _TOOLS:
-            count("tool_calls", _TOOLS[event.action])
+            counted["tool_calls", _TOOLS[event.action]] += 1
         elif event.action in _ENDS:
-            count("runs_ended", _ENDS[event.action])
+            counted["runs_ended", _ENDS[event.action]] += 1
+    count_all(counted)
 
 
-def _count_answer(event: ModelAnswered) -> None:
+def _count_answer(counted: Counter[Series], event: ModelAnswered) -> None:
     model = pricing.listed(event.model)
-    count("model_calls", model, "answered")
-    count("model_cost_nano_usd", model, by=event.cost_nano)
+    counted["model_calls", model, "answered"] += 1
+    counted["model_cost_nano_usd", model] += event.cost_nano
     used = {
         "input": event.input_tokens,
         "output": event.output_tokens,
@@ -47,4 +49,4 @@ def _count_answer(event: ModelAnswered) -> None:
     }
     for kind, tokens in used.items():
         if tokens:
-            count("tokens", model, kind, by=tokens)
+            counted["tokens", model, kind] += tokens

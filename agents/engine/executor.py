@@ -43,8 +43,7 @@ from agents.engine.setting_aside import see_to
 from agents.engine.store import Overtaken, Step, Withheld
 from agents.tools.perform import longest
 from agents.tools.seam import Failed, Outcome, unclear
-from audit import journal
-from audit.canonical import NotCanonical
+from audit.canonical import NotCanonical, canonical
 from quotas import reservations
 from quotas.provider import Gate, Place
 
@@ -246,7 +245,7 @@ class RunExecutor:
     def _outcome(self, call: Call, outcome: Outcome) -> Event:
         try:
             event = calls.outcome_event(self.state, self.run.spec, call, outcome)
-            journal.entries_parameter([store.entry(event)])
+            canonical(store.entry(event).payload)
         except (NotCanonical, RecursionError) as error:
             told = Failed("bad_result", f"The call was made, and its result is not JSON that can be kept: {error}")
             kept = unclear(self.run.spec.tools[call.tool].definition, told)

@@ -59,7 +59,7 @@ class Together(Generic[Key, Work, Result]):
 
     def write(self, key: Key, work: Work) -> Result:
         """Write it, alone or with others; returns when that is committed. Raises what the writing raises."""
-        place = _Place[Work, Result](work)
+        place: _Place[Work, Result] = _Place(work)
         with self._lock:
             line = self._lines.get(key)
             if line is None:

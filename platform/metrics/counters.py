@@ -51,16 +51,24 @@ KINDS: Final[Mapping[str, Kind]] = {
     "pool_failures": Kind("Times a worker got no connection to the database in time."),
 }
 
-_counted: Counter[tuple[str, ...]] = Counter()
+#: The name of a counter of `KINDS`, and its labels' values in their order.
+Series = tuple[str, ...]
+
+_counted: Counter[Series] = Counter()
 _lock = threading.Lock()
 
 
 def count(name: str, *labels: str, by: int = 1) -> None:
     """Count something of `KINDS`, with its labels' values in their order."""
-    series = (name, *labels)
+    count_all({(name, *labels): by})
+
+
+def count_all(counted: Mapping[Series, int]) -> None:
+    """Count several things at once: to each name and its labels' values, how many."""
     with _lock:
-        if series in _counted or len(_counted) < MOST:
-            _counted[series] += by
+        for series, by in counted.items():
+            if series in _counted or len(_counted) < MOST:
+                _counted[series] += by
 
 
 def flush() -> None:
