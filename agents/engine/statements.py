@@ -257,12 +257,6 @@ WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND
 
 HOLDINGS: Final = holdings_sql(_GRANTS)
 
-HEARTBEAT: Final = """
-UPDATE agents_run r SET due_at = now() + %(lease)s
-FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
-WHERE r.id = mine.id AND r.epoch = mine.epoch AND r.worker IS NOT NULL AND r.ready_at IS NULL RETURNING r.id
-"""
-
 #: Also of a run whose step was committed after its lease was given back, and of a claimed one before its first step; a
 #: parked one stays as it is.
 RELEASE: Final = """
