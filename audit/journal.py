@@ -6,7 +6,6 @@ can be erased (`payload`); the record holds only a salted commitment to the latt
 
 import json
 import os
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -117,18 +116,17 @@ JOIN audit_record r ON r.tenant_id = %(tenant)s AND r.stream = wanted.stream AND
 JOIN audit_payload p ON p.record_id = r.id
 """
 
-#: A run's facts with their payloads, by primary keys, in the partitions from the run's beginning to this day.
+#: A run's facts with their payloads, by primary keys, from the partition of the run's beginning on (`since`).
 READ = """
 SELECT r.id, r.seq, r.at, r.v, r.action, r.actor, r.subject, r.outcome, r.facts::text, r.commitment IS NOT NULL,
        (SELECT p.value FROM audit_payload p WHERE p.record_id = r.id AND p.tenant_id = r.tenant_id)
 FROM audit_record r
-WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s
-    AND r.id >= %(since)s AND r.id <= %(until)s
+WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s AND r.id >= %(since)s
 ORDER BY r.seq LIMIT %(limit)s
 """
 
 
-READ_PARAMETERS = ("tenant", "stream", "after", "since", "until", "limit")
+READ_PARAMETERS = ("tenant", "stream", "after", "since", "limit")
 
 
 def entries_parameter(entries: Iterable[Entry]) -> str:
@@ -235,12 +233,9 @@ def read_parameters(tenant_id: UUID, stream: UUID, *, after: int, limit: int) ->
     """Return the parameters of `READ`.
 
     A run's id is a UUIDv7 of the web server's clock, its records' ids of the database's: a day covers the difference.
-    Without an end the statement would look into every partition that is kept ready for months to come.
     """
     since = max(0, (stream.int >> 80) - _DAY_MS) << 80
-    until = (time.time_ns() // 1_000_000 + _DAY_MS) << 80
-    reach = {"since": UUID(int=since), "until": UUID(int=until)}
-    return {"tenant": tenant_id, "stream": stream, "after": after, "limit": limit, **reach}
+    return {"tenant": tenant_id, "stream": stream, "after": after, "limit": limit, "since": UUID(int=since)}
 
 
 def stored(row: Sequence[Any]) -> Stored:

@@ -119,6 +119,13 @@ WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND}
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
+#: The scope of a tenant whose steps stand in line behind this transaction: it waits for no lock longer than this.
+SCOPE_IN_LINE: Final = trip.statement(
+    "scope_in_line",
+    "SELECT set_config('app.tenant', %(tenant)s, true), set_config('lock_timeout', '100ms', true)",
+    "tenant",
+)
+
 _GRANTS: Final = GrantTables("agents_toolusergrant", "agents_toolteamgrant", conditional=True)
 
 #: The same on the condition that every principal may use every one of `tools` at this moment, whatever the arguments.
@@ -137,18 +144,18 @@ WITH {_GIVEN}, granted AS MATERIALIZED ({
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
-#: Steps of several runs of one tenant, each fenced by itself: those are written that can be. With each come its
-#: entries, and how many entries of the others go before. In the order of the runs' ids, as all that locks several.
+#: Steps of several runs of one tenant, each fenced by itself: those are written that can be, and told by number.
+#: With each come its entries, and how many entries of the others go before.
 _STEPS_GIVEN: Final = f"""
 given AS MATERIALIZED (
-    SELECT * FROM json_to_recordset(%(steps)s::json) AS g({_COLUMNS}, entries json, entries_before integer)
-    ORDER BY run)
+    SELECT * FROM json_to_recordset(%(steps)s::json) AS g({_COLUMNS},
+        member integer, entries json, entries_before integer))
 """  # noqa: S608 - constants only
 _STEPS_APPEND: Final = journal.append_sql(entries="source.entries", first="source.entries_before")
 
 _STEPS: Final = f"""
-WITH {_STEPS_GIVEN}, source AS ({_UPDATE} {_RETURNING}, g.entries, g.entries_before), {_STEPS_APPEND}
-SELECT stream, {_NOW} FROM source
+WITH {_STEPS_GIVEN}, source AS ({_UPDATE} {_RETURNING}, g.member, g.entries, g.entries_before), {_STEPS_APPEND}
+SELECT member, {_NOW} FROM source
 """  # noqa: S608 - constants only
 
 #: The same with the condition of `_STEP_IF_GRANTED` for each.
@@ -164,9 +171,9 @@ WITH {_STEPS_GIVEN}, granted (holder, tool) AS MATERIALIZED ({
 }), source AS ({_UPDATE} AND NOT EXISTS (
     SELECT FROM json_array_elements_text(g.principals) AS p, json_array_elements_text(g.tools) AS t
     WHERE NOT EXISTS (SELECT FROM granted WHERE holder = p::uuid AND tool = t::uuid))
-    {_RETURNING}, g.entries, g.entries_before
+    {_RETURNING}, g.member, g.entries, g.entries_before
 ), {_STEPS_APPEND}
-SELECT stream, {_NOW} FROM source
+SELECT member, {_NOW} FROM source
 """  # noqa: S608 - constants only
 
 #: The same on the condition that what was found by `HOLDINGS` still stands, down to the conditions' words.

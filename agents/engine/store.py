@@ -7,6 +7,8 @@ database's clock rules; `now` of a worker is its last reading of that clock plus
 """
 
 import json
+import logging
+import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +17,6 @@ from typing import Any, Final, NoReturn, cast
 from uuid import UUID
 
 import psycopg
-from psycopg import OperationalError
 
 from agents.core.events import (
     DecisionExpired,
@@ -35,7 +36,7 @@ from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, questions_moot
 from agents.engine.specs import spec_of
-from agents.engine.together import Apart, Together
+from agents.engine.together import Together
 from audit import journal
 from audit.canonical import NotCanonical
 from audit.journal import Entry
@@ -44,7 +45,12 @@ from db.pool import Connection, transaction_connection
 from db.scope import SCOPE
 from quotas.reservations import Change
 
+log = logging.getLogger(__name__)
+
 ACTOR: Final = "engine"
+
+#: A step of more records goes by itself: the ids of one statement's records are in order up to 16,384 of them.
+MOST_ENTRIES: Final = 256
 
 
 class Overtaken(Exception):
@@ -206,15 +212,18 @@ def append(
     tools: what every principal must be allowed to use at this moment, whatever the arguments. budget: what the run's
     last step settles. Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written.
     """
-    begun = leases.lease_clock()
     statement = _statement(state, tools=tools, budget=budget)
     values = _values(run, state, events, None, release=state.ended, tools=tools, budget=budget)
-    made = _Ready(run.id, statement, *values, entries=len(events))
-    row = _together.write(run.tenant_id, made) if budget is None else _write(run.tenant_id, [made])[0]
-    if row is None:
+    ready = _Ready(statement, *values, entries=len(events))
+    written = None
+    if budget is None and len(events) <= MOST_ENTRIES:
+        written = _in_line.write(run.tenant_id, ready)
+    if written is None:
+        written = _write(run.tenant_id, ready, SCOPE)
+    if written is None:
         with step(run) as slow:
             slow.refused(state.seq - len(events))
-    _renew(run, row, begun)
+    _renew(run, *written)
     count_step(events)
 
 
@@ -222,43 +231,65 @@ def append(
 class _Ready:
     """A plain step that is ready to be written: its statement for it alone, and that one's values."""
 
-    run_id: UUID
     statement: trip.Statement
     step: str
     entries_json: str
     entries: int
 
 
-def _write(tenant_id: UUID, ready: Sequence[_Ready]) -> list[trip.Row | None]:
-    """Write steps of a tenant's runs in one transaction; returns the time for each, None where nothing was written."""
-    scope: trip.Call = (SCOPE, [str(tenant_id)])
-    if len(ready) == 1:
-        (only,) = ready
-        with transaction_connection() as connection:
-            _, rows = trip.make(connection, scope, (only.statement, (only.step, only.entries_json)))
-        return [rows[0] if rows else None]
-    granted = any(each.statement is statements.STEP_IF_GRANTED for each in ready)
-    call = (statements.STEPS_IF_GRANTED if granted else statements.STEPS, [_steps(ready)])
+#: The row of a step that was written, with its time, and when its trip began on `lease_clock`.
+_Written = tuple[trip.Row, float]
+
+
+def _write(tenant_id: UUID, ready: _Ready, scope: trip.Statement) -> _Written | None:
+    """Write a step by itself; returns None when nothing was written."""
+    with transaction_connection() as connection:
+        begun = leases.lease_clock()
+        own = (ready.statement, (ready.step, ready.entries_json))
+        _, rows = trip.make(connection, (scope, [str(tenant_id)]), own)
+    return (rows[0], begun) if rows else None
+
+
+def _write_in_line(tenant_id: UUID, ready: Sequence[_Ready]) -> list[_Written | None]:
+    """Write steps of a tenant's runs in one transaction; returns None for what is to be tried by itself.
+
+    That is what did not get written, and all of them when the server refuses one, or a lock is not to be had at once.
+    Raises `psycopg.OperationalError` when the connection breaks or none is to be had.
+    """
     try:
+        if len(ready) == 1:
+            return [_write(tenant_id, ready[0], statements.SCOPE_IN_LINE)]
+        granted = any(each.statement is statements.STEP_IF_GRANTED for each in ready)
+        steps = (statements.STEPS_IF_GRANTED if granted else statements.STEPS, [_steps(ready)])
         with transaction_connection() as connection:
-            _, rows = trip.make(connection, scope, call)
-    except OperationalError:
-        raise
+            begun = leases.lease_clock()
+            _, rows = trip.make(connection, (statements.SCOPE_IN_LINE, [str(tenant_id)]), steps)
     except psycopg.Error as error:
-        raise Apart from error
-    written = {trip.uuid(run): (now,) for run, now in rows}
-    return [written.get(each.run_id) for each in ready]
+        if _is_lost(error):
+            raise
+        why = type(error).__name__  # not its words, which may hold somebody's data
+        log.warning("%s steps go each by itself: together the database refused them (%s)", len(ready), why)
+        return [None] * len(ready)
+    written: dict[int, _Written] = {trip.integer(member): ((now,), begun) for member, now in rows}
+    return [written.get(member) for member in range(len(ready))]
+
+
+def _is_lost(error: psycopg.Error) -> bool:
+    """Say whether the connection is gone, or never came; all else is the server's word on what it was asked."""
+    state = error.sqlstate or ""
+    return isinstance(error, psycopg.OperationalError) and (not state or state.startswith(("08", "57P")))
 
 
 def _steps(ready: Sequence[_Ready]) -> str:
     made, before = [], 0
-    for each in ready:
-        made.append(f'{{"entries_before":{before},"entries":{each.entries_json},{each.step[1:]}')
+    for member, each in enumerate(ready):
+        made.append(f'{{"member":{member},"entries_before":{before},"entries":{each.entries_json},{each.step[1:]}')
         before += each.entries
     return f"[{','.join(made)}]"
 
 
-_together: Final = Together(_write)
+_in_line: Final = Together(_write_in_line)
+os.register_at_fork(after_in_child=_in_line.start_afresh)
 
 
 def since(run: Claimed, seq: int) -> list[Event]:
@@ -291,8 +322,7 @@ def _values(
     budget: Change | None = None,
     tries: int | None = None,
 ) -> tuple[str, str]:
-    values = project(state, events)
-    values |= {
+    values = project(state, events) | {
         "tenant": str(run.tenant_id),
         "run": str(run.id),
         "epoch": run.epoch,
@@ -300,16 +330,18 @@ def _values(
         "count": len(events),
         "release": release,
         "until": until.isoformat() if until else None,
-        "principals": [str(principal) for principal in run.principals],
-        "tools": [str(tool) for tool in tools],
-        "proofs": [_proof(proof) for proof in proofs],
         "lease": LEASE_TEXT,
+        "tries": tries,
     }
-    if tries is not None:
-        values["tries"] = tries
+    if tools:
+        values["principals"] = [str(principal) for principal in run.principals]
+        values["tools"] = [str(tool) for tool in tools]
+    if proofs:
+        values["proofs"] = [_proof(proof) for proof in proofs]
     if budget is not None:
         values |= asdict(budget) | {"window_on": budget.window_on.isoformat()}
-    return json.dumps(values), _entries(events)
+    given = {name: value for name, value in values.items() if value is not None}  # what is missing is NULL
+    return json.dumps(given), _entries(events)
 
 
 def _proof(proof: Proof) -> dict[str, Any]:

@@ -18,10 +18,6 @@ Result = TypeVar("Result")
 MOST: Final = 32
 
 
-class Apart(Exception):
-    """These cannot be written together, and nothing of them was: each is to be written by itself."""
-
-
 class _Lead:
     """You are the first in the line now: write for all who are in it."""
 
@@ -36,7 +32,7 @@ class _Written(Generic[Result]):
 
 
 class _Place(Generic[Work, Result]):
-    """A thread's place in a line. told: what it waits for."""
+    """A thread's place in a line. told: what it waits for; an error is that of whoever wrote for it."""
 
     __slots__ = ("told", "work")
 
@@ -48,12 +44,16 @@ class _Place(Generic[Work, Result]):
 class Together(Generic[Key, Work, Result]):
     """Writes what comes under one key together, one transaction at a time; different keys have nothing to do with it.
 
-    write: writes all that it is given in one transaction, and returns a result for each; raises `Apart` when they do
-    not go together. Whatever else it raises is raised to every one of them.
+    write: writes all that it is given in one transaction, and returns a result for each. It must not wait for what may
+    take long, for everybody under the key waits with it. What it raises is raised to every one of them.
     """
 
     def __init__(self, write: Callable[[Key, Sequence[Work]], Sequence[Result]]) -> None:
         self._write = write
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forget whoever writes, in a process just forked: none of its threads does."""
         self._lock = threading.Lock()
         self._lines: dict[Key, deque[_Place[Work, Result]]] = {}  # of the keys that somebody writes under now
 
@@ -69,12 +69,9 @@ class Together(Generic[Key, Work, Result]):
         told = place.told.get() if line is not None else None
         if isinstance(told, _Written):
             return told.result
-        try:
-            if isinstance(told, Exception):
-                raise told
-            return self._lead(key, place)
-        except Apart:
-            return self._write(key, [work])[0]
+        if isinstance(told, Exception):
+            raise type(told)(*told.args) from told  # an object of this thread's own, for its traceback
+        return self._lead(key, place)
 
     def _lead(self, key: Key, place: _Place[Work, Result]) -> Result:
         members = [place]

@@ -13,7 +13,7 @@ from django.db import connection
 
 from agents.actions.runs import Request, submit
 from agents.core.decide import CallModel, Command, Perform
-from agents.engine import executor, store
+from agents.engine import executor, leases, store
 from agents.engine.executor import Means, RunExecutor, Stopped
 from agents.engine.leases import Claimed, LostLease
 from agents.models import Run
@@ -22,8 +22,9 @@ from db.pool import Connection
 from db.scope import tenant_scope
 from tests.agents.engine.conftest import PATIENCE_S
 from tests.agents.engine.test_grants import TWICE, developer, give, revoke
-from tests.agents.engine.test_leases import claim_and_begin, means
+from tests.agents.engine.test_leases import claim_and_begin, expire, means
 from tests.agents.engine.test_lost_commits import cut
+from tests.ops.processes import eventually
 from tests.worlds import LOOKUP, World
 
 __all__ = ["means"]
@@ -42,7 +43,7 @@ class Crowd:
 
     def commit(self, first: Commit, *others: Commit) -> list[Future[Command | Stopped]]:
         """Do all of it, each in a thread of its own; returns when all have ended."""
-        whole, held = store._together._write, threading.Event()
+        whole, held = store._in_line._write, threading.Event()
 
         def write(tenant_id: UUID, ready: Sequence[Any]) -> Any:
             self.sizes.append(len(ready))
@@ -50,14 +51,12 @@ class Crowd:
                 assert held.wait(PATIENCE_S)
             return whole(tenant_id, ready)
 
-        self._patch.setattr(store._together, "_write", write)
+        self._patch.setattr(store._in_line, "_write", write)
         with ThreadPoolExecutor(1 + len(others)) as threads:
             made = [threads.submit(_in_thread, first)]
-            while not self.sizes and not made[0].done():
-                pass
+            assert eventually(lambda: bool(self.sizes))
             made += [threads.submit(_in_thread, other) for other in others]
-            while sum(map(len, store._together._lines.values())) < len(others):
-                assert not any(each.done() for each in made)
+            assert eventually(lambda: sum(map(len, store._in_line._lines.values())) == len(others))
             held.set()
         return made
 
@@ -134,6 +133,55 @@ def test_a_lost_lease_is_one_runs_alone(acme: World, means: Means, crowd: Crowd)
         check(acme, each, *ASKED)
 
 
+def test_whoever_lost_a_run_does_not_take_its_next_holders_step_for_its_own(
+    acme: World, means: Means, crowd: Crowd
+) -> None:
+    second, first = looks(acme, 2)
+    stale = claim_and_begin(means, second)
+    expire(acme, second)
+    leases.sweep_and_next()
+    fresh, other = claim_and_begin(means, second), claim_and_begin(means, first)
+    commits = [partial(each._commit, [each._call_model(CallModel(each.state.turn))]) for each in (other, stale, fresh)]
+    stale.run.lease_until = 0.0
+
+    results = crowd.commit(*commits)
+
+    assert crowd.sizes == [1, 2]
+    with pytest.raises(LostLease):
+        results[1].result()
+    assert not stale.run.has_lease()
+    check(acme, fresh, *ASKED)
+
+
+def test_a_row_that_is_locked_holds_up_its_own_run_alone(acme: World, means: Means, crowd: Crowd) -> None:
+    mine, commits = claimed(means, looks(acme, 4))
+    locked, done = mine[2], threading.Event()
+
+    def release_when_the_others_are_through() -> None:
+        with tenant_scope(acme.tenant_id):
+            Run.objects.select_for_update().get(id=locked.run.id)
+            holding.set()
+            others = [each.run.id for each in mine if each is not locked]
+            assert eventually(lambda: all(acme.actions(run)[-2:] == ASKED for run in others))
+            done.set()
+        connection.close()
+
+    holding = threading.Event()
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(release_when_the_others_are_through)
+        assert holding.wait(PATIENCE_S)
+        crowd.commit(*commits)
+        ended.result(PATIENCE_S)
+    assert done.is_set()
+    assert crowd.sizes == [1, 3]
+    for each in mine:
+        check(acme, each, *ASKED)
+        with tenant_scope(acme.tenant_id), connection.cursor() as cursor:
+            cursor.execute("SELECT clock_timestamp()")
+            (now,) = cursor.fetchone()
+        assert abs((each.run.now() - now).total_seconds()) < 0.1  # its clock is the database's, whatever it waited for
+
+
 def test_a_grant_that_is_missing_is_one_runs_alone(acme: World, means: Means, crowd: Crowd) -> None:
     first, second, third = looks(acme, 3)
     dev = developer(acme, "dev", "looker")
@@ -174,7 +222,7 @@ def test_what_the_database_refuses_of_one_does_not_hold_up_the_others(
     results = crowd.commit(*commits)
     with pytest.raises(psycopg.DataError):
         results[2].result()
-    assert crowd.sizes == [1, 3, 1, 1, 1]
+    assert crowd.sizes == [1, 3]
     for each in (mine[0], mine[1], mine[3]):
         check(acme, each, *ASKED)
 
