@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import cast
 from uuid import UUID
 
 import psycopg
@@ -16,13 +16,6 @@ from db import trip
 from db.pool import Connection, transaction_connection
 from db.roles import ENTER_DISPATCH, LEAVE_DISPATCH
 from db.scope import SCOPE
-
-# A new run's status runs ahead of its first record only within one transaction (see `statements.CLAIM`).
-_STILL_QUEUED: Final = trip.statement(
-    "still_queued",
-    "UPDATE agents_run SET status = 'queued' WHERE tenant_id = %(tenant)s::uuid AND id = %(run)s::uuid",
-    *("tenant", "run"),
-)
 
 
 @contextmanager
@@ -65,7 +58,7 @@ def _taken(taking: trip.Call) -> Iterator[tuple[Step, Claimed] | None]:
                 if at_once := is_new and is_known(trip.uuid(row[3])):
                     yield (taken := _loaded(connection, row, begun))
                 elif is_new:
-                    trip.make(connection, (_STILL_QUEUED, [tenant, run_id]))
+                    trip.make(connection, (statements.STILL_QUEUED, [tenant, run_id]))
             if not at_once:
                 stands = True
                 locking = (statements.LOCK, [tenant, run_id, epoch])

@@ -23,6 +23,7 @@ from django.db.models import F
 from django_q.tasks import async_task
 
 from agents.engine.driver import CHANNEL, Driver
+from agents.engine.garbage import leave_what_is_loaded
 from agents.models import Run
 from agents.providers.installed import provider
 from db import session, trip
@@ -178,7 +179,9 @@ def _end_soon() -> None:
 @lru_cache(maxsize=1)
 def process_driver() -> Driver:
     """Return this process's driver, made after the fork."""
-    return Driver(provider().answer, gate=gate(), stopping=stop_event.is_set)
+    driver = Driver(provider().answer, gate=gate(), stopping=stop_event.is_set)
+    leave_what_is_loaded()
+    return driver
 
 
 def _slot(kept: Connection, instance: str, slot: int, how: str) -> bool:

@@ -61,6 +61,13 @@ WHERE r.id = %(run)s::uuid AND r.engine IS NOT NULL AND (r.ready_at IS NOT NULL 
     *("lease", "worker", "run"),
 )
 
+#: Takes the status of a new run back whose claim is committed before its first step: none runs ahead of its record.
+STILL_QUEUED: Final = trip.statement(
+    "still_queued",
+    "UPDATE agents_run SET status = 'queued' WHERE tenant_id = %(tenant)s::uuid AND id = %(run)s::uuid",
+    *("tenant", "run"),
+)
+
 #: The row of a run whose claim is committed, for its first step; nothing when the lease is lost.
 LOCK: Final = trip.statement(
     "lock",

@@ -69,6 +69,7 @@ class Engine:
     """A driver that serves in a thread of its own, and runs submitted to it."""
 
     def __init__(self, answer: Callable[..., Any], name: str) -> None:
+        from agents.engine.garbage import leave_what_is_loaded
         from db import session
 
         telling, self.waiting = driver_class()
@@ -81,6 +82,7 @@ class Engine:
             with session.connect() as listener:
                 self.driver.serve(listener, seconds=3600)
 
+        leave_what_is_loaded()  # as a worker process does
         self._thread = threading.Thread(target=serve, daemon=True)
         self._thread.start()
         self.run(-1)  # opens the month's budget

@@ -26,7 +26,6 @@ from temporalio.worker import CustomSlotSupplier, FixedSizeSlotSupplier, Worker,
 from agents.core.model import ModelAnswer
 from agents.engine.driver import HEARTBEAT_S, POLL_S, STOP_S, TOOLS
 from agents.engine.executor import Means
-from agents.engine.garbage import leave_what_is_loaded
 from agents.engine.temporal import rows, telling
 from agents.engine.temporal.activities import Activities, pace
 from agents.engine.temporal.connection import connect
@@ -86,7 +85,6 @@ class TemporalWorker:
 
         Raises what Temporal says when it does not let this worker work: a namespace that is not there, a key refused.
         """
-        leave_what_is_loaded()
         client = await self._connected(told_to_stop)
         if client is None:
             return

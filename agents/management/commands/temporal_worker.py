@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from temporalio.service import RPCError
 
+from agents.engine.garbage import leave_what_is_loaded
 from agents.engine.temporal.worker import TemporalWorker
 from agents.management.starting import refuse_unsafe_start
 from agents.providers.installed import provider
@@ -23,7 +24,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         refuse_unsafe_start()
-        asyncio.run(self._serve(TemporalWorker(provider().answer, gate=gate())))
+        worker = TemporalWorker(provider().answer, gate=gate())
+        leave_what_is_loaded()
+        asyncio.run(self._serve(worker))
 
     async def _serve(self, worker: TemporalWorker) -> None:
         told = asyncio.Event()
