@@ -36,7 +36,7 @@ POLL_S = 5.0
 HEARTBEAT_S = leases.LEASE.total_seconds() / 4
 STOP_S = 7.0
 
-#: Seconds to wait at the end for the counters to be handed in.
+#: Seconds to wait at the end for the counters to be handed in, and for those that are being handed in just then.
 LAST_S = 1.0
 
 #: Seconds between attempts to claim while the supplier takes no more calls, and to claim what needs none.
@@ -68,7 +68,7 @@ class Driver:
         self._runs = ThreadPoolExecutor(RUNS, thread_name_prefix="run")
         self._tools = ThreadPoolExecutor(TOOLS, thread_name_prefix="tool")
         self._means = Means(answer, perform_call, self._tools, stopping, gate)  # type: ignore[arg-type]
-        self._next_poll = self._next_heartbeat = 0.0
+        self._next_poll, self._next_heartbeat = 0.0, time.monotonic() + HEARTBEAT_S
         self._handing_in = threading.Thread()
         self._gate = gate
         self._full = False  # nobody may call the model now: a claim found no place
@@ -96,8 +96,7 @@ class Driver:
             try:
                 self._wind_down()
             finally:
-                self._hand_in()
-                self._handing_in.join(LAST_S)
+                self._hand_in_the_last()
 
     def _keep(self) -> None:
         now = time.monotonic()
@@ -137,6 +136,16 @@ class Driver:
             self._handing_in = threading.Thread(target=_flush, name="totals", daemon=True)
             self._handing_in.start()
 
+    def _hand_in_the_last(self) -> None:
+        """Hand in what was counted up to now: not before the one under way is done, as that one does not know of it."""
+        if self._handing_in.is_alive():
+            self._handing_in.join(LAST_S)
+        if not self._handing_in.is_alive():
+            self._hand_in()
+            self._handing_in.join(LAST_S)
+        if self._handing_in.is_alive():
+            log.warning("stopped before the counters were handed in")
+
     def _wind_down(self) -> None:
         """Let the steps in progress end, and give back the leases of those that do not in time."""
         until = time.monotonic() + STOP_S
@@ -147,8 +156,9 @@ class Driver:
             time.sleep(0.05)
         with self._lock:
             left = list(self._active.values())
-        leases.release_at_last(left)
-        log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
+        if left:
+            leases.release_at_last(left)
+            log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
 
     def is_busy(self) -> bool:
         """Say whether a run is still in the hands of a thread here."""

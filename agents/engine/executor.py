@@ -278,7 +278,7 @@ class RunExecutor:
         command = standing_order(self.state)
         if not last or command != Perform(()):
             return command
-        leases.release(self.run)
+        leases.release_at_last([self.run])
         return Stopped()
 
     def _added_since(self) -> list[Event]:
@@ -391,5 +391,5 @@ class RunExecutor:
         self.state = draft.state
         if not last:
             return Perform(())
-        leases.release(self.run)
+        leases.release_at_last([self.run])
         return Stopped()

@@ -32,6 +32,9 @@ SAFETY: Final = LEASE / 6
 #: Seconds beyond its own limit after which a step that is not over counts as hanging.
 GRACE_S: Final = 30.0
 
+#: Seconds between the two times a stopping worker tries to give leases back.
+PAUSE_S: Final = 0.25
+
 LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
 
 # Locks the rows in the order of the runs' ids, as everything that locks several.
@@ -151,7 +154,9 @@ def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
 def release(*runs: Claimed) -> None:
     """Give leases back, so that other workers go on: this one is stopping, and begins no further effect with them.
 
-    All of them in one transaction, in the order of the runs' ids. Raises `psycopg.Error`; then none was given back.
+    All of them in one transaction, in the order of the runs' ids. Raises `psycopg.Error`; then the database keeps the
+    leases until they run out, unless they are given back once more (`release_at_last`): here they count as given back
+    either way, and are neither used nor renewed any more.
     """
     for run in runs:
         run.given_back = True
@@ -160,13 +165,18 @@ def release(*runs: Claimed) -> None:
 
 
 def release_at_last(runs: Sequence[Claimed]) -> None:
-    """Give back what is still in its step when the worker ends. What fails is tried once more."""
-    for _ in range(2):
+    """Give leases back as `release` does, for a worker that is stopping; what fails is tried once more.
+
+    Raises nothing the database raises: after the second time the leases run out, and the log says so.
+    """
+    for again in (True, False):
         try:
             release(*runs)
-            break
+            return
         except psycopg.Error as error:
-            log.warning("leases are not given back: %s", error)
+            log.warning("leases are not given back%s: %s", "; once more" if again else " and run out", error)
+        if again:
+            time.sleep(PAUSE_S)
 
 
 def put_off(run_id: UUID, epoch: int, *, by: int) -> None:

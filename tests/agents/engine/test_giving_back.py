@@ -5,15 +5,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from agents.core.decide import CallModel
 from agents.engine import driver as module
-from agents.engine import leases
+from agents.engine import executor, leases, store
 from agents.engine.driver import Driver
-from agents.engine.executor import Means
+from agents.engine.executor import Means, Stopped
 from agents.engine.leases import Claimed
 from agents.models import Run
 from db import session
@@ -140,6 +142,86 @@ def test_a_worker_whose_leases_cannot_be_given_back_hands_its_counters_in_all_th
     driver.close()
     refuse(0)
     assert handed_in
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["answered", "its commit's answer lost"])
+@pytest.mark.parametrize("refused", [1, 2])
+def test_a_step_that_ends_in_a_worker_that_stops_gives_its_run_back_unless_the_database_refuses_twice(
+    refused: int, lost: bool, acme: World, means: Means, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor, "RETRY_S", 0.01)
+    run = lookup_run(acme)
+    mine = claim_and_begin(means, run)
+    mine.means = replace(means, stopping=lambda: True)
+    happened = [mine._call_model(CallModel(1))]
+    whole = store.append
+
+    def append(*arguments: Any, **more: Any) -> None:
+        whole(*arguments, **more)
+        if lost:
+            raise psycopg.OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(store, "append", append)
+    refuse(refused)
+
+    assert mine._commit(happened) == Stopped()
+    row = acme.run(run.id)
+    assert (row.worker is None) == (row.ready_at is not None) == (refused == 1)
+    assert acme.actions(run.id)[-1] == "model.answered"
+
+
+def test_what_is_counted_while_counters_are_handed_in_is_handed_in_when_the_worker_ends(
+    database: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, handed_in = [1], list[int]()
+    begun, go = threading.Event(), threading.Event()
+
+    def flush() -> None:
+        now = sum(counted)
+        begun.set()
+        go.wait(PATIENCE_S)
+        handed_in.append(now)
+
+    monkeypatch.setattr(module, "flush", flush)
+    driver = Driver(lambda: None, stopping=lambda: True)
+    driver._hand_in()
+    begun.wait(PATIENCE_S)
+    counted.append(1)
+    threading.Timer(0.1, go.set).start()
+
+    with session.connect() as listener:
+        driver.serve(listener, seconds=60)
+
+    driver.close()
+    assert handed_in == [1, 2]
+
+
+def test_counters_that_are_not_handed_in_at_the_end_are_told_of(
+    database: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(module, "flush", lambda: go.wait(PATIENCE_S))
+    monkeypatch.setattr(module, "LAST_S", 0.01)
+    driver = Driver(lambda: None, stopping=lambda: True)
+
+    with session.connect() as listener:
+        driver.serve(listener, seconds=60)
+
+    go.set()
+
+    driver.close()
+    assert "stopped before the counters were handed in" in caplog.messages
+
+
+def test_a_worker_whose_last_step_ends_in_time_after_all_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "STOP_S", 0.0)
+    driver = Driver(lambda: None, stopping=lambda: True)
+    driver._wind_down()
+
+    driver.close()
+    assert caplog.messages == []
 
 
 def fails() -> None:
