@@ -16,6 +16,8 @@ from config.redaction import passwords
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Wait = tuple[float, float]
+"""When it began and ended, in seconds on the monotonic clock."""
 AWAY_PAUSE_S = 0.5
 """Between two looks whether the platform's database answers again."""
 LOOK_S = 0.1
@@ -43,9 +45,8 @@ class Attempt:
         self._lock = threading.Lock()  # guards what follows
         self._over = False
         self._lost: NoLongerOurs | None = None
-        self._looking = 0  # look-ups in progress
-        self._since = 0.0  # when the first of them began
-        self._looked_s = 0.0  # how long those before them took that were not quick
+        self._looking: list[float] = []  # when each look-up in progress began
+        self._waits: list[Wait] = []  # when those that are over and were not quick were in progress: in order, apart
         self._given_s = 0.0  # how much of that `more` has given back
 
     def secret(self, name: str) -> str:
@@ -72,9 +73,9 @@ class Attempt:
         One in progress goes on for as long as an effect may be begun.
         """
         with self._lock:
-            looking = self._looking > 0
-            looked_s = self._looked_s + (time.monotonic() - self._since if looking else 0.0)
-            more_s = looked_s - self._given_s
+            looking = bool(self._looking)
+            waits = joined(self._waits, (min(self._looking), time.monotonic())) if looking else self._waits
+            more_s = sum(end - begun for begun, end in waits) - self._given_s
             if more_s <= 0:  # as when a look-up was given time that it did not need, and the next one begins
                 return 0.0
             more_s = max(more_s, LOOK_S)
@@ -94,19 +95,18 @@ class Attempt:
             raise self._lost
 
     def _look_up(self, ask: Callable[[str], T], name: str, secrets: Callable[[T], Iterable[str]]) -> T:
+        begun = time.monotonic()
         with self._lock:
-            if not self._looking:
-                self._since = time.monotonic()
-            self._looking += 1
+            self._looking.append(begun)
         try:
             found = self._asked(ask, name)
             self.begin()  # again: it may have taken long
         finally:
             with self._lock:
-                self._looking -= 1
-                took_s = time.monotonic() - self._since
-                if not self._looking and took_s >= LOOK_S:
-                    self._looked_s += took_s
+                self._looking.remove(begun)
+                end = time.monotonic()
+                if end - begun >= LOOK_S:  # by itself: many quick ones that overlap are no long one
+                    self._waits = joined(self._waits, (begun, end))
         with self._lock:
             if self._over:
                 raise NoLongerOurs
@@ -135,3 +135,10 @@ class Attempt:
             if away_since is not None:
                 waited_s = time.monotonic() - away_since
                 logger.warning("A call of the tool %s waits no longer, after %.1f s.", self._tool, waited_s)
+
+
+def joined(waits: list[Wait], last: Wait) -> list[Wait]:
+    """Return the waits, which are in order and apart, with one that ends after all of them; what overlaps as one."""
+    begun, end = last
+    apart = [wait for wait in waits if wait[1] < begun]
+    return [*apart, (min([begun, *(wait[0] for wait in waits[len(apart) :])]), end)]

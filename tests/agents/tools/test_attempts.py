@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +151,54 @@ def test_look_ups_that_are_answered_at_once_do_count() -> None:
     assert outcome.code == "timeout"
     threading.Event().wait(0.1)
     assert len(asked) <= after + 1
+
+
+def test_look_ups_that_overlap_count_unless_one_of_them_takes_long() -> None:
+    class Brisk(Context):
+        """Its database takes a while to answer, and not long."""
+
+        def secret(self, name: str) -> str:
+            time.sleep(attempts.LOOK_S / 4)
+            return super().secret(name)
+
+    over = threading.Event()
+
+    def ask_in_turns(context: ToolContext) -> None:
+        def ask() -> None:
+            with suppress(NoLongerOurs):
+                while not over.is_set():
+                    context.secret("key")
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+            time.sleep(attempts.LOOK_S / 12)
+        over.wait(10)
+
+    begun = time.monotonic()
+    outcome, _ = python(ask_in_turns, Brisk(secrets={"key": SECRET}), timeout_s=0.3)
+    over.set()
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "timeout"
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize(
+    ("waits", "last", "expected"),
+    [
+        ([], (1.0, 2.0), [(1.0, 2.0)]),
+        ([(1.0, 2.0)], (3.0, 4.0), [(1.0, 2.0), (3.0, 4.0)]),
+        ([(1.0, 2.0), (3.0, 4.0)], (3.5, 5.0), [(1.0, 2.0), (3.0, 5.0)]),
+        ([(1.0, 2.0), (3.0, 4.0)], (0.0, 5.0), [(0.0, 5.0)]),
+        ([(1.0, 2.0), (3.0, 4.0)], (2.0, 4.0), [(1.0, 4.0)]),
+    ],
+    ids=["first", "apart", "overlaps", "covers", "touches"],
+)
+def test_what_was_waited_for_at_the_same_time_is_one_wait(
+    waits: list[attempts.Wait], last: attempts.Wait, expected: list[attempts.Wait]
+) -> None:
+    assert attempts.joined(waits, last) == expected
 
 
 def test_a_wait_is_two_warnings_in_the_log_and_no_error(caplog: pytest.LogCaptureFixture) -> None:
