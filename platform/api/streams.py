@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -33,6 +34,9 @@ BATCH = 200
 #: Seconds for which events that were read serve those who come to the same place next, as when many join at once. What
 #: has happened since they hear of by `watch`, like everybody else.
 KEPT_S: Final = watch.INTERVAL_S
+
+#: Bytes of events, as they are written out, that are kept so in a process; what has no room beside them is not kept.
+KEPT_BYTES: Final = 4 * 2**20
 
 #: Readings of the journal that may run at once in a process, so that watchers leave connections for everybody else.
 READERS = 4
@@ -61,6 +65,11 @@ class _News:
     status: str | None
     _written: dict[bool, bytes] = field(default_factory=dict)
 
+    @property
+    def size(self) -> int:
+        """How many bytes were written so far."""
+        return sum(map(len, self._written.values()))
+
     def written(self, *, payloads: bool) -> bytes:
         """Return the events as they are sent; written once for all who watch."""
         if payloads not in self._written:
@@ -77,13 +86,17 @@ async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
     with standing.watching(watched.key, watched.principal) as stands:
         while stands():
             news = await readings.read((watched.principal.tenant_id, watched.run_id, after))
+            if not stands():  # again: the reading may have taken long, and so may whoever takes what is told
+                return
             if news.events:
                 after = news.events[-1].seq or after
                 yield news.written(payloads=watched.payloads)
-            if news.status in TERMINAL:
-                yield _message({"status": news.status}, event="end")
+            status = news.status
+            del news  # it may be large, and the quiet long
+            if status in TERMINAL and stands():
+                yield _message({"status": status}, event="end")
                 return
-            if news.status is None:
+            if status is None:
                 continue
             async for beat in _quiet(watched.run_id, after, stands):
                 yield beat
@@ -123,24 +136,30 @@ class _Readings:
     def __init__(self) -> None:
         self._shared: dict[_Place, asyncio.Task[_News]] = {}
         self._readers = asyncio.Semaphore(READERS)
+        self._kept = 0  # bytes
 
     async def read(self, place: _Place) -> _News:
         task = self._shared.get(place)
         if task is None:
             task = self._shared[place] = asyncio.create_task(self._read(place))
+            task.add_done_callback(partial(self._keep, place))  # also called for one that was cancelled unbegun
         return await asyncio.shield(task)  # one watcher's going must not end the reading for the others
 
     async def _read(self, place: _Place) -> _News:
-        news = None
-        try:
-            async with self._readers:
-                news = await sync_to_async(_news, thread_sensitive=False)(*place)
-            return news
-        finally:
-            if news and news.events:
-                asyncio.get_running_loop().call_later(KEPT_S, self._shared.pop, place)
-            else:  # that there was nothing is no answer to who hears of something
-                del self._shared[place]
+        async with self._readers:
+            return await sync_to_async(_news, thread_sensitive=False)(*place)
+
+    def _keep(self, place: _Place, task: asyncio.Task[_News]) -> None:
+        news = None if task.cancelled() or task.exception() else task.result()
+        if news and news.events and self._kept + news.size <= KEPT_BYTES:
+            self._kept += news.size
+            task.get_loop().call_later(KEPT_S, self._forget, place, news.size)
+        else:  # that there was nothing is no answer to who hears of something
+            self._forget(place, 0)
+
+    def _forget(self, place: _Place, size: int) -> None:
+        del self._shared[place]
+        self._kept -= size
 
 
 _readings: WeakKeyDictionary[asyncio.AbstractEventLoop, _Readings] = WeakKeyDictionary()
@@ -155,4 +174,6 @@ def _news(tenant_id: UUID, run_id: UUID, after: int) -> _News:
     finally:
         connection.close()
     last = events[-1].seq if events else after
-    return _News(events, status if (last or 0) >= seq else None)
+    news = _News(events, status if (last or 0) >= seq else None)
+    news.written(payloads=True)  # here, where it holds up nobody else, and so that its size is known
+    return news

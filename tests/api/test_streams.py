@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from uuid import UUID, uuid4
 
 import pytest
@@ -94,6 +95,76 @@ def test_a_reading_that_failed_is_made_again(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(streams, "_news", fails)
     asyncio.run(scene())
+
+
+def test_a_reading_that_was_cancelled_before_it_began_is_made_again(readings: list[Place]) -> None:
+    place = (uuid4(), uuid4(), 0)
+
+    async def scene() -> None:
+        shared = streams._Readings()
+        watcher = asyncio.ensure_future(shared.read(place))
+        while not shared._shared:
+            await asyncio.sleep(0)
+        shared._shared[place].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watcher
+        assert (await shared.read(place)).events
+
+    asyncio.run(scene())
+    assert readings == [place]
+
+
+def news_of(size: int, status: str = "running") -> streams._News:
+    """One event that is so many bytes when it is written out."""
+    event = object.__new__(Stored)
+    object.__setattr__(event, "seq", 1)
+    return streams._News((event,), status, {True: b"." * size})
+
+
+def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "KEPT_BYTES", 1000)
+    monkeypatch.setattr(streams, "KEPT_S", 0.05)
+    monkeypatch.setattr(streams, "_news", lambda *place: news_of(place[2]))
+    tenant, run = uuid4(), uuid4()
+
+    async def scene() -> None:
+        shared = streams._Readings()
+
+        async def kept(*sizes: int) -> list[int]:
+            for size in sizes:
+                await shared.read((tenant, run, size))
+            return [size for _, _, size in shared._shared]
+
+        assert await kept(1001, 600, 500, 400) == [600, 400]
+        while shared._shared:
+            await asyncio.sleep(0.01)
+        assert await kept(1000) == [1000]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("revoked", ["in the reading", "while it is told"])
+def test_nothing_is_told_once_it_is_known_that_the_key_is_revoked(
+    revoked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands = [True]
+    monkeypatch.setattr(standing, "watching", lambda *_: nullcontext(lambda: stands[0]))
+
+    def news(*_: object) -> streams._News:
+        stands[0] = revoked != "in the reading"
+        return news_of(9, "completed")
+
+    monkeypatch.setattr(streams, "_news", news)
+
+    async def scene() -> list[bytes]:
+        told = []
+        async for part in streams.stream(streams.Watched(WHO, uuid4(), True, "cs_key"), after=0):
+            told.append(part)
+            if part == b"." * 9:
+                stands[0] = False
+        return told[1:]
+
+    assert asyncio.run(scene()) == ([] if revoked == "in the reading" else [b"." * 9])
 
 
 Answers = Callable[[Collection[str]], dict[str, Principal]]
