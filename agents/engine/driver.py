@@ -21,7 +21,6 @@ from django.db import connection
 from agents.core.decide import Command
 from agents.engine import claims, leases
 from agents.engine.executor import Means, RunExecutor
-from agents.engine.garbage import leave_what_is_loaded
 from agents.engine.leases import Claimed, LostLease
 from agents.engine.toolbox import perform_call
 from metrics.counters import count, flush
@@ -83,7 +82,6 @@ class Driver:
 
         listener: a connection of its own, in autocommit mode. Raises `psycopg.OperationalError` when it breaks.
         """
-        leave_what_is_loaded()
         until = time.monotonic() + seconds
         listener.execute(f"LISTEN {CHANNEL}")
         self._next_poll = 0.0

@@ -37,17 +37,6 @@ PAUSE_S: Final = 0.25
 
 LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
 
-# Locks the rows in the order of the runs' ids, as everything that locks several.
-_HEARTBEAT: Final = """
-UPDATE agents_run r SET due_at = now() + %(lease)s
-FROM (
-    SELECT held.id FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
-    JOIN agents_run held ON held.id = mine.id AND held.epoch = mine.epoch
-    WHERE held.worker IS NOT NULL AND held.ready_at IS NULL
-    ORDER BY held.id FOR NO KEY UPDATE OF held) AS kept
-WHERE r.id = kept.id RETURNING r.id
-"""
-
 _LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -144,7 +133,7 @@ def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
     runs = [run for run in runs if not run.given_back and (run.busy_until is None or run.busy_until > begun)]
     parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
     with _dispatch() as connection:
-        kept = {row[0] for row in connection.execute(_HEARTBEAT, parameters)}
+        kept = {row[0] for row in connection.execute(statements.HEARTBEAT, parameters)}
     for run in runs:
         if run.id in kept:
             run.lease_until = begun + LEASE.total_seconds()

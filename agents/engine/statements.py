@@ -271,6 +271,17 @@ WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND
 
 HOLDINGS: Final = holdings_sql(_GRANTS)
 
+#: Locks the rows in the order of the runs' ids, so that two of these, or giving back, wait for each other in turn.
+HEARTBEAT: Final = """
+UPDATE agents_run r SET due_at = now() + %(lease)s
+FROM (
+    SELECT held.id FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
+    JOIN agents_run held ON held.id = mine.id AND held.epoch = mine.epoch
+    WHERE held.worker IS NOT NULL AND held.ready_at IS NULL
+    ORDER BY held.id FOR NO KEY UPDATE OF held) AS kept
+WHERE r.id = kept.id RETURNING r.id
+"""
+
 #: Also of a run whose step was committed after its lease was given back, and of a claimed one before its first step; a
 #: parked one stays as it is.
 RELEASE: Final = """
