@@ -28,7 +28,7 @@ SELECT calls, total_exec_time, total_plan_time, plans, wal_bytes, regexp_replace
 FROM stats.pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 KNOWN = (  # the beginning of a statement, or what only it holds; what it is
-    ("quotas_window w SET reserved_usd_nano = w.reserved_usd_nano +", "reserve budget"),
+    ("quotas_window w SET reserved_usd_nano = w.reserved_usd_nano +", "step that moves the budget"),
     ("quotas_window w SET reserved_usd_nano = w.reserved_usd_nano -", "settle budget"),
     ("UPDATE agents_run r SET epoch", "claim"),
     ("FROM given g WHERE", "step"),
