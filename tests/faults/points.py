@@ -113,8 +113,8 @@ class OfWorker:
 
     def name(self, point: str) -> str | None:
         thread = threading.current_thread()
-        if thread.name.startswith("pool-"):
-            return None  # opens connections
+        if thread.name.startswith(("pool-", "totals")):
+            return None  # opens connections; hands in counters, every so many seconds
         with self._lock:
             if thread is threading.main_thread():
                 return self._first(f"loop: {point}")

@@ -50,13 +50,13 @@ def test_what_an_error_says_stays_here(
     real = hands.Hands.take_up
     failed: list[UUID] = []
 
-    def fail_once(self: hands.Hands, run_id: UUID, *, lost: int) -> Json:
-        if not failed:
+    def fail_first(self: hands.Hands, run_id: UUID, *, lost: int) -> Json:
+        if run_id not in failed:  # another test's run may still be about
             failed.append(run_id)
             raise RuntimeError("canary-of-error") from ValueError("canary-of-cause")
         return real(self, run_id, lost=lost)
 
-    monkeypatch.setattr(hands.Hands, "take_up", fail_once)
+    monkeypatch.setattr(hands.Hands, "take_up", fail_first)
     acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
     run = acme.submit("looker", {"a": "a", "b": "b"})
 
