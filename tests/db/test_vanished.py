@@ -3,7 +3,6 @@
 import ctypes
 import socket
 import struct
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,8 +22,6 @@ from db.pool import Connection
 SHORT = {"keepalives_idle": "1", "keepalives_interval": "1", "keepalives_count": "1", "tcp_user_timeout": "1500"}
 PATIENCE_S = 20.0
 ASK = trip.statement("test_vanished", "SELECT 1")
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="Only Linux drops packets at a process's word.")
 
 
 @dataclass

@@ -1,6 +1,5 @@
 """Runs that get nowhere, taken up by a worker of the test's own, and the question that is asked about them."""
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,7 +19,6 @@ from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
 from quotas.models import Window
-from tests.agents.engine.conftest import PATIENCE_S
 from tests.worlds import LOOKUP, World
 
 TRIES = 2
@@ -102,20 +100,6 @@ def answer(acme: World, run: Run, decision: str) -> None:
     acme.grant("review", acme.agent("looker"), acme.rita)
     asked = question(acme, run)
     decide(asked.id, Answer(decision, asked.digest, reason="so", message="so"), acting_as=acme.rita)
-
-
-def until(acme: World, run: Run, reached: Callable[[Run], bool]) -> Run:
-    """Wait for the run to come so far."""
-    patience = time.monotonic() + PATIENCE_S
-    while not reached(now := acme.run(run.id)):
-        assert time.monotonic() < patience, (now.status, acme.actions(run.id))
-        time.sleep(0.02)
-    return now
-
-
-def ended(acme: World, run: Run) -> Run:
-    """Wait for the run's end."""
-    return until(acme, run, lambda now: now.ended_at is not None)
 
 
 def held(acme: World) -> int:

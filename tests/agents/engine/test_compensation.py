@@ -1,7 +1,6 @@
 """What runs did is undone over HTTP, latest first, whatever ended them, and whoever drove them meanwhile."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,8 @@ from db.scope import tenant_scope
 from egress.client import Client
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
-from tests.agents.engine.conftest import PATIENCE_S
 from tests.agents.engine.serving import serving
+from tests.agents.engine.waiting import ended, until
 from tests.faults import effects
 from tests.faults.effects import Effects, Fault
 from tests.worlds import World
@@ -81,19 +80,6 @@ def define(acme: World, outside: Effects, *, undo: Json = None, **spec: Json) ->
 
 def start(acme: World) -> Run:
     return acme.submit("booker", {"a": "a", "b": "b", "c": "c"})
-
-
-def until(acme: World, run: Run, reached: Callable[[Run], bool]) -> Run:
-    """Wait for the run to come so far."""
-    patience = time.monotonic() + PATIENCE_S
-    while not reached(now := acme.run(run.id)):
-        assert time.monotonic() < patience, (now.status, acme.actions(run.id))
-        time.sleep(0.02)
-    return now
-
-
-def ended(acme: World, run: Run) -> Run:
-    return until(acme, run, lambda now: now.ended_at is not None)
 
 
 def undone(outside: Effects) -> list[str]:

@@ -105,21 +105,32 @@ def test_a_heartbeat_revives_no_lease_that_was_given_back_meanwhile(
     assert leases.heartbeat([mine]) == set()
 
 
-def test_a_worker_that_ends_gives_back_all_its_leases_although_the_database_refuses_once(
-    acme: World, means: Means, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "STOP_S", 0.0)
+@pytest.fixture
+def handed_in(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Has an item for each time that counters were handed in."""
     handed_in: list[int] = []
     monkeypatch.setattr(module, "flush", lambda: handed_in.append(1))
-    left = two(acme, means)
-    driver = Driver(lambda: None, stopping=lambda: True)
-    driver._active = {run.id: run for run in left}
-    refuse(1)
+    return handed_in
 
+
+def end(holding: tuple[Claimed, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop a worker that holds these runs and waits for none of their steps."""
+    monkeypatch.setattr(module, "STOP_S", 0.0)
+    driver = Driver(lambda: None, stopping=lambda: True)
+    driver._active = {run.id: run for run in holding}
     with session.connect() as listener:
         driver.serve(listener, seconds=60)
-
     driver.close()
+
+
+def test_a_worker_that_ends_gives_back_all_its_leases_although_the_database_refuses_once(
+    acme: World, means: Means, refuse: Refuse, handed_in: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = two(acme, means)
+    refuse(1)
+
+    end(left, monkeypatch)
+
     for run in left:
         row = acme.run(run.id)
         assert (row.worker, row.ready_at) == (None, row.created_at)
@@ -127,19 +138,13 @@ def test_a_worker_that_ends_gives_back_all_its_leases_although_the_database_refu
 
 
 def test_a_worker_whose_leases_cannot_be_given_back_hands_its_counters_in_all_the_same(
-    acme: World, means: Means, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+    acme: World, means: Means, refuse: Refuse, handed_in: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STOP_S", 0.0)
-    handed_in: list[int] = []
-    monkeypatch.setattr(module, "flush", lambda: handed_in.append(1))
-    driver = Driver(lambda: None, stopping=lambda: True)
-    driver._active = {run.id: run for run in two(acme, means)}
+    left = two(acme, means)
     refuse(1000)
 
-    with session.connect() as listener:
-        driver.serve(listener, seconds=60)
+    end(left, monkeypatch)
 
-    driver.close()
     refuse(0)
     assert handed_in
 

@@ -21,16 +21,15 @@ from tests.agents.engine.setting_aside import (
     die,
     dies_in_the_fold,
     due,
-    ended,
     few_tries,
     held,
     hours_pass,
     looking,
     means,
     question,
-    until,
     with_deadline,
 )
+from tests.agents.engine.waiting import ended, until
 from tests.worlds import LEDGER, PAY, World
 
 __all__ = ["few_tries", "hours_pass", "means"]

@@ -25,7 +25,6 @@ from tests.agents.engine.setting_aside import (
     dies_in_the_claim,
     dies_in_the_fold,
     due,
-    ended,
     few_tries,
     held,
     hours_pass,
@@ -33,12 +32,17 @@ from tests.agents.engine.setting_aside import (
     looking,
     means,
     question,
-    until,
     with_deadline,
 )
+from tests.agents.engine.waiting import ended, until
 from tests.worlds import World
 
 __all__ = ["few_tries", "hours_pass", "means"]
+
+
+def unreadable(*_: Any) -> None:
+    """Stands in for what reads a version's document."""
+    raise IndexError("the document's tools")
 
 
 def test_a_death_in_the_fold_is_counted_before_it_comes(
@@ -174,9 +178,6 @@ def test_one_that_cannot_be_folded_to_end_it_at_its_deadline_waits_for_a_person(
 def test_a_run_whose_version_cannot_be_read_is_set_aside_and_given_up_like_one_whose_journal_cannot(
     acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreadable(*_: Any) -> None:
-        raise IndexError("the document's tools")
-
     run = looking(acme)
     claim(means, run)
     monkeypatch.setattr(store, "spec_of", unreadable)
@@ -307,9 +308,6 @@ def test_a_new_run_whose_version_kills_is_counted_and_set_aside(
 def test_a_new_run_whose_version_cannot_be_read_counts_each_try_once(
     acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreadable(*_: Any) -> None:
-        raise IndexError("the document's tools")
-
     run = unread(acme, monkeypatch)
     monkeypatch.setattr(store, "spec_of", unreadable)
     fail_to_claim(means, run)

@@ -59,6 +59,20 @@ def python(function: Callable[..., Any], context: Context, **spec: Any) -> tuple
     return made(call, {"python": PythonKind(functions)}, context, sleep)
 
 
+class Paying:
+    """A function that pays with a secret, if it gets one; ended: it is done, though nobody may wait for it."""
+
+    def __init__(self) -> None:
+        self.used: list[str] = []
+        self.ended = threading.Event()
+
+    def pay(self, context: ToolContext) -> None:
+        try:
+            self.used.append(context.secret("key"))
+        finally:
+            self.ended.set()
+
+
 # --- waiting --------------------------------------------------------------------------------------------------------
 
 
@@ -294,15 +308,7 @@ def test_nobody_waits_for_a_look_up_that_hangs_once_the_run_is_anothers(monkeypa
             release.wait(30)
             return super().secret(name)
 
-    used: list[str] = []
-    ended = threading.Event()
-
-    def pay(context: ToolContext) -> None:
-        try:
-            used.append(context.secret("key"))
-        finally:
-            ended.set()
-
+    paying = Paying()
     context = Hangs(secrets={"key": SECRET})
 
     def lose() -> None:
@@ -314,11 +320,11 @@ def test_nobody_waits_for_a_look_up_that_hangs_once_the_run_is_anothers(monkeypa
     monkeypatch.setattr(attempts, "LOOK_S", 0.02)
     begun = time.monotonic()
     with pytest.raises(NoLongerOurs):
-        python(pay, context, timeout_s=0.05, **PLAIN_WRITE)
+        python(paying.pay, context, timeout_s=0.05, **PLAIN_WRITE)
     assert 0.3 <= time.monotonic() - begun < 10
     release.set()
-    assert ended.wait(10)
-    assert used == []
+    assert paying.ended.wait(10)
+    assert paying.used == []
 
 
 # --- attempts that are over -----------------------------------------------------------------------------------------
@@ -356,15 +362,7 @@ def test_a_call_that_was_abandoned_gets_nothing_any_more(late: threading.Event, 
 
 def test_one_that_was_abandoned_in_a_look_up_gets_no_secret_either(late: threading.Event) -> None:
     """Its run is another's by then, and its outcome recorded; that the lease came back means nothing."""
-    used: list[str] = []
-    ended = threading.Event()
-
-    def pay(context: ToolContext) -> None:
-        try:
-            used.append(context.secret("key"))
-        finally:
-            ended.set()
-
+    paying = Paying()
     context = holding(away=1)
 
     def sleep(_: float) -> None:
@@ -372,12 +370,12 @@ def test_one_that_was_abandoned_in_a_look_up_gets_no_secret_either(late: threadi
         late.wait(30)
 
     with pytest.raises(NoLongerOurs):
-        python(pay, context, sleep=sleep, timeout_s=0.05, **PLAIN_WRITE)
+        python(paying.pay, context, sleep=sleep, timeout_s=0.05, **PLAIN_WRITE)
     context.lost = False
     late.set()
 
-    assert ended.wait(10)
-    assert used == []
+    assert paying.ended.wait(10)
+    assert paying.used == []
 
 
 def test_what_an_earlier_attempt_was_given_is_taken_out_of_the_result_of_a_later_one() -> None:
