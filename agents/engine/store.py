@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, Literal, NoReturn, cast
 from uuid import UUID
 
 import psycopg
@@ -215,10 +215,9 @@ def append(
     statement = _statement(state, tools=tools, budget=budget)
     values = _values(run, state, events, None, release=state.ended, tools=tools, budget=budget)
     ready = _Ready(statement, *values, entries=len(events))
-    written = None
-    if budget is None and len(events) <= MOST_ENTRIES:
-        written = _in_line.write(run.tenant_id, ready)
-    if written is None:
+    goes_in_line = budget is None and len(events) <= MOST_ENTRIES
+    written = _in_line.write(run.tenant_id, ready) if goes_in_line else "apart"
+    if written == "apart":
         written = _write(run.tenant_id, ready, SCOPE)
     if written is None:
         with step(run) as slow:
@@ -250,11 +249,11 @@ def _write(tenant_id: UUID, ready: _Ready, scope: trip.Statement) -> _Written | 
     return (rows[0], begun) if rows else None
 
 
-def _write_in_line(tenant_id: UUID, ready: Sequence[_Ready]) -> list[_Written | None]:
-    """Write steps of a tenant's runs in one transaction; returns None for what is to be tried by itself.
+def _write_in_line(tenant_id: UUID, ready: Sequence[_Ready]) -> Sequence[_Written | Literal["apart"] | None]:
+    """Write steps of a tenant's runs in one transaction; returns None for what its fence or its grants did not let be.
 
-    That is what did not get written, and all of them when the server refuses one, or a lock is not to be had at once.
-    Raises `psycopg.OperationalError` when the connection breaks or none is to be had.
+    "apart" when nothing was written, and each is to be tried by itself: the server refused one of them, or a lock was
+    not to be had at once. Raises `psycopg.OperationalError` when the connection breaks or none is to be had.
     """
     try:
         if len(ready) == 1:
@@ -268,8 +267,8 @@ def _write_in_line(tenant_id: UUID, ready: Sequence[_Ready]) -> list[_Written | 
         if _is_lost(error):
             raise
         why = type(error).__name__  # not its words, which may hold somebody's data
-        log.warning("%s steps go each by itself: together the database refused them (%s)", len(ready), why)
-        return [None] * len(ready)
+        log.warning("the database refused %s steps that stood in line (%s); each goes by itself", len(ready), why)
+        return ["apart"] * len(ready)
     written: dict[int, _Written] = {trip.integer(member): ((now,), begun) for member, now in rows}
     return [written.get(member) for member in range(len(ready))]
 
