@@ -4,7 +4,8 @@ Each message's id is the number of the last event it shows, so a browser that co
 there. Parts carry ids and replace what stands on the page, so a part sent twice does no harm.
 
 A stream ends when its session, its person's place in the tenant or their role does not stand any more: all of it is
-asked anew with each look at the run. The browser comes again, with the rights it has then.
+asked anew after each look at the run, so that nothing is told that happened since. The browser comes again, with the
+rights it has then.
 """
 
 import re
@@ -32,7 +33,6 @@ from db.scope import tenant_scope
 from quotas import streams
 from signin.reach import reach_of
 from tenants.models import User
-from tenants.principal import Principal
 
 #: How long a stream is silent at most; a proxy and a browser tell a quiet one from a dead one by it.
 HEARTBEAT_S: Final = 15.0
@@ -61,7 +61,7 @@ async def live(request: HttpRequest, tenant: str, run: UUID) -> HttpResponseBase
     told = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else 0
     template = VIEWS.get(request.GET.get("view", ""), VIEWS["steps"])
-    watcher = _Watcher(request.session, member.principal, tenant, run, template)
+    watcher = _Watcher(request.session, member, run, template)
     return StreamingHttpResponse(
         streams.Placed(place, _messages(watcher, after)),
         content_type="text/event-stream",
@@ -71,11 +71,10 @@ async def live(request: HttpRequest, tenant: str, run: UUID) -> HttpResponseBase
 
 @dataclass(frozen=True, slots=True)
 class _Watcher:
-    """Who looks at which run: principal as at the beginning; template: what shows the run's changes."""
+    """Who looks at which run: member as at the beginning; template: what shows the run's changes."""
 
     session: SessionBase
-    principal: Principal
-    tenant: str
+    member: Member
     run: UUID
     template: str
 
@@ -135,18 +134,24 @@ def _changes(watcher: _Watcher, after: int) -> tuple[str, int, bool]:
     Raises `Http404`, `PermissionDenied` when the rights are no longer those of the beginning.
     """
     try:
-        again = HttpRequest()
-        again.session = type(watcher.session)(watcher.session.session_key)
-        member = _member(again, watcher.tenant)
-        if member is None or member.principal != watcher.principal:
-            raise PermissionDenied
-        check(member, "runs:read")
-        with tenant_scope(member.tenant.id):
+        with tenant_scope(watcher.member.tenant.id):
             found = run_page.run_of(watcher.run)
             over = found.status in TERMINAL
-            if found.seq <= after:
-                return "", after, over
-            context, seq = changes_context(member, found, after)
-            return render_to_string(watcher.template, context), seq, over
+            changes = "", after, over
+            if found.seq > after:
+                context, seq = changes_context(watcher.member, found, after)
+                changes = render_to_string(watcher.template, context), seq, over
+        _check_still(watcher)
+        return changes
     finally:
         connection.close()
+
+
+def _check_still(watcher: _Watcher) -> None:
+    """Raise `Http404`, `PermissionDenied` when the rights are no longer those of the beginning."""
+    again = HttpRequest()
+    again.session = type(watcher.session)(watcher.session.session_key)
+    member = _member(again, watcher.member.tenant.slug)
+    if member is None or member.principal != watcher.member.principal:
+        raise PermissionDenied
+    check(member, "runs:read")
