@@ -103,8 +103,8 @@ def ask_person(world: World, run_id: UUID, *, turn: int, tool: str, arguments: A
     )
     waits = core.RunWaiting(waiting_for="decision", reason="approval_required", at=_now())
     columns = {"status": "waiting", "waiting_for": "decision", "doing": "approval_required"}
-    last = append(world, run_id, event, waits, **columns)
-    with tenant_scope(world.tenant_id):
+    with tenant_scope(world.tenant_id):  # one transaction, as the engine's: a page never sees the one without the other
+        last = append(world, run_id, event, waits, **columns)
         run = Run.objects.get(id=run_id)
         Escalation.objects.create(
             id=escalation,
@@ -129,15 +129,15 @@ def decide(world: World, run_id: UUID, escalation: UUID, *, by: UUID) -> None:
     )
     with tenant_scope(world.tenant_id):
         Escalation.objects.filter(id=escalation).update(status="decided", decision="approve")
+        append(world, run_id, made, actor=f"user:{by}")
     resumed = core.RunResumed(epoch=2, reason="decided", at=_now())
-    append(world, run_id, made, actor=f"user:{by}")
     append(world, run_id, resumed, status="running", waiting_for=None, doing=None)
 
 
 def complete(world: World, run_id: UUID, output: Any) -> None:
     """End the run with an output."""
-    last = append(world, run_id, core.OutputAccepted(turn=9, output=output), core.RunCompleted(output=output))
     with tenant_scope(world.tenant_id):
+        last = append(world, run_id, core.OutputAccepted(turn=9, output=output), core.RunCompleted(output=output))
         Run.objects.filter(id=run_id).update(
             status="completed", doing=None, output_seq=last, ended_at=timezone.now(), cost_nano=NANO // 20
         )
