@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from agents.engine.temporal.presence import WORKERS, Presence
 from db import session
 from db.pool import Connection
+from db.roles import dispatch
 from metrics import counters
 from ops import metrics
 from tests.agents.engine.temporal.serving import rehearsed, serving
@@ -26,6 +27,14 @@ def told(name: str) -> float:
     text = Client().get("/metrics").content.decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return sum(sample.value for sample in samples if sample.name == f"countersign_{name}")
+
+
+def ended() -> int:
+    """Count the runs of all tenants that have ended."""
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM agents_run WHERE ended_at IS NOT NULL")
+        count: int = cursor.fetchone()[0]
+        return count
 
 
 @pytest.fixture
@@ -90,8 +99,9 @@ def test_a_worker_that_stops_adds_what_it_counted(acme: World, on_temporal: None
     acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
     with serving(rehearsed(model_url)):
         counters.flush()
-        before = told("runs_ended_total")
+        before, ended_before = told("runs_ended_total"), ended()
         run = acme.submit("looker", {"a": "a", "b": "b"})
         until(lambda: acme.run(run.id).status == "completed")
 
-    assert told("runs_ended_total") == before + 1
+    # What other tests left behind may have been taken up here, and have ended, too.
+    assert told("runs_ended_total") - before == ended() - ended_before >= 1
