@@ -1,12 +1,12 @@
-"""Data sources, tools and agents as documents."""
+"""Data sources, tools, agents and policies as documents."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.actions import agents, grants, sources, tools, versions
+from agents.actions import agents, grants, policies, sources, tools, versions
 from agents.config.kinds import Kind
 from agents.core.document import is_shaped
-from agents.models import Agent, DataSourceRow, Tool
+from agents.models import Agent, DataSourceRow, Policy, Tool
 from tenants.principal import Principal
 
 Json = Any
@@ -64,6 +64,30 @@ class ToolKind:
             yield "/sql/source", "DataSource", spec["sql"]["source"]
 
 
+class PolicyKind:
+    """`Policy`."""
+
+    name = "Policy"
+    rank = 50
+
+    def names(self) -> list[str]:
+        return list(Policy.objects.order_by("name").values_list("name", flat=True))
+
+    def current(self, name: str, *, publish: bool) -> Spec | None:
+        policy = Policy.objects.filter(name=name).first()
+        return policy.document if policy is not None else None
+
+    def put(
+        self, name: str, spec: Spec, *, beside: Mapping[str, Spec], publish: bool, acting_as: Principal | str
+    ) -> list[str]:
+        policies.put(name, spec, acting_as=acting_as)
+        return []
+
+    def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        if "queue" in spec:
+            yield "/queue", "Queue", spec["queue"]
+
+
 class AgentKind:
     """`Agent`: a draft, or with `publish` a live version."""
 
@@ -107,4 +131,4 @@ def _with_grants(spec: Spec, obj: Agent | Tool) -> Spec:
     return {**spec, "grants": held} if held else spec
 
 
-KINDS: tuple[Kind, ...] = (SourceKind(), ToolKind(), AgentKind())
+KINDS: tuple[Kind, ...] = (SourceKind(), ToolKind(), AgentKind(), PolicyKind())

@@ -39,6 +39,13 @@ class UnknownTool(AgentError):
     status = 404
 
 
+class UnknownPolicy(AgentError):
+    """There is no such policy."""
+
+    code = "unknown_policy"
+    status = 404
+
+
 class UnknownSource(AgentError):
     """There is no such data source."""
 

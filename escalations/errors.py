@@ -1,5 +1,7 @@
 """Errors of escalations."""
 
+from collections.abc import Sequence
+
 from db.errors import Refusal
 
 
@@ -35,6 +37,12 @@ class SecondVote(MayNotDecide):
     code = "second_vote"
 
 
+class OwnEdit(MayNotDecide):
+    """You changed what is proposed here; somebody else has to approve it."""
+
+    code = "own_edit"
+
+
 class AlreadyDecided(EscalationError):
     """This is no longer open."""
 
@@ -53,6 +61,19 @@ class AnswerNotAllowed(EscalationError):
     """This question does not take that answer."""
 
     code = "answer_not_allowed"
+
+
+class BadArguments(EscalationError):
+    """The tool does not take these arguments.
+
+    errors: `[{pointer, detail}]`, with pointers into the answer.
+    """
+
+    code = "invalid_arguments"
+
+    def __init__(self, detail: str | None = None, *, errors: Sequence[dict[str, str]] = ()) -> None:
+        super().__init__(detail)
+        self.errors = list(errors)
 
 
 class MessageMissing(EscalationError):

@@ -7,7 +7,7 @@ from django.db.models import Q, QuerySet
 from access import grants, permissions
 from agents.actions.runs import requesters
 from agents.models import AgentTeamGrant, AgentUserGrant, Run
-from escalations.errors import MayNotDecide, OwnRequest, SecondVote
+from escalations.errors import MayNotDecide, OwnEdit, OwnRequest, SecondVote
 from escalations.models import Escalation, Queue
 from tenants.models import Role
 from tenants.principal import Principal
@@ -54,6 +54,8 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
         raise MayNotDecide("A service account may not decide; use the key of a member (`apikey create --as`).")
     if principal.user_id in requesters(run):
         raise OwnRequest
+    if principal.user_id in (escalation.excluded or ()):
+        raise OwnEdit
     # In one look: this may be asked before the question is locked, while the vote that decides it is written.
     if escalation.votes.filter(user_id=principal.user_id, escalation__status="open").exists():
         raise SecondVote

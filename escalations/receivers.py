@@ -8,9 +8,9 @@ from db.pool import Connection
 
 _OPEN: Final = """
 INSERT INTO escalations_escalation (id, tenant_id, run_id, agent_id, seq, kind, status, reason, rule, allowed, digest,
-    requester_id, required, queue, requested_at, expires_at, due_at)
+    requester_id, excluded, required, queue, requested_at, expires_at, due_at)
 VALUES (%(id)s, %(tenant)s, %(run)s, %(agent)s, %(seq)s, %(kind)s, 'open', %(reason)s, %(rule)s, %(allowed)s,
-    %(digest)s, %(requester)s, %(required)s, %(queue)s::text, now(), %(expires_at)s::timestamptz,
+    %(digest)s, %(requester)s, %(excluded)s::uuid[], %(required)s, %(queue)s::text, now(), %(expires_at)s::timestamptz,
     now() + make_interval(secs => coalesce(
         %(due_s)s, (SELECT due_s FROM escalations_queue WHERE tenant_id = %(tenant)s AND slug = %(queue)s::text))))
 """
@@ -38,6 +38,7 @@ def open_escalation(*, connection: Connection, run: Claimed, event: DecisionRequ
         "allowed": list(event.allowed),
         "digest": event.digest,
         "requester": run.principal_id,
+        "excluded": [actor.removeprefix("user:") for actor in event.excluded] if event.excluded else None,
         "required": event.required,
         "queue": event.queue,
         "due_s": event.due_s,

@@ -12,8 +12,10 @@ from agents.actions import agents, tools
 from agents.actions.checking import refuse
 from agents.core import document, partners, prompt
 from agents.core.builtin import ESCALATE
+from agents.core.spec import AgentSpec
+from agents.engine.specs import spec_of
 from agents.errors import NotAvailable, NothingToPublish, NothingToRollBackTo, UnknownTool, UnknownVersion
-from agents.models import Agent, AgentVersion, Tool
+from agents.models import Agent, AgentVersion, Run, Tool
 from audit import journal
 from audit.canonical import canonical
 from audit.models import Record
@@ -132,6 +134,11 @@ def by_number(agent: Agent, number: int) -> AgentVersion:
     if version is None:
         raise UnknownVersion(f"The agent {agent.slug} has no version {number}.")
     return version
+
+
+def spec_of_run(run: Run) -> AgentSpec:
+    """Return what the run is told and allowed: the version it is pinned to, which comes along (`select_related`)."""
+    return spec_of(run.version_id, lambda: run.version.compiled)
 
 
 def is_live(agent: Agent, spec: Spec) -> bool:

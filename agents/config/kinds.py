@@ -14,7 +14,7 @@ Json = Any
 Spec = Mapping[str, Json]
 
 #: Kinds of the contract that a later version will know.
-LATER = ("Policy", "Budget", "Suite", "Webhook", "McpServer")
+LATER = ("Budget", "Suite", "Webhook", "McpServer")
 
 
 class Kind(Protocol):

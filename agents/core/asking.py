@@ -1,6 +1,7 @@
 """Ask a person: the one place where a `decision.requested` is made. Pure."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid5
 
@@ -12,9 +13,9 @@ from audit.canonical import canonical
 
 Json = Any
 
-#: Which answers each kind of question takes (so far; edits come with the inbox).
+#: Which answers each kind of question takes.
 ALLOWED: Final[dict[str, tuple[str, ...]]] = {
-    "tool_call": ("approve", "reject", "respond"),
+    "tool_call": ("approve", "reject", "edit", "respond"),
     "output": ("approve", "reject", "respond"),
     "question": ("respond", "reject"),
     "budget": ("approve", "reject"),
@@ -37,17 +38,18 @@ def ask(
     queue: str | None = None,
     due_s: int | None = None,
     expires_at: str | None = None,
+    excluded: Sequence[str] | None = None,
 ) -> DecisionRequested:
     """Return the question. Its id follows from the run's id and its number, so asking again is the same one.
 
-    digest: what the answer is bound to; the proposal's own when None.
+    digest: what the answer is bound to; the proposal's own when None. excluded: who may not answer.
     """
     review = spec.review
     return DecisionRequested(
         escalation=str(uuid5(state.run_id, f"decision {state.asked}")),
         kind=kind,
         reason=reason,
-        allowed=ALLOWED[kind],
+        allowed=_allowed(state, kind),
         turn=state.turn,
         detail=detail,
         digest=digest or proposal_digest(proposal),
@@ -58,7 +60,14 @@ def ask(
         queue=queue or review.get("queue"),
         due_s=due_s or review.get("due_s"),
         expires_at=expires_at,
+        excluded=excluded,
     )
+
+
+def _allowed(state: RunState, kind: str) -> tuple[str, ...]:
+    """Return the answers a question takes. What undoes something follows from what was done: nobody edits that."""
+    allowed = ALLOWED[kind]
+    return allowed if state.ending is None else tuple(each for each in allowed if each != "edit")
 
 
 def proposal_digest(proposal: dict[str, Json]) -> str:

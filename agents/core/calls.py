@@ -1,16 +1,15 @@
 """Plan the tool calls of a turn: which are made, which are refused, which ask a person. Pure.
 
-Order of the checks on each call: known tool, grant, arguments, the grant's condition, cap, loop, approval. What is
-refused goes back to the model as an error it can act on; nothing is executed that did not pass all of them at this
-moment.
+Order of the checks on each call: known tool, grant, arguments, the grant's condition, cap, policy that denies, loop,
+approval. A call whose arguments a person changed passes them all again. What is refused goes back to the model as an
+error it can act on; nothing is executed that did not pass all of them at this moment.
 """
 
-import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
-from agents.core import rules
+from agents.core.approvals import Demand, call_digest, demanded
 from agents.core.asking import ask
 from agents.core.builtin import ESCALATE
 from agents.core.events import (
@@ -31,9 +30,11 @@ from agents.core.schema import problems
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
 from agents.tools.seam import Failed, Finished, Outcome
-from audit.canonical import canonical
 
 Json = Any
+
+#: The phases of calls that nothing keeps from being made but the checks.
+TO_BE_MADE: Final = frozenset({"proposed", "approved", "edited"})
 
 #: What the record calls a tool that there is not.
 UNKNOWN = "unknown"
@@ -45,10 +46,10 @@ SAME_RESULTS = 3
 
 
 def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> list[Event]:
-    """Return what becomes of the turn's proposed and approved calls. held: of their tools, at this moment."""
+    """Return what becomes of the turn's calls that are to be made. held: of their tools, at this moment."""
     happened: list[Event] = []
     for call in state.calls:
-        if call.phase in {"proposed", "approved"}:
+        if call.phase in TO_BE_MADE:
             event = _plan_one(state, spec, call, held, now)
             happened.append(event)
             state = fold(state, event)
@@ -69,14 +70,23 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now:
         detail = f"The run has made {state.tool_calls} tool calls, its limit."
         more = {"tool_calls": spec.limits.tool_calls}
         return ask(state, spec, "budget", "tool_calls", detail, {"arguments": more}, call=call.index)
-    digest = call_digest(tool, call.arguments)
-    if call.phase != "approved" or call.approved_digest != digest:
-        if repeats(state, call) >= SAME_RESULTS:
-            detail = f"{call.tool} was called {SAME_RESULTS} times with the same arguments and gave the same result."
-            return ask(state, spec, "question", "loop_detected", detail, _proposal(call), call=call.index)
-        if needs_approval(tool, call.arguments):
-            return approval(state, spec, tool, call, digest, now)
+    digest = call_digest(spec, tool, call.arguments, held.policies)
+    demand = demanded(state, spec, tool, call.arguments, held)
+    if demand is not None and demand.denied:
+        return forbidden(state, call, demand)
+    if call.phase == "proposed" and repeats(state, call) >= SAME_RESULTS:
+        detail = f"{call.tool} was called {SAME_RESULTS} times with the same arguments and gave the same result."
+        return ask(state, spec, "question", "loop_detected", detail, _proposal(call), call=call.index)
+    if demand is not None and not is_approved(call, digest, demand):
+        return approval(state, spec, tool, call, digest, demand, now)
     return intent(state, tool, call, digest)
+
+
+def is_approved(call: Call, digest: str, demand: Demand) -> bool:
+    """Say whether people have agreed to exactly this call. Who changed its arguments has, for themselves alone."""
+    if call.phase == "edited":
+        return demand.required <= 1
+    return call.phase == "approved" and call.approved_digest == digest
 
 
 def intent(state: RunState, tool: ToolSpec, call: Call, digest: str) -> ToolRequested:
@@ -161,42 +171,36 @@ def _escalate(state: RunState, spec: AgentSpec, call: Call) -> Event:
 
 
 def approval(
-    state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, digest: str, now: datetime | None
+    state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, digest: str, demand: Demand, now: datetime | None
 ) -> DecisionRequested:
     """Return the question whether a call may be made. now: None for one that never expires."""
-    rule = f"approval.when of {tool.name}" if tool.approval else f"{tool.effect} effect"
-    asked = tool.approval
-    expires_s = asked.expires_s if asked and now else None
+    expires_s = demand.expires_s if now else None
     return ask(
         state,
         spec,
         "tool_call",
-        "approval_required",
-        f"{tool.name} has the effect {tool.effect!r}: {rule} asks for a person.",
+        demand.reason,
+        f"{tool.name} has the effect {tool.effect!r}. A person is asked because of: {demand.rule}.",
         _proposal(call),
         call=call.index,
         digest=digest,
-        rule=rule,
-        required=asked.required if asked else 1,
-        queue=asked.queue if asked else None,
+        rule=demand.rule,
+        required=demand.required,
+        queue=demand.queue,
+        due_s=demand.due_s,
         expires_at=(now + timedelta(seconds=expires_s)).isoformat() if now and expires_s else None,
+        excluded=[call.edited_by] if call.edited_by is not None else None,
     )
 
 
-def needs_approval(tool: ToolSpec, arguments: Json) -> bool:
-    """Say whether a person has to approve this call: the tool's condition, or an irreversible effect without one."""
-    if tool.approval is None:
-        return tool.effect == "irreversible"
-    return rules.asks(tool.approval.when, rules.APPROVAL, {"args": arguments, "tool": {"name": tool.name}})
+def forbidden(state: RunState, call: Call, demand: Demand) -> ToolDenied:
+    """Return the fact that a policy does not let a call be made."""
+    error = f"This call of {call.tool} is not allowed ({demand.rule}). Do not try it again with these arguments."
+    return denied(state, call, "policy", error)
 
 
 def _proposal(call: Call) -> dict[str, Json]:
     return {"tool": call.tool, "arguments": enclose(call.arguments)}
-
-
-def call_digest(tool: ToolSpec, arguments: Json) -> str:
-    """Return what an approval is bound to: SHA-256 (hex) over the tool's definition and the canonical arguments."""
-    return hashlib.sha256(canonical({"tool": tool.digest, "arguments": enclose(arguments)}).encode()).hexdigest()
 
 
 def idempotency_key(state: RunState, call: Call) -> str:
@@ -223,6 +227,7 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
     when it is repeated is unknown: the worker that stopped within it may have seen it done.
     """
     tool = spec.tools[call.tool]
+    marks: dict[str, Any] = {"untrusted": tool.is_untrusted or None, "private": tool.is_private or None}
     common: dict[str, Any] = {
         "turn": state.turn,
         "call": call.index,
@@ -231,13 +236,15 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
         "version": tool.version,
     }
     if isinstance(outcome, Finished):
-        finished = ToolCompensated if state.ending else ToolFinished
-        return finished(**common, result=enclose(outcome.result))
+        result = enclose(outcome.result)
+        return (
+            ToolCompensated(**common, result=result) if state.ending else ToolFinished(**common, **marks, result=result)
+        )
     maybe_done = isinstance(outcome, Failed) and (outcome.maybe_done or (call.repeated and tool.effect != "read"))
     if isinstance(outcome, Failed) and not maybe_done:
         fallback = tool.fallback if outcome.retryable and tool.fallback in spec.tools else None
-        return ToolFailed(**common, code=outcome.code, error=outcome.message, fallback=fallback)
-    return unknown(state, spec, call, outcome.message)
+        return ToolFailed(**common, **marks, code=outcome.code, error=outcome.message, fallback=fallback)
+    return ToolUnknown(**common, **marks, error=outcome.message)
 
 
 def requested(state: RunState) -> Iterable[Call]:

@@ -1,17 +1,19 @@
 """Undo what a run's tools did before it ends without its output: latest first, one call at a time. Pure.
 
 A compensating call is a tool call with its intent, key and result, in a turn of its own behind the model's last. No
-grant is asked for, but approval is: docs/adr/0010. One that fails, or of which nobody knows what came of it, waits for
-a person; so does a call of which nobody knows whether there is anything to undo.
+grant is asked for, but approval is, by the tool and by policies: docs/adr/0010. One that fails, or of which nobody
+knows what came of it, waits for a person; so does a call of which nobody knows whether there is anything to undo.
 """
 
 from dataclasses import replace
 from typing import Any
 
 from agents.core import calls, rules
+from agents.core.approvals import call_digest, demanded
 from agents.core.asking import ask
 from agents.core.events import Event, RunCancelled, RunCompensating, RunFailed
 from agents.core.exact import enclose, is_interoperable
+from agents.core.holdings import Holdings
 from agents.core.schema import problems
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, Effect, RunState
@@ -53,23 +55,24 @@ def current(state: RunState) -> Call | None:
     return next((call for call in state.calls if call.phase != "settled"), None)
 
 
-def plan(state: RunState, spec: AgentSpec, call: Call) -> Event | None:
-    """Return what becomes of `call`, whose intent is not recorded; None when a person is asked about it already."""
-    if any(question.call == call.index for question in state.questions):
-        return None
-    undone = call.undoes
-    if undone is None:
-        raise ValueError("A compensating call undoes something.")
-    if call.phase in {"unknown", "stuck"}:
-        return _reconcile(state, spec, call, undone)
+def is_asked_about(state: RunState, call: Call) -> bool:
+    """Say whether a person is asked about `call` already."""
+    return any(question.call == call.index for question in state.questions)
+
+
+def plan(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> Event:
+    """Return what becomes of `call`, whose intent is not recorded. held: the policies of this moment."""
+    undone = _undone(call)
     tool, arguments, wrong = _template(spec, call, undone)
     if tool is None or wrong:
         return calls.denied(state, call, "invalid_arguments" if tool else "unknown_tool", wrong)
     made = replace(call, tool=tool.name, arguments=arguments)
-    digest = calls.call_digest(tool, arguments)
-    approved = call.phase == "approved" and call.approved_digest == digest
-    if not approved and calls.needs_approval(tool, arguments):
-        return calls.approval(state, spec, tool, made, digest, None)
+    digest = call_digest(spec, tool, arguments, held.policies)
+    demand = demanded(state, spec, tool, arguments, held)
+    if demand is not None and demand.denied:
+        return calls.forbidden(state, made, demand)
+    if demand is not None and not calls.is_approved(call, digest, demand):
+        return calls.approval(state, spec, tool, made, digest, demand, None)
     return calls.intent(state, tool, made, digest)
 
 
@@ -94,7 +97,9 @@ def _template(spec: AgentSpec, call: Call, undone: Effect) -> tuple[ToolSpec | N
     return tool, arguments, ""
 
 
-def _reconcile(state: RunState, spec: AgentSpec, call: Call, undone: Effect) -> Event:
+def reconcile(state: RunState, spec: AgentSpec, call: Call) -> Event:
+    """Return the question what came of `call`, which failed or of which nobody knows."""
+    undone = _undone(call)
     what = f"what {undone.tool} did in turn {undone.turn}"
     if not undone.known:
         reason, detail = (
@@ -122,6 +127,12 @@ def _reconcile(state: RunState, spec: AgentSpec, call: Call, undone: Effect) -> 
         )
     proposal = {"tool": call.tool, "arguments": enclose(call.arguments)}
     return ask(state, spec, "reconcile", reason, detail, proposal, call=call.index)
+
+
+def _undone(call: Call) -> Effect:
+    if call.undoes is None:
+        raise ValueError("A compensating call undoes something.")
+    return call.undoes
 
 
 def _is_doubtful(state: RunState, call: Call) -> bool:

@@ -27,7 +27,7 @@ from agents.core.events import (
 from agents.core.exact import disclose, enclose
 from agents.core.holdings import Holdings
 from agents.core.output import Judgement, judge, must_be_confirmed
-from agents.core.spec import AgentSpec
+from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
 
 Json = Any
@@ -65,7 +65,7 @@ class CallModel:
 
 @dataclass(frozen=True, slots=True)
 class CheckGrants:
-    """Ask what is held of these tools now, then `calls.plan`."""
+    """Ask what is held of these tools now, and what the policies say, then `plan`. Undoing needs no grant: no tools."""
 
     tools: frozenset[UUID]
 
@@ -124,6 +124,24 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
         return Record(_on_answer(state, spec))
     reached = limits.reached(state, spec, now)
     return Record([reached]) if reached else CallModel(state.answers + 1)
+
+
+def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> list[Event]:
+    """Return what becomes of the calls that `CheckGrants` was about. held: what was found."""
+    if state.ending is None:
+        return calls.plan(state, spec, held, now=now)
+    call = compensation.current(state)
+    return [compensation.plan(state, spec, call, held)] if call is not None else []
+
+
+def planned(state: RunState) -> list[Call]:
+    """Return the calls that nothing keeps from being made but the checks."""
+    return [call for call in state.calls if call.phase in calls.TO_BE_MADE]
+
+
+def planned_tools(state: RunState, spec: AgentSpec) -> list[ToolSpec]:
+    """Return the tools of those calls, as far as there are such tools."""
+    return [spec.tools[call.tool] for call in planned(state) if call.tool in spec.tools]
 
 
 def is_over(state: RunState, spec: AgentSpec, now: datetime) -> bool:
@@ -210,14 +228,16 @@ def _on_compensation(state: RunState, spec: AgentSpec, ending: RunCompensating) 
         return Record(ended(state, compensation.end(ending)))
     if call.phase == "requested":
         return Perform((call,))
-    planned = compensation.plan(state, spec, call)
-    return _park(state) if planned is None else Record([planned])
+    if compensation.is_asked_about(state, call):
+        return _park(state)
+    if call.phase in {"unknown", "stuck"}:
+        return Record([compensation.reconcile(state, spec, call)])
+    return CheckGrants(frozenset())
 
 
 def _on_calls(state: RunState, spec: AgentSpec) -> Command:
-    proposed = [call for call in state.calls if call.phase in {"proposed", "approved"}]
-    if proposed:
-        return CheckGrants(frozenset(spec.tools[call.tool].id for call in proposed if call.tool in spec.tools))
+    if planned(state):
+        return CheckGrants(frozenset(tool.id for tool in planned_tools(state, spec)))
     requested = calls.requested(state)
     if requested:
         return Perform(tuple(requested))

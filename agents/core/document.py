@@ -170,7 +170,11 @@ def _effect_problems(spec: Spec) -> Iterator[Problem]:
 def _tool_rule_problems(spec: Spec) -> Iterator[Problem]:
     approval = spec.get("approval")
     if approval and "when" in approval:
-        yield from _rule("/approval/when", approval["when"], rules.APPROVAL)
+        schema = tool_document("x", spec)["input_schema"]
+        try:
+            conditions.check(approval["when"], schema, names=rules.APPROVAL)
+        except rules.BadRule as error:
+            yield _problem("/approval/when", " ".join(str(error).split()))
 
 
 def _condition_problems(name: str, spec: Spec) -> Iterator[Problem]:

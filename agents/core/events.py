@@ -197,7 +197,7 @@ class ToolRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolDenied(Event):
-    """The call was not made. code: `unknown_tool`, `invalid_arguments`, `not_granted`, `principal_gone`."""
+    """The call was not made. code: `unknown_tool`, `invalid_arguments`, `not_granted`, `policy`, …"""
 
     action = "tool.denied"
     outcome = "denied"
@@ -212,7 +212,7 @@ class ToolDenied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished(Event):
-    """The tool answered."""
+    """The tool answered. untrusted: whether this taints the run; private: whether it is marked so (both also below)."""
 
     action = "tool.finished"
     erasable = frozenset({"result"})
@@ -222,6 +222,8 @@ class ToolFinished(Event):
     tool: str
     version: int
     result: Json
+    untrusted: bool | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +241,8 @@ class ToolFailed(Event):
     code: str
     error: str
     fallback: str | None = None
+    untrusted: bool | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,6 +258,8 @@ class ToolUnknown(Event):
     tool: str
     version: int
     error: str
+    untrusted: bool | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,6 +304,7 @@ class DecisionRequested(Event):
     """A person is asked. call: index of the tool call it is about; allowed: the answers that can be given.
 
     due_s: seconds until an answer is due; expires_at: ISO time after which none counts and the call is denied.
+    excluded: opaque ids of members who may not answer, beside whom the run acts for.
     """
 
     action = "decision.requested"
@@ -316,6 +323,7 @@ class DecisionRequested(Event):
     queue: str | None = None
     due_s: int | None = None
     expires_at: str | None = None
+    excluded: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +338,10 @@ class DecisionExpired(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionMade(Event):
-    """A person answered. decision: `approve`, `reject` or `respond`; by: opaque id of who did."""
+    """A person answered. decision: `approve`, `reject`, `edit` or `respond`; by: opaque id of who did.
+
+    arguments: of the call, for `edit`.
+    """
 
     action = "decision.made"
     erasable = frozenset({"digest", "reason", "message", "output", "arguments"})

@@ -177,11 +177,13 @@ def _tool_denied(state: RunState, e: events.ToolDenied) -> RunState:
 def _tool_finished(state: RunState, e: events.ToolFinished) -> RunState:
     result = disclose(e.result)
     answer = conversation.result_text(result)
+    state = _read(state, e)
     state = did(evolve(state, results={**state.results, e.tool: result}), e.call, result)
     return settled(_remember(state, e.call, answer), e.call, answer, is_error=False)
 
 
 def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
+    state = _read(state, e)
     if e.fallback:
         return with_call(state, e.call, phase="proposed", tool=e.fallback, fallback=True, approved_digest=None)
     if state.ending:
@@ -190,11 +192,19 @@ def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
 
 
 def _tool_unknown(state: RunState, e: events.ToolUnknown) -> RunState:
-    return with_call(state, e.call, phase="unknown", answer=e.error)
+    return with_call(_read(state, e), e.call, phase="unknown", answer=e.error)
 
 
 def _tool_compensated(state: RunState, e: events.ToolCompensated) -> RunState:
     return settled(state, e.call, conversation.result_text(disclose(e.result)), is_error=False)
+
+
+def _read(state: RunState, e: events.ToolFinished | events.ToolFailed | events.ToolUnknown) -> RunState:
+    """Keep what kind of thing the run has read; it never forgets that."""
+    tainted, private = state.is_tainted or bool(e.untrusted), state.has_read_private or bool(e.private)
+    if (tainted, private) == (state.is_tainted, state.has_read_private):
+        return state
+    return evolve(state, is_tainted=tainted, has_read_private=private)
 
 
 def _remember(state: RunState, index: int, answer: str) -> RunState:

@@ -1,4 +1,4 @@
-"""What those a run acts for hold of the tools it would call, at one moment; and whether a call is within it. Pure."""
+"""What decides on calls at one moment: what those a run acts for hold of its tools, and the tenant's policies. Pure."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from agents.core import rules
+from agents.core.policies import NONE, Policies
 
 Json = Any
 
@@ -40,22 +41,26 @@ class Proof:
 class Holdings:
     """principals: all that the call is made for; each must hold the tool. held: by (principal, tool).
 
-    active: who of them is an active member of the tenant.
+    active: who of them is an active member of the tenant. policies: the tenant's. facts: what conditions may speak of
+    as `principal`, of the first of them; None when nothing asked for it.
     """
 
     principals: tuple[UUID, ...]
     active: frozenset[UUID]
     held: Mapping[tuple[UUID, UUID], Holding]
+    policies: Policies = NONE
+    facts: Mapping[str, Json] | None = None
 
     @classmethod
-    def assumed(cls, tools: Iterable[UUID]) -> "Holdings":
+    def assumed(cls, tools: Iterable[UUID], policies: Policies = NONE) -> "Holdings":
         """Return holdings of everything, to plan with what is checked later."""
-        return cls((_NOBODY,), frozenset({_NOBODY}), {(_NOBODY, tool): Holding(always=True) for tool in tools})
+        held = {(_NOBODY, tool): Holding(always=True) for tool in tools}
+        return cls((_NOBODY,), frozenset({_NOBODY}), held, policies)
 
     @classmethod
-    def none(cls, principals: tuple[UUID, ...]) -> "Holdings":
+    def none(cls, principals: tuple[UUID, ...], policies: Policies = NONE) -> "Holdings":
         """Return holdings of nothing, of active members."""
-        return cls(principals, frozenset(principals), {})
+        return cls(principals, frozenset(principals), {}, policies)
 
     @property
     def gone(self) -> bool:

@@ -16,7 +16,7 @@ Json = Any
 
 #: What each kind of expression may speak of.
 OUTPUT_RULE = ("input", "output", "tools")
-APPROVAL = ("args", "tool")
+APPROVAL = ("args", "tool", "principal", "run", "taint")
 GRANT = ("args", "principal")
 COMPENSATION = ("args", "result")
 
@@ -58,6 +58,15 @@ def holds(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -
 def asks(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool:
     """Say whether a condition for asking a person is met. An error counts as met."""
     return _evaluate(expression, names, values) is not False
+
+
+def speaks_of(expression: str, names: tuple[str, ...], name: str) -> bool:
+    """Say whether an expression over `names` needs `name`: without it, it does not compile."""
+    try:
+        _compiled(expression, tuple(each for each in names if each != name))
+    except BadRule:
+        return True
+    return False
 
 
 def _evaluate(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool | None:

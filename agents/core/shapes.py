@@ -36,6 +36,16 @@ def _lines() -> dict[str, Json]:
     return {"type": "array", "items": _text(2000), "maxItems": 100}
 
 
+def _names(pattern: str) -> dict[str, Json]:
+    return {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 200,
+        "uniqueItems": True,
+        "items": {"type": "string", "pattern": pattern},
+    }
+
+
 def _grants(*permissions: str, **more: Json) -> dict[str, Json]:
     holders: dict[str, Json] = {"team": {"type": "string", "pattern": SLUG}, "user": _text(254)}
     one = _object({**holders, "permission": {"enum": list(permissions)}, **more}, "permission")
@@ -171,6 +181,39 @@ AGENT: Final = {
         },
         "role",
         "model",
+    ),
+}
+
+POLICY: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "Policy",
+    **_object(
+        {
+            "description": _text(),
+            "applies_to": {
+                **_object(
+                    {
+                        "tools": _names(TOOL_NAME),
+                        "agents": _names(SLUG),
+                        "effects": {
+                            "type": "array",
+                            "minItems": 1,
+                            "uniqueItems": True,
+                            "items": {"enum": list(EFFECTS)},
+                        },
+                    }
+                ),
+                "minProperties": 1,
+            },
+            "when": _text(),
+            "then": {"enum": ["approve", "deny"]},
+            "required": _whole(1, 10),
+            "queue": {"type": "string", "pattern": SLUG},
+            "due_s": _whole(60, YEAR_S),
+            "expires_s": _whole(60, YEAR_S),
+        },
+        "applies_to",
+        "then",
     ),
 }
 

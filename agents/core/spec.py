@@ -61,7 +61,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Approval:
-    """When a call of a tool waits for people. when: CEL over `args`; required: how many must approve."""
+    """When a call of a tool waits for people. when: CEL (`conditions`); required: how many must approve."""
 
     when: str
     required: int = 1
@@ -127,6 +127,34 @@ class ToolSpec:
         """How a call of it is undone, if it can be."""
         with_ = self.document.get("compensate_with")
         return Compensation(with_["tool"], with_.get("arguments") or {}) if with_ else None
+
+    @cached_property
+    def is_untrusted(self) -> bool:
+        """Whether what it says, results and errors alike, taints the run: strangers may have written it."""
+        return bool(self._data.get("untrusted", self._is_remote and self.effect == "read"))
+
+    @cached_property
+    def is_private(self) -> bool:
+        """Whether its results are not for everybody."""
+        return bool(self._data.get("private", False))
+
+    @cached_property
+    def acts(self) -> bool:
+        """Whether a call changes something, or carries what it is given to the outside."""
+        return self.effect != "read" or bool(self._data.get("egress", False))
+
+    @property
+    def asks_when_tainted(self) -> bool:
+        """Whether a person is asked before a tainted run makes a call that `acts`."""
+        return bool(self.document.get("taint", "ask") == "ask")
+
+    @property
+    def _data(self) -> Mapping[str, Json]:
+        return self.document.get("data") or {}
+
+    @property
+    def _is_remote(self) -> bool:
+        return self.document["type"] in {"http", "mcp"}
 
     @property
     def repeatable(self) -> bool:

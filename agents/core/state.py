@@ -10,12 +10,13 @@ from uuid import UUID
 
 from agents.core import conversation, events
 from agents.core.conversation import Messages
+from agents.core.exact import readable
 from agents.core.lifecycle import TERMINAL, Status
 from agents.core.model import Usage
 
 Json = Any
 
-Phase = Literal["proposed", "approved", "asked", "requested", "unknown", "stuck", "settled"]
+Phase = Literal["proposed", "approved", "edited", "asked", "requested", "unknown", "stuck", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,11 @@ class Call:
     """One tool call of the current turn.
 
     tool: the tool that is tried now; fallback: whether in place of one that failed; arguments as the model gave them.
-    phase: proposed → (asked → approved) → requested → settled; `unknown` when its outcome is.
+    phase: proposed → (asked → approved or edited) → requested → settled; `unknown` when its outcome is.
     repeated: whether it was begun before, by a worker that stopped within it.
     digest: what an approval was bound to. answer, is_error: what the model is told once settled.
     undoes: what a compensating call is to undo; such a call is `stuck` when it failed.
+    edited_by: who changed its arguments; what is told then says so.
     """
 
     index: int
@@ -54,6 +56,15 @@ class Call:
     answer: str = ""
     is_error: bool = False
     undoes: Effect | None = None
+    edited_by: str | None = None
+
+    @property
+    def told(self) -> str:
+        """What the model is told came of it."""
+        if self.edited_by is None:
+            return self.answer
+        changed = f"[platform] A person changed this call's arguments before it was made: {readable(self.arguments)}"
+        return f"{changed}\n{self.answer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,7 @@ class RunState:
 
     results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
     undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
+    is_tainted: whether the model has read what an untrusted tool said; has_read_private: whether something private.
     """
 
     run_id: UUID
@@ -139,6 +151,8 @@ class RunState:
     results: Mapping[str, Json] = field(default_factory=dict)
     effects: tuple[Effect, ...] = ()
     ending: events.RunCompensating | None = None
+    is_tainted: bool = False
+    has_read_private: bool = False
 
     @property
     def ended(self) -> bool:
@@ -162,7 +176,7 @@ def with_call(state: RunState, index: int, **changes: Any) -> RunState:
     state = evolve(state, calls=calls)
     if state.ending is not None or any(call.phase != "settled" for call in calls):
         return state
-    blocks = [conversation.tool_result(call.call_id, call.answer, is_error=call.is_error) for call in calls]
+    blocks = [conversation.tool_result(call.call_id, call.told, is_error=call.is_error) for call in calls]
     return evolve(state, messages=conversation.with_user(state.messages, blocks), calls=(), answered=None)
 
 

@@ -29,6 +29,8 @@ def _tool_call(state: RunState, question: Question, made: DecisionMade) -> RunSt
     index = _call(question)
     if made.decision == "approve":
         return with_call(state, index, phase="approved", approved_digest=question.digest)
+    if made.decision == "edit":
+        return with_call(state, index, phase="edited", arguments=disclose(made.arguments), edited_by=made.by)
     if made.decision == "respond":
         return settled(state, index, f"Not executed. A person answered instead: {made.message}", is_error=True)
     return settled(state, index, f"A person rejected this call: {made.reason or 'no reason given'}", is_error=True)

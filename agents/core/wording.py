@@ -38,6 +38,7 @@ _SIZES = {
     "maxProperties": "These are too many: at most {wanted}.",
     "minLength": "This is too short: at least {wanted} characters.",
     "minItems": "These are too few: at least {wanted}.",
+    "minProperties": "These are too few: at least {wanted}.",
     "uniqueItems": "The same stands here twice.",
 }
 

@@ -17,6 +17,7 @@ from uuid import UUID
 import psycopg
 
 from agents.core import aside, calls, limits
+from agents.core.approvals import speak_of_principal
 from agents.core.decide import (
     CallModel,
     CheckGrants,
@@ -27,6 +28,8 @@ from agents.core.decide import (
     Reserve,
     held_back,
     is_over,
+    plan,
+    planned_tools,
     recover,
     repeated,
 )
@@ -34,8 +37,9 @@ from agents.core.events import Event
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
 from agents.core.model import ModelAnswer, ModelError
+from agents.core.policies import Policies
 from agents.core.state import Call, RunState
-from agents.engine import leases, store
+from agents.engine import leases, policies, store
 from agents.engine.draft import Draft, is_same, reserved, standing_order
 from agents.engine.leases import Claimed
 from agents.engine.model_calls import answered, failed, lost, model_request, most_tokens, unwanted, withdrawn
@@ -309,21 +313,30 @@ class RunExecutor:
 
         Returns None, with nothing written, when it is not or more than a plain step comes of it.
         """
-        if self._not_always & wanted.tools:
+        known = policies.known(self.run.tenant_id)
+        if self._not_always & wanted.tools or self._asks_for_facts(draft.state, known):
             return None
         hoped = draft.copy()
-        hoped.add(*calls.plan(hoped.state, hoped.spec, Holdings.assumed(wanted.tools), now=self.run.now()))
+        hoped.add(*plan(hoped.state, hoped.spec, Holdings.assumed(wanted.tools, known), now=self.run.now()))
         command = self._think(hoped)
         if not hoped.is_plain(command):
             return None
         try:
-            return self._append(hoped, command, tools=wanted.tools)
+            return self._append(hoped, command, tools=wanted.tools, by=known.version)
         except Withheld:
             return None
 
-    def _append(self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset()) -> Command:
+    def _asks_for_facts(self, state: RunState, known: Policies) -> bool:
+        """Say whether who the run acts for has to be looked up before its calls can be planned."""
+        tools = self.run.spec.tools.values() if state.ending else planned_tools(state, self.run.spec)
+        return speak_of_principal(self.run.spec, tools, known)
+
+    def _append(
+        self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset(), by: int | None = None
+    ) -> Command:
         draft.intend(command, self.run.now())
-        store.append(self.run, draft.state, draft.events, tools=tools, budget=draft.settlement(self.state))
+        budget = draft.settlement(self.state)
+        store.append(self.run, draft.state, draft.events, tools=tools, policies=by, budget=budget)
         self.state = draft.state
         return command
 
@@ -353,31 +366,41 @@ class RunExecutor:
         Returns what to do, and the state, once it is committed. looks: how often it may still look up what is held.
         """
         before, proofs = (draft, command), list[Proof]()
+        by: int | None = None
         while isinstance(command, Reserve | CheckGrants):
             if isinstance(command, Reserve):
                 draft.add(self._reserve(step, draft.state, command))
             else:
                 before = draft.copy(), command
-                proofs = self._plan(step, draft, command, look=looks > 0)
+                proofs, by = self._plan(step, draft, command, look=looks > 0)
             command = self._think(draft)
         draft.intend(command, self.run.now())
         self.until = until = command.until if isinstance(command, Park) else None
         release, budget = isinstance(command, Park | Finished), draft.settlement(self.state)
         try:
-            step.append(draft.state, draft.events, until=until, release=release, proofs=proofs, budget=budget)
+            step.append(
+                *(draft.state, draft.events), until=until, release=release, proofs=proofs, policies=by, budget=budget
+            )
         except Withheld:  # taken back since it was looked up: look again
-            if not proofs:
+            if by is None or looks <= 0:
                 raise
             return self._write(step, *before, looks=looks - 1)
         return command, draft.state
 
-    def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> list[Proof]:
-        """Plan with what is held now, or without looking as if nothing were; returns why the planned may be done."""
-        held = step.holdings(wanted.tools) if look else Holdings.none(self.run.principals)
+    def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> tuple[list[Proof], int | None]:
+        """Plan with what is held now, or without looking as if nothing were.
+
+        Returns why the planned may be done, and the version that the policies must be of for it, if they matter.
+        """
+        undoing = draft.state.ending is not None
+        by = step.policies()
+        facts = self._asks_for_facts(draft.state, by)
+        held = step.holdings(wanted.tools, by=by, facts=facts) if look else Holdings.none(self.run.principals, by)
         self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
-        planned = calls.plan(draft.state, self.run.spec, held, now=self.run.now())
-        draft.add(*planned)
-        return calls.proofs(self.run.spec, held, planned)
+        happened = plan(draft.state, self.run.spec, held, now=self.run.now())
+        draft.add(*happened)
+        proofs = [] if undoing else calls.proofs(self.run.spec, held, happened)
+        return proofs, by.version if look or undoing else None
 
     def _reserve(self, step: Step, state: RunState, command: Reserve) -> Event:
         today = date.fromisoformat(state.held.window) if state.held else self.run.now().date()

@@ -94,7 +94,7 @@ _COLUMNS: Final = """
         release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
         tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
         cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principals json,
-        tools json, proofs json, tries smallint,
+        tools json, proofs json, policies integer, tries smallint,
         hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date"""
 
 _GIVEN: Final = f"""
@@ -115,6 +115,8 @@ _UPDATE: Final = """
         reserved_usd_nano = g.reserved_usd, reserved_tokens = g.reserved_tokens, reserved_window = g.reserved_window
     FROM given g
     WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.epoch = g.epoch AND r.seq = g.seq
+    AND (g.policies IS NULL
+         OR g.policies = coalesce((SELECT s.version FROM agents_policyset s WHERE s.tenant_id = g.tenant), 0))
 """
 
 _RETURNING: Final = "RETURNING r.tenant_id, r.id AS stream, r.seq - g.count AS seq"

@@ -28,9 +28,11 @@ from agents.core.events import (
 )
 from agents.core.exact import scrubbed
 from agents.core.holdings import Holding, Holdings, Proof
+from agents.core.policies import NONE, Policies
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 from agents.engine import leases, statements
+from agents.engine import policies as current
 from agents.engine.counting import count_step
 from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
 from agents.engine.projection import project
@@ -132,21 +134,31 @@ class Step:
         since = journal.read_parameters(run.tenant_id, run.id, after=0, limit=0)["since"]
         return {"tenant": run.tenant_id, "run": run.id, "since": since, "seq": cast(tuple[int, int], where)[1]}
 
-    def holdings(self, tools: Set[UUID]) -> Holdings:
-        """Return what those the run acts for hold of these tools at this moment."""
+    def policies(self) -> Policies:
+        """Return the tenant's policies at this moment."""
+        return current.read(self.connection, self._run.tenant_id)
+
+    def holdings(self, tools: Set[UUID], *, by: Policies = NONE, facts: bool = False) -> Holdings:
+        """Return what those the run acts for hold of these tools at this moment, along with the policies to go `by`.
+
+        facts: whether conditions speak of who the run acts for, whatever the grants.
+        """
         run = self._run
         parameters = {
             "objects": list(tools),
             "tenant": run.tenant_id,
             "users": list(run.principals),
             "permission": "use",
+            "facts": facts,
         }
         rows = self.connection.execute(statements.HOLDINGS, parameters).fetchall()
         held = {
             (user, tool): Holding(always, json.loads(conditions or "{}"), json.loads(principal or "{}"))
             for user, tool, always, conditions, principal in rows
         }
-        return Holdings(run.principals, frozenset(row[0] for row in rows), held)
+        own = next((row[4] for row in rows if row[0] == run.principals[0]), None) if facts else None
+        active = frozenset(row[0] for row in rows)
+        return Holdings(run.principals, active, held, by, json.loads(own) if own is not None else None)
 
     def append(
         self,
@@ -156,12 +168,14 @@ class Step:
         until: datetime | None = None,
         release: bool = False,
         proofs: Sequence[Proof] = (),
+        policies: int | None = None,
         budget: Change | None = None,
         tries: int | None = None,
     ) -> None:
         """Append `events`, which led to `state`, and bring the run's row up to it.
 
         release: let go of the lease; until: when the run is due again by itself. proofs: what must still stand.
+        policies: the version that the tenant's policies must still be of.
         budget: what the step reserves of the tenant's month or, when it is the run's last one, settles. Only one of
         proofs and budget. tries: what to set the run's count to. Raises `LostLease`, `Overtaken`, `Withheld`; then
         nothing was written and the transaction can go on.
@@ -169,7 +183,9 @@ class Step:
         run = self._run
         begun = leases.lease_clock()
         tries = tries if release else self._tries
-        values = _values(run, state, events, until, release=release, proofs=proofs, budget=budget, tries=tries)
+        values = _values(
+            run, state, events, until, release=release, proofs=proofs, policies=policies, budget=budget, tries=tries
+        )
         (rows,) = trip.make(self.connection, (_statement(state, proofs=proofs, budget=budget), values))
         if not rows:
             self.refused(state.seq - len(events))
@@ -205,15 +221,17 @@ def append(
     events: Sequence[Event],
     *,
     tools: Set[UUID] = frozenset(),
+    policies: int | None = None,
     budget: Change | None = None,
 ) -> None:
     """The plain step, and the hot path: scope, statement and commit in one round trip, with other runs' where it can.
 
-    tools: what every principal must be allowed to use at this moment, whatever the arguments. budget: what the run's
-    last step settles. Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written.
+    tools: what every principal must be allowed to use at this moment, whatever the arguments. policies: the version
+    that the tenant's must be of. budget: what the run's last step settles. Raises `LostLease`, `Overtaken`, `Withheld`;
+    then nothing was written.
     """
     statement = _statement(state, tools=tools, budget=budget)
-    values = _values(run, state, events, None, release=state.ended, tools=tools, budget=budget)
+    values = _values(run, state, events, None, release=state.ended, tools=tools, policies=policies, budget=budget)
     ready = _Ready(statement, *values, entries=len(events))
     goes_in_line = budget is None and len(events) <= MOST_ENTRIES
     written = _in_line.write(run.tenant_id, ready) if goes_in_line else "apart"
@@ -318,6 +336,7 @@ def _values(
     release: bool,
     tools: Set[UUID] = frozenset(),
     proofs: Sequence[Proof] = (),
+    policies: int | None = None,
     budget: Change | None = None,
     tries: int | None = None,
 ) -> tuple[str, str]:
@@ -331,6 +350,7 @@ def _values(
         "until": until.isoformat() if until else None,
         "lease": LEASE_TEXT,
         "tries": tries,
+        "policies": policies,
     }
     if tools:
         values["principals"] = [str(principal) for principal in run.principals]

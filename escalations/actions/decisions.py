@@ -16,6 +16,7 @@ from agents.errors import RunEnded
 from agents.models import Run
 from audit import journal
 from db.scope import tenant_scope
+from escalations.actions import edits
 from escalations.errors import AlreadyDecided, AnswerNotAllowed, DigestDiffers, MessageMissing, UnknownEscalation
 from escalations.models import Escalation, Vote
 from escalations.permissions import check_decide, concerning
@@ -31,7 +32,7 @@ class Answer:
     """What a person says.
 
     decision: one of the question's `allowed`. digest: of the proposal they saw. reason: for a rejection.
-    message: for `respond`. output: the result of the call, for `reconcile`.
+    message: for `respond`. output: the result of the call, for `reconcile`. arguments: of the call, for `edit`.
     """
 
     decision: str
@@ -39,18 +40,23 @@ class Answer:
     reason: str | None = None
     message: str | None = None
     output: Json = None
+    arguments: Json = None
 
 
 def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Escalation:
     """Record the answer; when it completes the question, hand it to the run and wake it, in the same commit.
 
-    An approval of a question that needs several counts as one vote. Raises `UnknownEscalation`, `MayNotDecide` and its
-    kinds, `AlreadyDecided`, `DigestDiffers`, `AnswerNotAllowed`, `MessageMissing`.
+    An approval of a question that needs several counts as one vote. An edit answers it whatever the votes: the call is
+    checked anew with its new arguments, and asked about again where more people than the editor must agree. Raises
+    `UnknownEscalation`, `MayNotDecide` and its kinds, `AlreadyDecided`, `DigestDiffers`, `AnswerNotAllowed`,
+    `MessageMissing`, `BadArguments`.
     """
     with tenant_scope(acting_as.tenant_id):
         escalation, run = _locked(escalation_id, acting_as)
         check_decide(acting_as, escalation, run)
         _check_answer(escalation, answer)
+        if answer.decision == "edit":
+            edits.check(run, escalation, answer.arguments)
         vote = Vote.objects.create(escalation=escalation, user_id=acting_as.user_id, decision=answer.decision)
         votes = escalation.votes.filter(decision="approve").count()
         if answer.decision == "approve" and votes < escalation.required:
@@ -119,6 +125,7 @@ def _complete(escalation: Escalation, run: Run, answer: Answer, vote: Vote, acti
         reason=answer.reason,
         message=answer.message,
         output=None if answer.output is None else enclose(answer.output),
+        arguments=enclose(answer.arguments) if answer.decision == "edit" else None,
     )
     try:
         runs.record_decision(run.id, made, was_set_aside=escalation.reason == aside.REASON)

@@ -21,6 +21,7 @@ class Escalation(TenantModel):
     kind: tool_call, output, question, budget, reconcile. status: see `TRANSITIONS`. allowed: the answers it takes.
     requester: whom the run acts for; never decides it. required: how many must approve. digest: SHA-256 (hex) of what
     is proposed, which every answer must name. due_at: when an answer is due; expires_at: after which none counts.
+    excluded: more members who never decide it, such as who changed what is proposed; null for nobody.
     """
 
     id = models.UUIDField(primary_key=True, editable=False)
@@ -34,6 +35,7 @@ class Escalation(TenantModel):
     allowed = ArrayField(models.CharField(max_length=10))
     digest = models.CharField(max_length=64)
     requester_id = models.UUIDField()
+    excluded = ArrayField(models.UUIDField(), null=True)
     required = models.SmallIntegerField(default=1)
     queue = models.CharField(max_length=63, null=True)  # noqa: DJ001
     requested_at = models.DateTimeField()

@@ -56,16 +56,17 @@ SELECT w.id, o.id FROM unnest({users}) AS w(id), unnest({objects}) AS o(id) WHER
 def holdings_sql(tables: GrantTables) -> str:
     """Return the query for all that members hold now, with the conditions that are on it.
 
-    Parameters as of `granted_sql`. Yields (user id, object id, always, conditions, principal) of each active member;
-    the object is null when none was asked for. always: as of `granted_sql`. conditions: grant id → expression, and
-    principal: `{id, email, role, teams}`; both JSON texts, null without one.
+    Parameters as of `granted_sql`, and `facts`: whether `principal` is wanted without a condition, too. Yields (user
+    id, object id, always, conditions, principal) of each active member; the object is null when none was asked for.
+    always: as of `granted_sql`. conditions: grant id → expression, and principal: `{id, email, role, teams}`; both JSON
+    texts, null without one.
     """
     always = _always(tables, tenant="%(tenant)s", obj="o.id", permission="%(permission)s")
     grants = _grants(tables, tenant="%(tenant)s", obj="o.id", permission="%(permission)s")
     conditions = " UNION ALL ".join(f"SELECT g.id, g.condition {each} AND g.condition IS NOT NULL" for each in grants)
     facts = _FACTS.format(tenant="%(tenant)s")
     return f"""
-SELECT w.id, o.id, {always}, c.conditions::text, CASE WHEN c.conditions IS NOT NULL THEN {facts}::text END
+SELECT w.id, o.id, {always}, c.conditions::text, CASE WHEN c.conditions IS NOT NULL OR %(facts)s THEN {facts}::text END
 FROM unnest(%(users)s::uuid[]) AS w(id) JOIN ({_MEMBER}) ON m.tenant_id = %(tenant)s AND m.user_id = w.id
 LEFT JOIN unnest(%(objects)s::uuid[]) AS o(id) ON true
 LEFT JOIN LATERAL (SELECT jsonb_object_agg(g.id, g.condition) AS conditions FROM ({conditions}) AS g) AS c ON true

@@ -24,6 +24,9 @@ from tests.worlds import PAY, World
 
 Json = Any
 
+#: One that speaks of payments nobody makes.
+POLICY = {"applies_to": {"tools": ["pay"]}, "when": "args.amount > 1000000", "then": "approve", "required": 2}
+
 
 @dataclass
 class Scene:
@@ -90,6 +93,8 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
     on_tool = alice.post("tools/pay/grants", {"user": bob, "permission": "use"}).json["id"]
     for name in ("token", "other"):
         assert alice.put(f"secrets/{name}", {"value": "long enough"}).status == 204
+    for name in ("large", "larger"):
+        assert alice.put(f"policies/{name}", {"spec": POLICY}, If_None_Match="*").status == 201
     return {
         "run_id": str(runs[0]),
         "escalation_id": escalation,
@@ -97,6 +102,7 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         "number": "1",
         "tool_name": "pay",
         "secret_name": "token",
+        "policy_name": "large",
         "agent-grant/grant_id": on_agent,
         "tool-grant/grant_id": on_tool,
     }
@@ -131,7 +137,7 @@ def _people(made: World, owner: Caller) -> dict[str, str]:
 
 def nonexistent(ids: dict[str, str]) -> dict[str, str]:
     """Return ids of the same shapes that nobody has."""
-    named = {"slug": "nobody", "number": "7", "tool_name": "nothing", "secret_name": "none"}
+    named = {"slug": "nobody", "number": "7", "tool_name": "nothing", "secret_name": "none", "policy_name": "no"}
     return {name: named.get(name) or str(uuid4()) for name in ids}
 
 

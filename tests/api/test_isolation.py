@@ -21,7 +21,7 @@ from tenants.models import Role
 from tenants.scopes import SCOPES
 from tests.agents.engine.serving import serving
 from tests.api.conftest import Answer, Caller, caller
-from tests.api.scene import REFUSED, Refused, Scene, address, body_for, furnish, nonexistent, service
+from tests.api.scene import POLICY, REFUSED, Refused, Scene, address, body_for, furnish, nonexistent, service
 from tests.worlds import LOOKUP, world
 
 Json = Any
@@ -94,6 +94,11 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("tool-grants", "get"): Route("CDOW", 200),
     ("tool-grants", "post"): Route("OW", 201, body={"user": "BOB", "permission": "use"}),
     ("tool-grant", "delete"): Route("OW", 204),
+    ("policies", "get"): Route("VRCDOW", 200, "list"),
+    ("policy", "get"): Route("VRCDOW", 200),
+    ("policy", "put"): Route("OW", 200, "own", body={"spec": POLICY}, headers=ANY_STATE),
+    ("policy", "delete"): Route("OW", 204),
+    ("policy-try", "post"): Route("OW", 200, body={"runs": 1}),
     ("secrets", "get"): Route("VRCDOW", 200, "list"),
     ("secret", "delete"): Route("OW", 204),
     ("secret", "put"): Route("OW", 204, "own", body={"value": "long enough"}),

@@ -10,7 +10,7 @@ from allauth.socialaccount.models import SocialAccount
 
 from access import grants, refusals
 from access.errors import MissingScope
-from agents.actions import agents, runs, sources, tools, versions
+from agents.actions import agents, policies, runs, sources, tools, trying_policies, versions
 from agents.actions import grants as agent_grants
 from agents.actions.runs import Request
 from agents.config import applying
@@ -85,6 +85,24 @@ def roll_back(scene: Scene) -> Call:
 def change_source(scene: Scene) -> Call:
     sources.put("sales", {"engine": "sqlite", "url": "a.db"}, acting_as=scene.alice)
     return partial(sources.put, "sales", {"engine": "sqlite", "url": "b.db"}, acting_as=scene.alice)
+
+
+def policy_of(then: str) -> Json:
+    return {"applies_to": {"tools": ["lookup"]}, "then": then}
+
+
+def put_policy(scene: Scene, then: str) -> Call:
+    return partial(policies.put, "lookups", policy_of(then), acting_as=scene.alice)
+
+
+def change_policy(scene: Scene) -> Call:
+    put_policy(scene, "deny")()
+    return put_policy(scene, "approve")
+
+
+def delete_policy(scene: Scene) -> Call:
+    put_policy(scene, "deny")()
+    return partial(policies.delete, "lookups", acting_as=scene.alice)
 
 
 def remove_grant(scene: Scene) -> Call:
@@ -197,6 +215,14 @@ CASES: Final[dict[str, dict[str, Case]]] = {
         "new": Case(lambda scene: put_tool(scene, "other")),
         "changed": Case(lambda scene: put_tool(scene, "lookup", timeout_s=1)),
         "with grants": Case(lambda scene: put_tool(scene, "other", grants=[{"team": "desk", "permission": "use"}]), 2),
+    },
+    "agents.actions.policies.put": {
+        "new": Case(lambda s: put_policy(s, "deny")),
+        "changed": Case(change_policy),
+    },
+    "agents.actions.policies.delete": {"": Case(delete_policy)},
+    "agents.actions.trying_policies.trial": {
+        "": Case(lambda s: partial(trying_policies.trial, "new", policy_of("deny"), acting_as=s.alice))
     },
     "agents.actions.grants.give": {
         "": Case(lambda s: partial(agent_grants.give, s.agent, "run", s.bob, acting_as=s.alice)),
@@ -395,6 +421,9 @@ READS: Final = frozenset(
         "agents.actions.agents.spec_of",
         "agents.actions.checking.refuse",
         "agents.actions.grants.written",
+        "agents.actions.policies.by_name",
+        "agents.actions.policies.digest_of",
+        "agents.actions.policies.problems",
         "agents.actions.runs.above",
         "agents.actions.runs.requesters",
         "agents.actions.runs.transaction_time",
@@ -405,6 +434,7 @@ READS: Final = frozenset(
         "agents.actions.versions.by_number",
         "agents.actions.versions.is_live",
         "agents.actions.versions.preview",
+        "agents.actions.versions.spec_of_run",
         "agents.config.applying.plan",
         "access.grants.grant_of",
         "access.grants.held",
@@ -417,6 +447,7 @@ READS: Final = frozenset(
         "audit.search.records",
         "escalations.actions.decisions.check",
         "escalations.actions.decisions.given",
+        "escalations.actions.edits.check",
         "escalations.actions.queues.spec_of",
         "signin.actions.email_domains.of",
         "signin.actions.identity_providers.all_of_tenant",

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api.bodies import Body, later
+from api.bodies import Body
 from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
@@ -31,7 +31,10 @@ _ANSWER = Body(
             "reason": {"type": ["string", "null"], "maxLength": 4000, "description": "Why."},
             "message": {"type": ["string", "null"], "maxLength": 20_000, "description": "What the model is told."},
             "output": {"description": "The result of the call, for `reconcile`."},
-            "arguments": later("Changing the arguments is"),
+            "arguments": {
+                "type": "object",
+                "description": "The call's, for `edit`: all of them, the old ones are gone.",
+            },
         },
         "required": ["decision", "digest"],
         "additionalProperties": False,
@@ -180,4 +183,5 @@ class Decide(_One):
             reason=body.get("reason"),
             message=body.get("message"),
             output=body.get("output"),
+            arguments=body.get("arguments"),
         )

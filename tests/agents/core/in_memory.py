@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from agents.core import aside, calls, limits
+from agents.core.approvals import call_digest
 from agents.core.decide import (
     CallModel,
     CheckGrants,
@@ -25,6 +26,7 @@ from agents.core.decide import (
     decide,
     held_back,
     lost_model_call,
+    plan,
     recover,
     repeated,
 )
@@ -42,6 +44,7 @@ from agents.core.events import (
 from agents.core.exact import disclose
 from agents.core.fold import fold, fold_all
 from agents.core.holdings import Holding, Holdings
+from agents.core.policies import NONE
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
 from agents.engine.draft import is_same, standing_order
@@ -256,7 +259,7 @@ class Worker:
         tool = self.spec.tools[call.tool]
         intent = self.row.witness.intents[self.state.turn, call.index]
         assert (intent.tool, disclose(intent.arguments)) == (call.tool, call.arguments)
-        assert intent.digest == calls.call_digest(tool, call.arguments)
+        assert intent.digest == call_digest(self.spec, tool, call.arguments, NONE)
         assert intent.idempotency_key == calls.idempotency_key(self.state, call)
         if effect:
             self.tenant.act(tool, intent.idempotency_key)
@@ -314,7 +317,7 @@ class Worker:
                 return [limits.tenant_budget_exhausted(state, self.spec)]
             return [BudgetReserved(usd_nano=command.usd_nano, tokens=command.tokens, window=WINDOW)]
         if isinstance(command, CheckGrants):
-            return calls.plan(state, self.spec, self._held(command.tools), now=self.tenant.now)
+            return plan(state, self.spec, self._held(command.tools), now=self.tenant.now)
         assert isinstance(command, Record)
         return command.events
 

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from agents.core import calls
-from agents.core.decide import CallModel, CheckGrants, Command, Finished, Park, Perform, Record, Reserve, decide
+from agents.core.decide import CallModel, CheckGrants, Command, Finished, Park, Perform, Record, Reserve, decide, plan
 from agents.core.events import (
     BudgetReserved,
     DecisionMade,
@@ -152,7 +152,7 @@ class Simulation:
         if isinstance(command, Reserve):
             return [BudgetReserved(usd_nano=command.usd_nano, tokens=command.tokens, window="2026-11-01")]
         if isinstance(command, CheckGrants):
-            return calls.plan(self.state, self.spec, self.held or Holdings.assumed(command.tools), now=self.now)
+            return plan(self.state, self.spec, self.held or Holdings.assumed(command.tools), now=self.now)
         if isinstance(command, CallModel):
             self.add(ModelRequested(turn=command.turn, model=self.spec.model))
             return [self._answer(command.turn)]
