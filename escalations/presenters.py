@@ -42,6 +42,7 @@ def evidence_json(escalation: Escalation, *, payloads: bool) -> list[dict[str, J
 
 def _evidence(stored: Stored) -> dict[str, Json]:
     told = payload_json(stored.payload or {})
+    told |= {mark: True for mark in ("untrusted", "private") if stored.facts.get(mark)}
     return {"seq": stored.seq, "type": stored.action, "tool": stored.facts.get("tool"), **told}
 
 

@@ -8,7 +8,7 @@ from agents.models import Run
 from tenants.models import Role
 from tests.api.conftest import Caller, caller
 from tests.escalations.conftest import answers, drive
-from tests.worlds import LEDGER, PAY, World
+from tests.worlds import LEDGER, LOOKUP, PAY, World
 
 Json = Any
 LARGE = {"applies_to": {"tools": ["pay"]}, "when": "args.amount > 100", "then": "approve", "required": 2}
@@ -110,6 +110,46 @@ def test_only_who_may_write_tools_changes_policies(paying: World, alice: Caller,
     assert bob.post("policies/large/try").code == "forbidden"
     assert carol.get("policies/large").code == carol("DELETE", "policies/large").code == "not_found"
     assert pay(paying, 500).waiting_for == "decision"
+
+
+def test_an_approval_is_void_when_its_policy_has_changed(paying: World, alice: Caller, rita: Caller) -> None:
+    alice.put("policies/large", {"spec": {**LARGE, "required": 1}}, If_None_Match="*")
+    run = pay(paying, 500)
+
+    def approve() -> None:
+        escalation = alice.get(f"runs/{run.id}").json["escalations"][-1]
+        digest = rita.get(f"escalations/{escalation}").json["proposal"]["digest"]
+        answer = {"decision": "approve", "digest": digest}
+        assert rita.post(f"escalations/{escalation}/decide", answer).status == 200
+
+    approve()
+    alice.put("policies/large", {"spec": {**LARGE, "required": 1, "when": "args.amount > 10"}}, If_Match="*")
+    drive(paying.run(run.id), answers())
+    assert paying.run(run.id).waiting_for == "decision"
+    assert LEDGER.effects[f"pay 500 to {paying.slug}"] == 0
+
+    approve()
+    drive(paying.run(run.id), answers(("end_turn", [{"type": "text", "text": "done"}])))
+    assert LEDGER.effects[f"pay 500 to {paying.slug}"] == 1
+
+
+def test_who_has_read_what_strangers_wrote_asks_first_and_shows_it(acme: World, alice: Caller, rita: Caller) -> None:
+    reads = {**LOOKUP, "data": {"untrusted": True, "private": True}}
+    acme.define("payer", role="You pay.", tool_specs={"lookup": reads, "pay": FREELY})
+    acme.grant("review", acme.agent("payer"), acme.rita)
+    run = acme.submit("payer", {"to": acme.slug})
+    look = {"type": "tool_use", "id": "toolu_1", "name": "lookup", "input": {"key": "mail"}}
+    use = {"type": "tool_use", "id": "toolu_2", "name": "pay", "input": {"amount": 7, "to": acme.slug}}
+
+    drive(run, answers(("tool_use", [look]), ("tool_use", [use])))
+
+    [escalation] = alice.get(f"runs/{run.id}").json["escalations"]
+    asked = rita.get(f"escalations/{escalation}").json
+    assert (asked["reason"], asked["rule"]) == ("tainted", "the run has read untrusted content")
+    [read] = asked["evidence"]
+    assert (read["tool"], read["untrusted"], read["private"]) == ("lookup", True, True)
+    assert read["result"]["value"] == "value of mail"
+    assert LEDGER.effects[f"pay 7 to {acme.slug}"] == 0
 
 
 # --- edits --------------------------------------------------------------------------------------------------------
