@@ -150,7 +150,7 @@ def pages(connection: psycopg.Connection[Any], query: str, tenant: UUID, user: U
 
 def parameters(tenant: UUID, user: UUID, tool: UUID) -> dict[str, Any]:
     """The queries' parameters for one member and one tool."""
-    return {"objects": [tool], "users": [user], "tenant": tenant, "permission": "use"}
+    return {"objects": [tool], "users": [user], "tenant": tenant, "permission": "use", "facts": False}
 
 
 if __name__ == "__main__":

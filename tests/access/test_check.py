@@ -221,7 +221,7 @@ def test_of_a_member_who_is_gone_nothing_comes_back_and_of_others_something(here
 def holdings(asking: Principal, users: list[UUID], *objects: UUID) -> dict[tuple[UUID, UUID | None], Any]:
     wanted = {**parameters(asking, *objects), "users": users}
     with tenant_scope(asking.tenant_id), connection.cursor() as cursor:
-        cursor.execute(holdings_sql(TABLES), wanted)
+        cursor.execute(holdings_sql(TABLES), {**wanted, "facts": False})
         return {
             (user, obj): (always, conditions and json.loads(conditions), principal and json.loads(principal))
             for user, obj, always, conditions, principal in cursor.fetchall()
@@ -237,10 +237,11 @@ def test_the_check_is_for_its_tenants_grants_even_where_row_level_security_does_
     with tenant_scope(there.tenant_id):
         Membership.objects.create(user_id=here.bob.user_id, role=Role.VIEWER)
     database = str(connection.settings_dict["NAME"])
-    elsewhere = {**parameters(here.bob, tool.id), "tenant": there.tenant_id}
+    wanted = {**parameters(here.bob, tool.id), "facts": False}
+    elsewhere = {**wanted, "tenant": there.tenant_id}
     with psycopg.connect(embedded_server.dsn(database=database), autocommit=True) as superuser:
         for query in (QUERY, holdings_sql(TABLES)):
-            assert superuser.execute(query.encode(), parameters(here.bob, tool.id)).fetchall()[0][1] == tool.id
+            assert superuser.execute(query.encode(), wanted).fetchall()[0][1] == tool.id
         assert superuser.execute(QUERY.encode(), elsewhere).fetchall() == []
         [row] = superuser.execute(holdings_sql(TABLES).encode(), elsewhere).fetchall()
         assert row[2:] == (False, None, None)
@@ -336,7 +337,7 @@ def test_the_check_goes_by_indexes_however_many_grants_there_are(crowded: tuple[
     of_whom = {"tenant": here.tenant_id, "permission": "use"}
     queries = {
         "granted": (QUERY, wanted),
-        "holdings": (holdings_sql(TABLES), wanted),
+        "holdings": (holdings_sql(TABLES), {**wanted, "facts": False}),
         "proven": (f"SELECT {unproven}", {**of_whom, "proofs": json.dumps([proof, {**proof, "by_grant": None}])}),
     }
     for name, (query, values) in queries.items():

@@ -25,7 +25,7 @@ from tests.worlds import PAY, World
 Json = Any
 
 #: One that speaks of payments nobody makes.
-POLICY = {"applies_to": {"tools": ["pay"]}, "when": "args.amount > 1000000", "then": "approve", "required": 2}
+POLICY = {"applies_to": {"tools": ["pay"]}, "when": "run.turn > 1000", "then": "approve", "required": 2}
 
 
 @dataclass

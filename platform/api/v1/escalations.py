@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.bodies import Body
+from api.errors import Fault, InvalidBody
 from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
@@ -177,6 +178,8 @@ class Decide(_One):
 
     def _answer(self) -> decisions.Answer:
         body = self.body(_ANSWER)
+        if "arguments" in body and body["decision"] != "edit":
+            raise InvalidBody(faults=[Fault("/arguments", "Only `edit` takes arguments; what is proposed stands.")])
         return decisions.Answer(
             decision=body["decision"],
             digest=body["digest"],

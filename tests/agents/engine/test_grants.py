@@ -131,8 +131,8 @@ def test_a_grant_revoked_between_look_up_and_step_is_seen(
     executor = claim_and_begin(means, look_up(looker, dan))
     real, seen = Step.holdings, []
 
-    def looked_up_then_changed(step: Step, tools: Any) -> Holdings:
-        held = real(step, tools)
+    def looked_up_then_changed(step: Step, tools: Any, **more: Any) -> Holdings:
+        held = real(step, tools, **more)
         seen.append(held)
         if len(seen) == 1:
             _elsewhere(lambda: give(looker, "lookup", dan, "args.key == 'nothing'"))
@@ -154,8 +154,8 @@ def test_a_principal_changed_between_look_up_and_step_is_seen(
     executor = claim_and_begin(means, look_up(looker, dan))
     real, seen = Step.holdings, []
 
-    def looked_up_then_demoted(step: Step, tools: Any) -> Holdings:
-        held = real(step, tools)
+    def looked_up_then_demoted(step: Step, tools: Any, **more: Any) -> Holdings:
+        held = real(step, tools, **more)
         seen.append(held)
         if len(seen) == 1:
             _elsewhere(lambda: looker.member("dan", Role.VIEWER))
@@ -175,8 +175,8 @@ def test_what_changes_at_each_look_is_denied_in_the_end(
     executor = claim_and_begin(means, look_up(looker, dan))
     real, seen = Step.holdings, []
 
-    def looked_up_then_changed(step: Step, tools: Any) -> Holdings:
-        held = real(step, tools)
+    def looked_up_then_changed(step: Step, tools: Any, **more: Any) -> Holdings:
+        held = real(step, tools, **more)
         seen.append(held)
         _elsewhere(lambda: give(looker, "lookup", dan, f"true || args.key == '{len(seen)}'"))
         return held

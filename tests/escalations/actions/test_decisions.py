@@ -15,6 +15,7 @@ from escalations.actions.decisions import Answer, decide
 from escalations.errors import (
     AlreadyDecided,
     AnswerNotAllowed,
+    BadArguments,
     DigestDiffers,
     EscalationError,
     MayNotDecide,
@@ -97,7 +98,8 @@ def test_a_key_without_the_scope_may_not_decide(acme: World, question: Escalatio
     ("answer", "error"),
     [
         (Answer("approve", "0" * 64), DigestDiffers),
-        (Answer("edit", ""), AnswerNotAllowed),
+        (Answer("expire", ""), AnswerNotAllowed),
+        (Answer("edit", ""), BadArguments),
         (Answer("respond", "", message=" "), MessageMissing),
     ],
 )
