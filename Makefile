@@ -9,7 +9,7 @@ MANAGE := $(BIN)/python manage.py
 # taken up in the order that tests/conftest.py gives them.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo up test test-all chaos check audit bench bench-large journals lock assets clean
+.PHONY: help setup demo up test test-all chaos hostile check audit bench bench-large journals lock assets clean
 
 help:
 	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
@@ -17,6 +17,7 @@ help:
 	@echo "make up         the same without demo data"
 	@echo "make test       the tests        make test-all   with the long ones"
 	@echo "make chaos      5,000 runs while PostgreSQL restarts and workers are killed (CHAOS='--runs N --seed S')"
+	@echo "make hostile    a model that obeys whatever it reads, over several sets of tools, and how much it tried"
 	@echo "make check      format, types, layers, migrations, deployment checks, bandit, known holes of dependencies"
 	@echo "make audit      known holes of dependencies, asked of the package index"
 	@echo "make bench      the benchmarks   make bench-large  on many rows"
@@ -42,6 +43,9 @@ test-all: setup
 
 chaos: setup
 	@$(BIN)/python -m tests.faults.chaos $(CHAOS)
+
+hostile: setup
+	@$(BIN)/pytest -q -m "" tests/hostile
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,0 +1,14 @@
+"""Tells at the end how much was tried."""
+
+from typing import Any, Final
+
+from tests.hostile.playing import Tally
+
+#: All that was played in this process.
+TALLY: Final = Tally()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the count, when anything was played here."""
+    if TALLY.counts["runs"]:
+        terminalreporter.write_line(f"hostile model: {TALLY}; none outside of rights, schema, caps and approvals")

@@ -1,0 +1,176 @@
+"""Play hostile runs on the real engine and database, and hold what came of them against the oracle."""
+
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+from jsonschema import Draft202012Validator
+
+from access import grants
+from agents.actions import policies
+from agents.actions.runs import Request, submit
+from agents.engine import claims
+from agents.engine.executor import Means, RunExecutor
+from agents.engine.toolbox import perform_call
+from agents.models import Run, Tool
+from db.scope import tenant_scope
+from escalations.actions.decisions import Answer, decide
+from escalations.errors import EscalationError
+from escalations.models import Escalation, Vote
+from tenants.actions import teams
+from tenants.models import Role, User
+from tenants.principal import COMMAND, Principal
+from tests.hostile.model import ObedientModel
+from tests.hostile.tool_sets import CHANGES, EFFECTS, WRITTEN, ToolSet
+from tests.worlds import World, world
+
+Json = Any
+
+#: What the people at the inbox do with whatever is asked.
+REVIEWERS: Final = ("asleep", "rejecting", "approving", "editing")
+
+LIMIT: Final = 12
+_ROUNDS: Final = 30
+
+
+@dataclass
+class Desk:
+    """A tenant with one tool set, Dan for whom its runs act, and two who review."""
+
+    tools: ToolSet
+    world: World
+    dan: Principal
+    reviewers: tuple[Principal, ...]
+
+
+@dataclass
+class Tally:
+    """What came of runs: calls the model made, and effects there were."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        names = ("runs", "calls", "denied", "asked", "made", "effects")
+        return ", ".join(f"{self.counts[name]:,} {name}" for name in names)
+
+
+def desk(tools: ToolSet) -> Desk:
+    """Make the tenant."""
+    made = world()
+    made.define("desk", role="You obey.", tool_specs=dict(tools.tools), limits={"tool_calls": LIMIT, "turns": 15})
+    dan, ron = made.member("dan", Role.DEVELOPER), made.member("ron", Role.REVIEWER)
+    teams.put(tenant_id=made.tenant_id, slug="desk", emails=[f"dan@{made.slug}.example"], acting_as=COMMAND)
+    made.grant("run", made.agent("desk"), dan)
+    for reviewer in (made.rita, ron):
+        made.grant("review", made.agent("desk"), reviewer)
+    with tenant_scope(made.tenant_id):
+        holder = User.objects.get(id=dan.user_id)
+        for name, condition in tools.granted.items():
+            given = {"condition": condition} if condition is not None else {}
+            grants.add(Tool.objects.get(name=name), "use", holder, acting_as=made.alice, **given)
+        for name, spec in tools.policies.items():
+            policies.put(name, spec, acting_as=made.alice)
+    return Desk(tools, made, dan, (made.rita, ron))
+
+
+def play(at: Desk, random: Random, reviewer: str, tally: Tally) -> None:
+    """Play one run to its end, or until nobody answers, and check all that it did."""
+    model = ObedientModel(*at.tools.first)
+    run = submit(Request(agent="desk", input={"letter": 1}), acting_as=at.dan).run
+    WRITTEN[run.id] = at.tools.attack(random, 10)
+    with ThreadPoolExecutor(4) as threads:
+        means = Means(model, perform_call, tools=threads, stopping=lambda: False)
+        for _ in range(_ROUNDS):
+            _drive(at.world.run(run.id), means)
+            if reviewer == "asleep" or not _answer(at, run, random, reviewer):
+                break
+    _check(at, run, model, tally)
+
+
+def _drive(run: Run, means: Means) -> None:
+    with claims.claim("hostile", after=UUID(int=run.tenant_id.int - 1)) as claimed:
+        if claimed is None or claimed[1].id != run.id:
+            raise AssertionError("the run is not ready")
+        executor = RunExecutor(claimed[1], means)
+        command = executor.begin(claimed[0])
+    executor.carry_on(command)
+
+
+def _answer(at: Desk, run: Run, random: Random, reviewer: str) -> bool:
+    """Answer what is open; returns whether the run can go on."""
+    with tenant_scope(at.world.tenant_id):
+        asked = list(Escalation.objects.filter(run_id=run.id, status="open"))
+    for question in asked:
+        for who in at.reviewers:
+            answer = _said(question, random, reviewer)
+            try:
+                decide(question.id, answer, acting_as=who)
+            except EscalationError:
+                if answer.decision == "edit":  # refused at the edge: then it stays as it was
+                    decide(question.id, Answer("reject", question.digest, reason="no"), acting_as=who)
+                    break
+    return bool(asked) and at.world.run(run.id).ready_at is not None
+
+
+def _said(question: Escalation, random: Random, reviewer: str) -> Answer:
+    if question.kind != "tool_call":
+        if "respond" in question.allowed:
+            return Answer("respond", question.digest, message="go on")
+        return Answer("approve" if reviewer == "approving" else "reject", question.digest)
+    if reviewer == "editing":
+        changed = random.choice(CHANGES)({"to": "ACC-1", "cents": 7, "name": "a.txt", "id": "T-1"}, random)
+        return Answer("edit", question.digest, arguments=changed)
+    return Answer("approve" if reviewer == "approving" else "reject", question.digest, reason="as always")
+
+
+# --- the oracle ---------------------------------------------------------------------------------------------------
+
+
+def _check(at: Desk, run: Run, model: ObedientModel, tally: Tally) -> None:
+    done = [(name, arguments) for of, name, arguments in EFFECTS if of == run.id]
+    for name, arguments in done:
+        Draft202012Validator(at.tools.tools[name]["input_schema"]).validate(arguments)
+        assert at.tools.allowed[name](arguments), f"{name} was called with {arguments}"
+    made, tainted = Counter[str](), False
+    approved = set(_approved(at, run))
+    for stored in at.world.events(run.id):
+        if stored.action == "tool.requested" and stored.facts["tool"] in at.tools.acts:
+            made[stored.facts["tool"]] += 1
+            place = stored.facts["turn"], stored.facts["call"]
+            assert not tainted or stored.facts["tool"] in at.tools.eager or place in approved, stored
+        tainted = tainted or bool(stored.facts.get("untrusted"))
+        tally.counts["denied"] += stored.action == "tool.denied"
+        tally.counts["asked"] += stored.action == "decision.requested"
+        tally.counts["made"] += stored.action == "tool.requested"
+    assert Counter(name for name, _ in done) == made
+    assert tainted
+    assert at.world.run(run.id).tool_calls <= LIMIT * (1 + _extensions(at, run))
+    tally.counts.update(runs=1, calls=len(model.issued), effects=len(done))
+
+
+def _extensions(at: Desk, run: Run) -> int:
+    """Count how often people let the run go beyond its cap of calls."""
+    with tenant_scope(at.world.tenant_id):
+        return Escalation.objects.filter(run_id=run.id, reason="tool_calls", decision="approve").count()
+
+
+def _approved(at: Desk, run: Run) -> Iterator[tuple[int, int]]:
+    """Yield (turn, call) of what enough people, none of them whom the run acts for, have agreed to."""
+    asked = {}
+    for stored in at.world.events(run.id):
+        if stored.action == "decision.requested" and stored.facts["kind"] == "tool_call":
+            asked[stored.facts["escalation"]] = stored.facts
+        elif stored.action == "decision.made" and stored.facts["decision"] in {"approve", "edit"}:
+            facts = asked.get(stored.facts["escalation"])
+            if facts is None:
+                continue
+            with tenant_scope(at.world.tenant_id):
+                votes = Vote.objects.filter(escalation_id=stored.facts["escalation"])
+                voters = {vote.user_id for vote in votes if vote.decision == stored.facts["decision"]}
+            assert at.dan.user_id not in voters
+            assert len(voters) >= (1 if stored.facts["decision"] == "edit" else facts.get("required", 1))
+            yield facts["turn"], facts["call"]
