@@ -1,8 +1,9 @@
-"""JSON Schema (2020-12): validators and errors as pointers. Remote references are never fetched."""
+"""JSON Schema (2020-12): validators and errors as pointers. Nothing remote is fetched, and the work is bounded."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Final, cast
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError
@@ -10,12 +11,21 @@ from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from agents.core.bounded_schema import BadPattern, BoundedValidator, TooMuchWork, budget, compiled
 from agents.core.exact import scrubbed
 
 Json = Any
 
 MAX_ERRORS = 20
 MAX_MESSAGE = 300
+
+#: Errors of which the first in the document's order are told; a value with more is not searched to its end.
+_SOUGHT: Final = 1000
+
+_TOO_MUCH: Final = "It takes too much work to check: fewer alternatives, references or elements."
+
+#: Keywords whose values are no schemas.
+_NO_SCHEMAS: Final = frozenset({"const", "default", "enum", "examples"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +43,20 @@ class Problem:
 
 def validator(schema: Mapping[str, Json]) -> Validator:
     """Return a validator that resolves references inside the schema only."""
-    return Draft202012Validator(schema, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    checks = BoundedValidator(schema, registry=Registry(), format_checker=Draft202012Validator.FORMAT_CHECKER)
+    return cast(Validator, checks)
 
 
 def schema_problems(schema: Json) -> list[Problem]:
     """Say why `schema` is no JSON Schema that can be used; empty when it is one."""
     try:
         Draft202012Validator.check_schema(schema)
-        validator(schema).is_valid({})
+        if wrong := list(_pattern_problems(schema, "")):
+            return wrong
+        with budget():
+            validator(schema).is_valid({})
+    except TooMuchWork:
+        return [Problem("", _TOO_MUCH)]
     except SchemaError as error:
         return [Problem(_pointer(error.absolute_path), _short(error.message))]
     except Unresolvable as error:
@@ -51,7 +67,10 @@ def schema_problems(schema: Json) -> list[Problem]:
 def problems(check: Validator, value: Json) -> list[Problem]:
     """Return what is wrong with `value`, at most 20, in the order of the document; empty when it fits."""
     try:
-        return _problems(check, value)
+        with budget():
+            return _problems(check, value)
+    except TooMuchWork:
+        return [Problem("", f"The value cannot be checked. {_TOO_MUCH}")]
     except (OverflowError, RecursionError) as error:
         return [Problem("", f"The value cannot be checked: {error}. Use smaller numbers and less nesting.")]
 
@@ -59,8 +78,37 @@ def problems(check: Validator, value: Json) -> list[Problem]:
 def _problems(check: Validator, value: Json) -> list[Problem]:
     if check.is_valid(value):
         return []
-    errors = sorted(check.iter_errors(value), key=lambda error: list(map(str, error.absolute_path)))
+    errors = sorted(islice(check.iter_errors(value), _SOUGHT), key=lambda error: list(map(str, error.absolute_path)))
     return [Problem(_pointer(error.absolute_path), _message(error)) for error in errors[:MAX_ERRORS]]
+
+
+def _pattern_problems(schema: Json, place: str) -> Iterator[Problem]:
+    """Yield what is wrong with the patterns of a schema."""
+    if isinstance(schema, list):
+        for index, item in enumerate(schema):
+            yield from _pattern_problems(item, f"{place}/{index}")
+    if not isinstance(schema, Mapping):
+        return
+    patterns = schema.get("patternProperties")
+    if isinstance(patterns, Mapping) and "unevaluatedProperties" in schema:
+        message = "Use additionalProperties: unevaluatedProperties beside patternProperties is not available."
+        yield Problem(f"{place}/unevaluatedProperties", message)
+    for key, value in schema.items():
+        below = place + "/" + str(key).replace("~", "~0").replace("/", "~1")
+        if key == "pattern" and isinstance(value, str):
+            yield from _wrong_with(value, below)
+        if key == "patternProperties" and isinstance(value, Mapping):
+            for pattern in value:
+                yield from _wrong_with(str(pattern), below)
+        if key not in _NO_SCHEMAS:
+            yield from _pattern_problems(value, below)
+
+
+def _wrong_with(pattern: str, place: str) -> Iterator[Problem]:
+    try:
+        compiled(pattern)
+    except BadPattern as error:
+        yield Problem(place, _short(f"{pattern!r} cannot be searched for in bounded time ({error}): see RE2's syntax."))
 
 
 def _message(error: ValidationError) -> str:

@@ -11,4 +11,5 @@ TALLY: Final = Tally()
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Print the count, when anything was played here."""
     if TALLY.counts["runs"]:
-        terminalreporter.write_line(f"hostile model: {TALLY}; none outside of rights, schema, caps and approvals")
+        said = "something that may not be" if terminalreporter.stats.get("failed") else "nothing that may not be"
+        terminalreporter.write_line(f"hostile model: {TALLY}; {said}")

@@ -19,7 +19,7 @@ from agents.engine.toolbox import perform_call
 from agents.models import Run, Tool
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
-from escalations.errors import EscalationError
+from escalations.errors import AlreadyDecided, BadArguments, MayNotDecide
 from escalations.models import Escalation, Vote
 from tenants.actions import teams
 from tenants.models import Role, User
@@ -106,14 +106,18 @@ def _answer(at: Desk, run: Run, random: Random, reviewer: str) -> bool:
         asked = list(Escalation.objects.filter(run_id=run.id, status="open"))
     for question in asked:
         for who in at.reviewers:
-            answer = _said(question, random, reviewer)
-            try:
-                decide(question.id, answer, acting_as=who)
-            except EscalationError:
-                if answer.decision == "edit":  # refused at the edge: then it stays as it was
-                    decide(question.id, Answer("reject", question.digest, reason="no"), acting_as=who)
-                    break
+            _decide(question, _said(question, random, reviewer), who)
     return bool(asked) and at.world.run(run.id).ready_at is not None
+
+
+def _decide(question: Escalation, answer: Answer, who: Principal) -> None:
+    """Give an answer; an edit that no tool takes is refused at the edge, and becomes a no."""
+    try:
+        decide(question.id, answer, acting_as=who)
+    except BadArguments:
+        decide(question.id, Answer("reject", question.digest, reason="no"), acting_as=who)
+    except (AlreadyDecided, MayNotDecide):
+        return
 
 
 def _said(question: Escalation, random: Random, reviewer: str) -> Answer:
