@@ -56,16 +56,17 @@ def _taken(taking: trip.Call) -> Iterator[tuple[Step, Claimed] | None]:
                 tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
                 is_new = trip.integer(row[11]) == 1
                 if at_once := is_new and is_known(trip.uuid(row[3])):
-                    yield (taken := _loaded(connection, row, begun))
+                    yield (taken := _loaded(connection, row, begun, begun))
                 elif is_new:
                     trip.make(connection, (statements.STILL_QUEUED, [tenant, run_id]))
             if not at_once:
                 stands = True
                 locking = (statements.LOCK, [tenant, run_id, epoch])
+                stepping = leases.lease_clock()
                 with trip.transaction(connection, (SCOPE, [tenant]), locking) as (_, mine):
                     if not mine:
                         raise LostLease(run_id)
-                    yield (taken := _loaded(connection, row, begun))
+                    yield (taken := _loaded(connection, row, begun, stepping))
             taken[0].count()
     except (psycopg.OperationalError, LostLease):
         raise
@@ -81,9 +82,10 @@ def _put_off(row: trip.Row, *, stands: bool, counts: bool) -> None:
     leases.put_off(trip.uuid(row[0]), trip.integer(row[6]) - (not stands), by=counts - stands)
 
 
-def _loaded(connection: Connection, row: trip.Row, begun: float) -> tuple[Step, Claimed]:
+def _loaded(connection: Connection, row: trip.Row, begun: float, stepping: float) -> tuple[Step, Claimed]:
+    """Return the run, and its first step. begun, stepping: before the BEGIN of the claim, and of the step."""
     run = _claimed(connection, row, begun)
-    step = Step(connection, run, tries=run.tries)
+    step = Step(connection, run, stepping, tries=run.tries)
     if not run.is_worn:
         run.spec, run.history = step.spec(), step.history()
     return step, run

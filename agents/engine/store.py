@@ -63,13 +63,6 @@ class Withheld(Exception):
     """What the step needs is not to be had: a grant of what it would call, or room in the tenant's budget."""
 
 
-@contextmanager
-def _transaction(run: Claimed) -> Iterator[Connection]:
-    """Open a transaction in the scope of the run's tenant; leaving commits."""
-    with transaction_connection() as connection, trip.transaction(connection, _scope(run)):
-        yield connection
-
-
 def _scope(run: Claimed) -> trip.Call:
     return (SCOPE, [str(run.tenant_id)])
 
@@ -93,12 +86,14 @@ def _event(row: Sequence[bytes]) -> Event:
 class Step:
     """One transaction on a run, as its lease holder, in its tenant's scope.
 
-    tries: what the run's count stays at, in the step that only takes it up; every other one sets it back.
+    begun: a time before its BEGIN, on `lease_clock`; for the database it is that moment until the commit. tries: what
+    the run's count stays at, in the step that only takes it up; every other one sets it back.
     """
 
-    def __init__(self, connection: Connection, run: Claimed, *, tries: int | None = None) -> None:
+    def __init__(self, connection: Connection, run: Claimed, begun: float, *, tries: int | None = None) -> None:
         self.connection = connection
         self._run = run
+        self._begun = begun
         self._tries = tries
         self._written: list[Sequence[Event]] = []
 
@@ -181,7 +176,6 @@ class Step:
         nothing was written and the transaction can go on.
         """
         run = self._run
-        begun = leases.lease_clock()
         tries = tries if release else self._tries
         values = _values(
             run, state, events, until, release=release, proofs=proofs, policies=policies, budget=budget, tries=tries
@@ -189,7 +183,7 @@ class Step:
         (rows,) = trip.make(self.connection, (_statement(state, proofs=proofs, budget=budget), values))
         if not rows:
             self.refused(state.seq - len(events))
-        _renew(run, rows[0], begun)
+        _renew(run, rows[0], self._begun)
         self._written.append(events)
         _tell(self.connection, run, state, events)
 
@@ -209,9 +203,11 @@ class Step:
 @contextmanager
 def step(run: Claimed) -> Iterator[Step]:
     """Open a transaction on a run that this worker holds; leaving commits."""
-    with _transaction(run) as connection:
-        made = Step(connection, run)
-        yield made
+    with transaction_connection() as connection:
+        begun = leases.lease_clock()
+        with trip.transaction(connection, _scope(run)):
+            made = Step(connection, run, begun)
+            yield made
     made.count()
 
 
@@ -311,7 +307,7 @@ os.register_at_fork(after_in_child=_in_line.start_afresh)
 
 def since(run: Claimed, seq: int) -> list[Event]:
     """Return what was appended to the run behind `seq`."""
-    with _transaction(run) as connection:
+    with transaction_connection() as connection, trip.transaction(connection, _scope(run)):
         return _read(connection, run.id, run.tenant_id, seq)
 
 
@@ -389,7 +385,7 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
 
 
 def _renew(run: Claimed, row: trip.Row, begun: float) -> None:
-    # The row's lease runs at least half its length from this statement on (see `statements.STEP`).
+    # The row's lease runs at least half its length from this transaction's BEGIN on (see `statements.STEP`).
     run.clock = (trip.moment(row[0]), begun)
     run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)
 
