@@ -285,10 +285,11 @@ WHERE r.id = kept.id RETURNING r.id
 """
 
 #: Also of a run whose step was committed after its lease was given back, and of a claimed one before its first step; a
-#: parked one stays as it is.
+#: parked one stays as it is. Given back once more, as when nobody heard of the first time, a claim comes off the tries
+#: once.
 RELEASE: Final = """
 UPDATE agents_run SET ready_at = created_at, due_at = CASE WHEN engine IS NOT NULL THEN now() END, worker = NULL,
-    tries = greatest(tries - 1, 0)
+    tries = CASE WHEN worker IS NULL THEN tries ELSE greatest(tries - 1, 0) END
 WHERE id = %s AND epoch = %s AND (status = 'running' OR worker IS NOT NULL)
 """
 

@@ -105,6 +105,33 @@ def test_a_heartbeat_revives_no_lease_that_was_given_back_meanwhile(
     assert leases.heartbeat([mine]) == set()
 
 
+def test_a_lease_whose_giving_back_nobody_heard_of_is_given_back_once(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = lookup_run(acme)
+    for _ in range(2):
+        mine = claim_and_begin(means, run).run
+        with tenant_scope(acme.tenant_id):
+            Run.objects.filter(id=run.id).update(ready_at=run.created_at)
+    mine = claim_and_begin(means, run).run
+    whole, times = leases._dispatch, list[int]()
+
+    @contextmanager
+    def unheard() -> Any:
+        with whole() as connection:
+            yield connection
+        times.append(1)
+        if len(times) == 1:
+            raise psycopg.OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(leases, "_dispatch", unheard)
+    leases.release_at_last([mine])
+
+    assert len(times) == 2
+    row = acme.run(run.id)
+    assert (row.worker, row.tries, row.ready_at) == (None, 2, row.created_at)
+
+
 @pytest.fixture
 def handed_in(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Has an item for each time that counters were handed in."""
