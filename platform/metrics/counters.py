@@ -56,6 +56,7 @@ Series = tuple[str, ...]
 
 _counted: Counter[Series] = Counter()
 _lock = threading.Lock()
+_handing_in = threading.Lock()
 
 
 def count(name: str, *labels: str, by: int = 1) -> None:
@@ -72,7 +73,16 @@ def count_all(counted: Mapping[Series, int]) -> None:
 
 
 def flush() -> None:
-    """Add what this process has counted to the totals. Raises what the database raises; then nothing is forgotten."""
+    """Add what this process has counted to the totals. Raises what the database raises; then nothing is forgotten.
+
+    One at a time, and when it returns, so has every one that was under way: what they took is handed in, or counted
+    again and taken by this one. So the last one of a process that ends speaks for all of them.
+    """
+    with _handing_in:
+        _flush()
+
+
+def _flush() -> None:
     for name, value in pool.waits().items():
         if value:
             count(name, by=value)

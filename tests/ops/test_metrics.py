@@ -1,14 +1,14 @@
 """What an installation tells of itself, and to whom."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 from django.conf import settings as installed
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,6 +25,7 @@ from ops import metrics
 from ops.machine import close_connections
 from tests.agents.engine.serving import serving
 from tests.agents.providers.servers import rehearsal
+from tests.locks import PATIENCE_S, until_waited_for
 from tests.ops.processes import eventually
 from tests.worlds import LOOKUP, PAY, World, world
 
@@ -254,6 +255,21 @@ def test_what_could_not_be_added_is_added_the_next_time(database: None, monkeypa
     counters.flush()
 
     assert sum(value for name, _, value in counters.totals() if name == "leases_lost") == before + 1
+
+
+def test_the_last_to_hand_in_does_not_return_before_what_is_being_handed_in_is_there(database: None) -> None:
+    counters.count("leases_lost")
+    counters.flush()
+    with ThreadPoolExecutor(2) as threads:
+        with transaction.atomic():
+            Total.objects.select_for_update().get(series="leases_lost")
+            counters.count("leases_lost")
+            under_way = threads.submit(counters.flush)
+            until_waited_for()
+            last = threads.submit(counters.flush)
+            assert not wait([last], timeout=0.5).done
+        for each in (under_way, last):
+            each.result(PATIENCE_S)
 
 
 def test_series_of_an_older_release_are_left_out(read: Read) -> None:
