@@ -44,8 +44,9 @@ class _Place(Generic[Work, Result]):
 class Together(Generic[Key, Work, Result]):
     """Writes what comes under one key together, one transaction at a time; different keys have nothing to do with it.
 
-    write: writes all that it is given in one transaction, and returns a result for each. It must not wait for what may
-    take long, for everybody under the key waits with it. What it raises is raised to every one of them.
+    write: writes all that it is given in one transaction, and returns a result for each, in their order. It must not
+    wait for what may take long, for everybody under the key waits with it. What it raises is raised to every one of
+    them, and `RuntimeError` when it returns another number of results.
     """
 
     def __init__(self, write: Callable[[Key, Sequence[Work]], Sequence[Result]]) -> None:
@@ -81,6 +82,8 @@ class Together(Generic[Key, Work, Result]):
                 while line and len(members) < MOST:
                     members.append(line.popleft())
             results = self._write(key, [member.work for member in members])
+            if len(results) != len(members):
+                raise RuntimeError(f"{len(members)} were written together, and {len(results)} results came of it")
         except BaseException as error:
             for other in members[1:]:
                 other.told.put(error if isinstance(error, Exception) else RuntimeError(f"its writer ended: {error!r}"))

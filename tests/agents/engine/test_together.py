@@ -1,11 +1,14 @@
 """Group commit: one alone is written at once, those who come meanwhile together, and each gets what is its own."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from django.conf import settings
 
 from agents.engine.together import MOST, Together
 from tests.agents.engine.conftest import PATIENCE_S
@@ -21,6 +24,7 @@ class Writer:
         self.fails: Callable[[Sequence[int]], BaseException | None] = lambda numbers: None
         self.together: Together[str, int, int] = Together(self.write)
         self.threads = ThreadPoolExecutor(200)
+        self.off = 0  # how many results too many are given for those who were in line
 
     def write(self, key: str, numbers: Sequence[int]) -> list[int]:
         self.written.append((key, list(numbers)))
@@ -29,7 +33,8 @@ class Writer:
             assert self.let_go.wait(PATIENCE_S)
         if error := self.fails(numbers):
             raise error
-        return [2 * number for number in numbers]
+        made = [2 * number for number in numbers]
+        return [*made, 0][: len(made) + self.off] if len(numbers) > 1 else made
 
     def soon(self, *numbers: int, key: str = "a") -> list[Future[int]]:
         """Have each written by a thread of its own; they are in the line, in order, when this returns."""
@@ -123,8 +128,23 @@ def test_many_threads_get_each_their_own(writer: Writer) -> None:
     assert not writer.together._lines
 
 
-def test_a_forked_process_waits_for_no_thread_that_it_does_not_have(writer: Writer) -> None:
-    writer.soon(1)
-    writer.together.start_afresh()
-    assert writer.together.write("a", 5) == 10
+@pytest.mark.parametrize("off", [-1, 1])
+def test_no_result_is_taken_for_anothers_and_nobody_is_left_without(writer: Writer, off: int) -> None:
+    writer.off = off
+    made = writer.soon(1, 2, 3)
     writer.let_go.set()
+    for each in made[1:]:
+        with pytest.raises(RuntimeError, match=f"2 were written together, and {2 + off} results came of it"):
+            each.result(PATIENCE_S)
+
+
+def test_a_forked_process_waits_for_no_thread_that_it_does_not_have(process_environment: dict[str, str]) -> None:
+    """In a process of its own: it forks while a thread of it writes, and another stands in line behind that."""
+    command = [sys.executable, "-m", "tests.agents.engine.forking"]
+    path = f"{settings.BASE_DIR}:{settings.BASE_DIR / 'platform'}"
+
+    forked = subprocess.run(
+        command, env=process_environment | {"PYTHONPATH": path}, cwd=settings.BASE_DIR, capture_output=True, text=True
+    )
+
+    assert (forked.returncode, forked.stdout) == (0, "the child wrote\n"), forked.stderr
