@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -35,7 +35,8 @@ BATCH = 200
 #: has happened since they hear of by `watch`, like everybody else.
 KEPT_S: Final = watch.INTERVAL_S
 
-#: Bytes of events, as they are written out, that are kept so in a process; what has no room beside them is not kept.
+#: Bytes of events, written out with payloads and without, that are kept so in a process; what has no room beside them
+#: is not kept.
 KEPT_BYTES: Final = 4 * 2**20
 
 #: Readings of the journal that may run at once in a process, so that watchers leave connections for everybody else.
@@ -59,23 +60,20 @@ class Watched:
 
 @dataclass(frozen=True, slots=True)
 class _News:
-    """What happened behind a place in the journal; status is the run's when `events` ends at its last one."""
+    """What happened behind a place in the journal, as it is sent; status is the run's when it ends at its last event.
 
-    events: tuple[Stored, ...]
+    last: the number of its last event; None when nothing happened. whole, redacted: with payloads and without.
+    """
+
+    last: int | None
     status: str | None
-    _written: dict[bool, bytes] = field(default_factory=dict)
+    whole: bytes = b""
+    redacted: bytes = b""
 
     @property
     def size(self) -> int:
-        """How many bytes were written so far."""
-        return sum(map(len, self._written.values()))
-
-    def written(self, *, payloads: bool) -> bytes:
-        """Return the events as they are sent; written once for all who watch."""
-        if payloads not in self._written:
-            said = (_message(event_json(stored, payloads=payloads), seq=stored.seq) for stored in self.events)
-            self._written[payloads] = b"".join(said)
-        return self._written[payloads]
+        """How many bytes it holds."""
+        return len(self.whole) + (len(self.redacted) if self.redacted is not self.whole else 0)
 
 
 async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
@@ -88,9 +86,9 @@ async def stream(watched: Watched, *, after: int) -> AsyncIterator[bytes]:
             news = await readings.read((watched.principal.tenant_id, watched.run_id, after))
             if not stands():  # again: the reading may have taken long, and so may whoever takes what is told
                 return
-            if news.events:
-                after = news.events[-1].seq or after
-                yield news.written(payloads=watched.payloads)
+            if news.last is not None:
+                after = news.last
+                yield news.whole if watched.payloads else news.redacted
             status = news.status
             del news  # it may be large, and the quiet long
             if status in TERMINAL and stands():
@@ -151,7 +149,7 @@ class _Readings:
 
     def _keep(self, place: _Place, task: asyncio.Task[_News]) -> None:
         news = None if task.cancelled() or task.exception() else task.result()
-        if news and news.events and self._kept + news.size <= KEPT_BYTES:
+        if news and news.last is not None and self._kept + news.size <= KEPT_BYTES:
             self._kept += news.size
             task.get_loop().call_later(KEPT_S, self._forget, place, news.size)
         else:  # that there was nothing is no answer to who hears of something
@@ -173,7 +171,17 @@ def _news(tenant_id: UUID, run_id: UUID, after: int) -> _News:
             seq, status = Run.objects.values_list("seq", "status").get(id=run_id)
     finally:
         connection.close()
-    last = events[-1].seq if events else after
-    news = _News(events, status if (last or 0) >= seq else None)
-    news.written(payloads=True)  # here, where it holds up nobody else, and so that its size is known
-    return news
+    if not events:
+        return _News(None, status if after >= seq else None)
+    last = events[-1].seq or after
+    whole = [_event(stored, payloads=True) for stored in events]  # here, where it holds up nobody else
+    redacted = [
+        _event(each, payloads=False) if each.payload else same for each, same in zip(events, whole, strict=True)
+    ]
+    all_of_it = b"".join(whole)
+    seen = all_of_it if redacted == whole else b"".join(redacted)
+    return _News(last, status if last >= seq else None, all_of_it, seen)
+
+
+def _event(stored: Stored, *, payloads: bool) -> bytes:
+    return _message(event_json(stored, payloads=payloads), seq=stored.seq)

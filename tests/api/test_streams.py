@@ -9,9 +9,9 @@ import pytest
 
 from agents.engine import watch
 from api import standing, streams
-from audit.journal import Stored
 from tenants.models import Role
 from tenants.principal import Principal
+from tests.worlds import world
 
 PATIENCE_S = 30
 WHO = Principal(uuid4(), uuid4(), Role.OPERATOR)
@@ -25,7 +25,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[Place]:
 
     def news(*place: *Place) -> streams._News:
         made.append(place)
-        return streams._News(() if place[2] else (object.__new__(Stored),), "running")
+        return streams._News(None if place[2] else 1, "running")
 
     monkeypatch.setattr(streams, "_news", news)
     return made
@@ -108,7 +108,7 @@ def test_a_reading_that_was_cancelled_before_it_began_is_made_again(readings: li
         shared._shared[place].cancel()
         with pytest.raises(asyncio.CancelledError):
             await watcher
-        assert (await shared.read(place)).events
+        assert (await shared.read(place)).last == 1
 
     asyncio.run(scene())
     assert readings == [place]
@@ -116,9 +116,7 @@ def test_a_reading_that_was_cancelled_before_it_began_is_made_again(readings: li
 
 def news_of(size: int, status: str = "running") -> streams._News:
     """One event that is so many bytes when it is written out."""
-    event = object.__new__(Stored)
-    object.__setattr__(event, "seq", 1)
-    return streams._News((event,), status, {True: b"." * size})
+    return streams._News(1, status, b"." * size)
 
 
 def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +139,19 @@ def test_no_more_is_kept_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch)
         assert await kept(1000) == [1000]
 
     asyncio.run(scene())
+
+
+def test_all_that_is_held_counts_what_some_see_and_what_others_see(database: None) -> None:
+    acme = world()
+    acme.define("idle", role="You wait.")
+    run = acme.submit("idle", {"name": "Ada"})
+
+    news = streams._news(acme.tenant_id, run.id, 0)
+
+    assert b"Ada" in news.whole
+    assert b"run.submitted" in news.redacted
+    assert b"Ada" not in news.redacted
+    assert news.size == len(news.whole) + len(news.redacted)
 
 
 @pytest.mark.parametrize("revoked", ["in the reading", "while it is told"])
