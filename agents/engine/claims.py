@@ -22,43 +22,45 @@ from db.scope import SCOPE
 def claim(worker: str, *, after: UUID, calling: bool = True) -> Iterator[tuple[Step, Claimed] | None]:
     """Claim the next run, and open the transaction of its first step; leaving commits.
 
-    A new run's claim is one commit with its first intent. That of a run with a history is committed before the history
-    is read, and that of a new one before its version is read for the first time in this process: whatever kills this
-    worker then has a lease to run out, and is counted. after: the tenant served last; the next one in turn goes first,
+    A new run's claim is one commit with its first intent, and one update: the body appends to the step, which takes the
+    run. That of a run with a history is committed before the history is read, and so is that of a new one before its
+    version is read for the first time in this process, and on any try but its first: whatever kills this worker then
+    has a lease to run out, and is counted. after: the tenant served last; the next one in turn goes first,
     whatever its queue's length. calling: whether the run may need a model call first; otherwise new ones and those that
     wait for the supplier stay where they are. Yields None when nothing is ready. The body appends to the step at most
     once. A run that cannot be taken up (an error that is not the database's) is put off for the length of a lease, so
     that it holds up no other.
     """
     claiming = statements.CLAIM if calling else statements.CLAIM_BEGUN
-    with _taken((claiming, [LEASE_TEXT, worker, str(after)])) as claimed:
+    with _taken(claiming, worker, after) as claimed:
         yield claimed
 
 
 @contextmanager
 def claim_run(run_id: UUID, worker: str) -> Iterator[tuple[Step, Claimed] | None]:
     """Do the same with that run of another engine; yields None when it cannot be claimed now."""
-    with _taken((statements.CLAIM_RUN, [LEASE_TEXT, worker, str(run_id)])) as claimed:
+    with _taken(statements.CLAIM_RUN, worker, run_id) as claimed:
         yield claimed
 
 
 @contextmanager
-def _taken(taking: trip.Call) -> Iterator[tuple[Step, Claimed] | None]:
+def _taken(claiming: trip.Statement, worker: str, where: UUID) -> Iterator[tuple[Step, Claimed] | None]:
     row, stands = None, False
     try:
         with transaction_connection() as connection:
             begun = leases.lease_clock()
-            with trip.transaction(connection, ENTER_DISPATCH, taking, LEAVE_DISPATCH) as made:
+            call = (claiming, [LEASE_TEXT, worker, str(where)])
+            with trip.transaction(connection, ENTER_DISPATCH, call, LEAVE_DISPATCH) as made:
                 if not made[1]:
                     yield None
                     return
                 row = made[1][0]
                 tenant, run_id, epoch = (str(row[place] or b"", "ascii") for place in (1, 0, 6))
-                is_new = trip.integer(row[11]) == 1
-                if at_once := is_new and is_known(trip.uuid(row[3])):
-                    yield (taken := _loaded(connection, row, begun, begun))
-                elif is_new:
-                    trip.make(connection, (statements.STILL_QUEUED, [tenant, run_id]))
+                is_locked = trip.integer(row[10]) == trip.integer(row[11]) == 1  # and not taken, see `statements`
+                if at_once := is_locked and is_known(trip.uuid(row[3])):
+                    yield (taken := _loaded(connection, row, begun, begun, taker=worker))
+                elif is_locked:
+                    trip.make(connection, (statements.TAKE, [LEASE_TEXT, worker, tenant, run_id]))
             if not at_once:
                 stands = True
                 locking = (statements.LOCK, [tenant, run_id, epoch])
@@ -82,10 +84,12 @@ def _put_off(row: trip.Row, *, stands: bool, counts: bool) -> None:
     leases.put_off(trip.uuid(row[0]), trip.integer(row[6]) - (not stands), by=counts - stands)
 
 
-def _loaded(connection: Connection, row: trip.Row, begun: float, stepping: float) -> tuple[Step, Claimed]:
+def _loaded(
+    connection: Connection, row: trip.Row, begun: float, stepping: float, *, taker: str | None = None
+) -> tuple[Step, Claimed]:
     """Return the run, and its first step. begun, stepping: before the BEGIN of the claim, and of the step."""
     run = _claimed(connection, row, begun)
-    step = Step(connection, run, stepping, tries=run.tries)
+    step = Step(connection, run, stepping, tries=run.tries, taker=taker)
     if not run.is_worn:
         run.spec, run.history = step.spec(), step.history()
     return step, run

@@ -9,18 +9,21 @@ from quotas import reservations
 
 _NOW: Final = trip.MICROSECONDS
 
-#: A new run's status is what the first step will say, in the same transaction: set here, that step changes no index.
-#: Another one's claim is committed before, and no status runs ahead of its record. It also opens the tenant's scope for
-#: what follows in its transaction.
+#: A claim locks the run's row, and takes it: a lease, and the epoch that fences off whoever had it before.
 _TAKE: Final = """
-UPDATE agents_run r
-SET epoch = r.epoch + 1, tries = least(r.tries + 1, 32000), ready_at = NULL, due_at = now() + %(lease)s::interval,
-    worker = %(worker)s,
-    status = CASE WHEN r.seq = 1 THEN 'running' ELSE r.status END
+    epoch = r.epoch + 1, tries = least(r.tries + 1, 32000), ready_at = NULL, due_at = now() + %(lease)s::interval,
+    worker = %(worker)s
 """
+
+_PICKED: Final = "id, tenant_id, agent_id, version_id, principal_id, parent_id, epoch, tries, seq"
+
+#: A new run is only locked here, on its first try. Its first step takes it, in the same transaction and in the one
+#: update that it makes anyway (`_UPDATE`), or `TAKE` does. Of what is told, epoch and tries are those of the claim. It
+#: also opens the tenant's scope for what follows in its transaction.
 _TAKEN: Final = f"""
-RETURNING r.id, r.tenant_id, r.agent_id, r.version_id, r.principal_id, r.parent_id, r.epoch, {_NOW},
-"""
+taken AS (UPDATE agents_run r SET {_TAKE} FROM picked WHERE r.id = picked.id AND (picked.seq > 1 OR picked.tries > 0))
+SELECT id, tenant_id, agent_id, version_id, principal_id, parent_id, epoch + 1, {_NOW},
+"""  # noqa: S608 - constants only
 
 
 def _claim(name: str, condition: str = "") -> trip.Statement:
@@ -28,16 +31,18 @@ def _claim(name: str, condition: str = "") -> trip.Statement:
     return trip.statement(
         name,
         f"""
-{_TAKE}
-WHERE r.id = coalesce(
-    (SELECT id FROM agents_run WHERE {ready} AND tenant_id > %(after)s::uuid
-     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
-    (SELECT id FROM agents_run WHERE {ready} AND tenant_id <= %(after)s::uuid
-     ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
+WITH picked AS MATERIALIZED (
+    SELECT {_PICKED} FROM agents_run WHERE id = coalesce(
+        (SELECT id FROM agents_run WHERE {ready} AND tenant_id > %(after)s::uuid
+         ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+        (SELECT id FROM agents_run WHERE {ready} AND tenant_id <= %(after)s::uuid
+         ORDER BY tenant_id, priority DESC, ready_at LIMIT 1 FOR UPDATE SKIP LOCKED))
+    FOR NO KEY UPDATE),
 {_TAKEN}
     (SELECT count(*) > 1 FROM (
         SELECT 1 FROM agents_run WHERE ready_at IS NOT NULL AND engine IS NULL LIMIT 2) AS ready),
-    set_config('app.tenant', r.tenant_id::text, true), r.tries, r.seq
+    set_config('app.tenant', tenant_id::text, true), least(tries + 1, 32000), seq
+FROM picked
 """,  # noqa: S608 - constants only
         *("lease", "worker", "after"),
     )
@@ -53,19 +58,22 @@ CLAIM_BEGUN: Final = _claim("claim_begun", "AND status <> 'queued' AND waiting_f
 CLAIM_RUN: Final = trip.statement(
     "claim_run",
     f"""
-{_TAKE}
-WHERE r.id = %(run)s::uuid AND r.engine IS NOT NULL AND (r.ready_at IS NOT NULL OR r.due_at <= now())
+WITH picked AS MATERIALIZED (
+    SELECT {_PICKED} FROM agents_run
+    WHERE id = %(run)s::uuid AND engine IS NOT NULL AND (ready_at IS NOT NULL OR due_at <= now())
+    FOR NO KEY UPDATE),
 {_TAKEN}
-    false, set_config('app.tenant', r.tenant_id::text, true), r.tries, r.seq
-""",
+    false, set_config('app.tenant', tenant_id::text, true), least(tries + 1, 32000), seq
+FROM picked
+""",  # noqa: S608 - constants only
     *("lease", "worker", "run"),
 )
 
-#: Takes the status of a new run back whose claim is committed before its first step: none runs ahead of its record.
-STILL_QUEUED: Final = trip.statement(
-    "still_queued",
-    "UPDATE agents_run SET status = 'queued' WHERE tenant_id = %(tenant)s::uuid AND id = %(run)s::uuid",
-    *("tenant", "run"),
+#: Takes a new run whose claim is committed before its first step. Its status stays: none runs ahead of its record.
+TAKE: Final = trip.statement(
+    "take",
+    f"UPDATE agents_run r SET {_TAKE} WHERE r.tenant_id = %(tenant)s::uuid AND r.id = %(run)s::uuid",  # noqa: S608
+    *("lease", "worker", "tenant", "run"),
 )
 
 #: The row of a run whose claim is committed, for its first step; nothing when the lease is lost.
@@ -94,19 +102,22 @@ _COLUMNS: Final = """
         release boolean, until timestamptz, lease interval, ended boolean, error_code text, model_calls integer,
         tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
         cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principals json,
-        tools json, proofs json, policies integer, tries smallint,
+        tools json, proofs json, policies integer, tries smallint, taker text,
         hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date"""
 
 _GIVEN: Final = f"""
 given AS MATERIALIZED (SELECT * FROM json_to_record(%(step)s::json) AS g({_COLUMNS}))
 """  # noqa: S608 - constants only
 
+#: taker: who takes the run with this step, which is in the transaction of the claim that has locked its row.
 _UPDATE: Final = """
     UPDATE agents_run r SET
-        seq = r.seq + g.count, status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
+        epoch = g.epoch, seq = r.seq + g.count,
+        status = g.status, waiting_for = g.waiting_for, doing = g.doing, ready_at = NULL,
         due_at = CASE WHEN g.release THEN g.until
-                      WHEN r.due_at > now() + g.lease / 2 THEN r.due_at ELSE now() + g.lease END,
-        worker = CASE WHEN g.release THEN NULL ELSE r.worker END, tries = coalesce(g.tries, 0),
+                      WHEN g.taker IS NULL AND r.due_at > now() + g.lease / 2 THEN r.due_at
+                      ELSE now() + g.lease END,
+        worker = CASE WHEN g.release THEN NULL ELSE coalesce(g.taker, r.worker) END, tries = coalesce(g.tries, 0),
         ended_at = CASE WHEN g.ended THEN now() END,
         output_seq = CASE WHEN g.ended THEN r.seq + g.count END, error_code = g.error_code,
         model_calls = g.model_calls, tool_calls = g.tool_calls, input_tokens = g.input_tokens,
@@ -114,7 +125,8 @@ _UPDATE: Final = """
         cache_creation_input_tokens = g.cache_creation, cost_nano = g.cost_nano,
         reserved_usd_nano = g.reserved_usd, reserved_tokens = g.reserved_tokens, reserved_window = g.reserved_window
     FROM given g
-    WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.epoch = g.epoch AND r.seq = g.seq
+    WHERE r.tenant_id = g.tenant AND r.id = g.run AND r.seq = g.seq
+    AND r.epoch = CASE WHEN g.taker IS NULL THEN g.epoch ELSE g.epoch - 1 END
     AND (g.policies IS NULL
          OR g.policies = coalesce((SELECT s.version FROM agents_policyset s WHERE s.tenant_id = g.tenant), 0))
 """

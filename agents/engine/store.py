@@ -87,13 +87,17 @@ class Step:
     """One transaction on a run, as its lease holder, in its tenant's scope.
 
     begun: a time before its BEGIN, on `lease_clock`; for the database it is that moment until the commit. tries: what
-    the run's count stays at, in the step that only takes it up; every other one sets it back.
+    the run's count stays at, in the step that only takes it up; every other one sets it back. taker: the worker, when
+    the claim in this transaction has locked the run and left it to what is appended to take it.
     """
 
-    def __init__(self, connection: Connection, run: Claimed, begun: float, *, tries: int | None = None) -> None:
+    def __init__(
+        self, connection: Connection, run: Claimed, begun: float, *, tries: int | None = None, taker: str | None = None
+    ) -> None:
         self.connection = connection
         self._run = run
         self._begun = begun
+        self._taker = taker
         self._tries = tries
         self._written: list[Sequence[Event]] = []
 
@@ -177,12 +181,12 @@ class Step:
         """
         run = self._run
         tries = tries if release else self._tries
-        values = _values(
-            run, state, events, until, release=release, proofs=proofs, policies=policies, budget=budget, tries=tries
-        )
+        more: dict[str, Any] = {"tries": tries, "taker": self._taker, "policies": policies}
+        values = _values(run, state, events, until, release=release, proofs=proofs, budget=budget, **more)
         (rows,) = trip.make(self.connection, (_statement(state, proofs=proofs, budget=budget), values))
         if not rows:
             self.refused(state.seq - len(events))
+        self._taker = None
         _renew(run, rows[0], self._begun)
         self._written.append(events)
         _tell(self.connection, run, state, events)
@@ -195,7 +199,7 @@ class Step:
         """Say why a step behind `seq` wrote nothing."""
         run = self._run
         row = self.connection.execute(statements.WHERE_IT_IS, [run.tenant_id, run.id]).fetchone()
-        if row is None or row[0] != run.epoch:
+        if row is None or row[0] != run.epoch - (self._taker is not None):
             raise LostLease(run.id)
         raise Withheld(run.id) if row[1] == seq else Overtaken(run.id)
 
@@ -334,7 +338,7 @@ def _values(
     proofs: Sequence[Proof] = (),
     policies: int | None = None,
     budget: Change | None = None,
-    tries: int | None = None,
+    **more: Any,
 ) -> tuple[str, str]:
     values = project(state, events) | {
         "tenant": str(run.tenant_id),
@@ -345,8 +349,8 @@ def _values(
         "release": release,
         "until": until.isoformat() if until else None,
         "lease": LEASE_TEXT,
-        "tries": tries,
         "policies": policies,
+        **more,
     }
     if tools:
         values["principals"] = [str(principal) for principal in run.principals]
