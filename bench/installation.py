@@ -11,7 +11,7 @@ from uuid import UUID
 import lookup_tool  # registers the tool's function
 from common import INPUT_SCHEMA
 from fake_model import MODEL
-from measuring import OURS
+from measuring import OURS, end_when_told
 from psycopg.conninfo import conninfo_to_dict
 
 AGENT = "looker"
@@ -37,6 +37,7 @@ def environment(dsn: str, data_dir: str, **more: str) -> dict[str, str]:
 
 def boot(dsn: str, data_dir: str, **more: str) -> None:
     """Make this process one of the installation's: settings, Django, and a migrated database."""
+    end_when_told()
     from config.env import KNOWN
 
     for name in KNOWN:  # the installation's settings alone count, not those of who runs the bench

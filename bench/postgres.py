@@ -42,6 +42,14 @@ class PostgreSQL:
         self.home = Path(tempfile.mkdtemp(prefix="countersign-bench-", dir=scratch))
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:  # told to end, say: a server may be starting
+            self._stop("immediate")
+            raise
+        return self
+
+    def _start(self) -> None:
         self._account.own(self.home)
         data = str(self.home / "data")
         flags = ["-c listen_addresses=127.0.0.1", f"-p {self.port}", f"-k {self.home}"]
@@ -49,11 +57,16 @@ class PostgreSQL:
         self._run("initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C")
         self._run("pg_ctl", "-D", data, "-l", str(self.home / "log"), "-w", "-o", " ".join(flags), "start")
         self.pid = int((self.home / "data" / "postmaster.pid").read_text().split()[0])
-        return self
 
     def __exit__(self, *error: object) -> None:
-        self._run("pg_ctl", "-D", str(self.home / "data"), "-m", "fast", "-w", "stop")
-        shutil.rmtree(self.home, ignore_errors=True)
+        self._stop("fast")
+
+    def _stop(self, mode: str) -> None:
+        try:
+            if (self.home / "data" / "postmaster.pid").exists():
+                self._run("pg_ctl", "-D", str(self.home / "data"), "-m", mode, "-w", "stop")
+        finally:
+            shutil.rmtree(self.home, ignore_errors=True)
 
     def _run(self, program: str, *arguments: str) -> None:
         ended = self._account.run(

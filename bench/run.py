@@ -15,7 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "platform")]
 
 import goals  # noqa: E402
 import throughput  # noqa: E402
-from measuring import OURS, fake_model  # noqa: E402
+from measuring import OURS, end_when_told, fake_model, run  # noqa: E402
 from postgres import PostgreSQL  # noqa: E402
 
 #: Part by part; the settings of its PostgreSQL server beyond the stock ones.
@@ -58,7 +58,7 @@ def measure(part: str, scratch: str) -> dict[str, Any]:
     with PostgreSQL(scratch, PARTS[part]) as server:
         server.create(part)
         command = [sys.executable, str(HERE / f"measure_{part}.py"), "--dsn", server.dsn(part)]
-        ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=OURS, check=False)
+        ended = run(command, stdout=subprocess.PIPE, env=OURS)
     if ended.returncode:
         print(f"{part} failed", file=sys.stderr)
         return {}
@@ -69,6 +69,7 @@ def measure(part: str, scratch: str) -> dict[str, Any]:
 def main() -> None:
     """Measure and print."""
     options = command_line()
+    end_when_told()
     measured = throughput.Measured()
     if "throughput" in options.only:
         with PostgreSQL(options.scratch) as server, fake_model() as url:

@@ -17,7 +17,7 @@ from typing import Any
 import steps_limit
 import venvs
 from common import STEPS_PER_RUN
-from measuring import OURS
+from measuring import OURS, run
 from postgres import PostgreSQL
 
 HERE = Path(__file__).resolve().parent
@@ -147,7 +147,7 @@ class Throughput:
             command += ["--dsn", self.server.dsn(peer.database_name)]
             before = self.server.counters(peer.database_name)
         environment = OURS if peer.environment == HERE_PYTHON else {**os.environ, "PYTHONPATH": str(HERE)}
-        ended = subprocess.run(command, capture_output=True, text=True, timeout=600, env=environment, check=False)
+        ended = run(command, timeout_s=600, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if ended.returncode:
             raise RuntimeError(f"failed: {(ended.stderr.strip().splitlines() or ['without a word'])[-1]}")
         result: dict[str, Any] = json.loads(next(s for s in reversed(ended.stdout.splitlines()) if s.startswith("{")))
