@@ -56,6 +56,7 @@ check: setup
 	$(MANAGE) docs --check
 	@$(BIN)/python platform/ops/deploy_check.py
 	@$(BIN)/python platform/ops/assets.py --check
+	@$(BIN)/python platform/ops/alerts_check.py
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive platform agents audit escalations manage.py
 	@$(BIN)/python platform/ops/dependency_audit.py
 
