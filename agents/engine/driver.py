@@ -35,7 +35,7 @@ POLL_S = 5.0
 HEARTBEAT_S = leases.LEASE.total_seconds() / 4
 STOP_S = 7.0
 
-#: Seconds to wait at the end for the counters to be handed in, and for those that are being handed in just then.
+#: Seconds to wait at the end for leases to be given back, and again for the counters to be handed in.
 LAST_S = 1.0
 
 #: Seconds between attempts to claim while the supplier takes no more calls, and to claim what needs none.
@@ -136,16 +136,20 @@ class Driver:
 
     def _hand_in_the_last(self) -> None:
         """Hand in what was counted up to now: not before the one under way is done, as that one does not know of it."""
+        until = time.monotonic() + LAST_S
         if self._handing_in.is_alive():
             self._handing_in.join(LAST_S)
         if not self._handing_in.is_alive():
             self._hand_in()
-            self._handing_in.join(LAST_S)
+            self._handing_in.join(max(0.0, until - time.monotonic()))
         if self._handing_in.is_alive():
             log.warning("stopped before the counters were handed in")
 
     def _wind_down(self) -> None:
-        """Let the steps in progress end, and give back the leases of those that do not in time."""
+        """Let the steps in progress end, and give back the leases of those that do not in time.
+
+        In a thread of its own: a database that is away, or does not answer, keeps no worker from ending.
+        """
         until = time.monotonic() + STOP_S
         while time.monotonic() < until:
             with self._lock:
@@ -155,7 +159,11 @@ class Driver:
         with self._lock:
             left = list(self._active.values())
         if left:
-            leases.release_at_last(left)
+            giving_back = threading.Thread(target=leases.release_at_last, args=[left], name="giving-back", daemon=True)
+            giving_back.start()
+            giving_back.join(LAST_S)
+            if giving_back.is_alive():
+                log.warning("stopped before the leases were given back; they run out")
             log.warning("stopped with steps unfinished", extra={"runs": [str(run.id) for run in left]})
 
     def is_busy(self) -> bool:

@@ -35,6 +35,9 @@ GRACE_S: Final = 30.0
 #: Seconds between the two times a stopping worker tries to give leases back.
 PAUSE_S: Final = 0.25
 
+#: How long giving back waits for one lock, or one statement of it takes.
+BRIEF: Final = "500ms"
+
 LEASE_TEXT: Final = f"{LEASE.total_seconds():.0f} seconds"
 
 _LEASE_CLOCK: Final[int] = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -140,23 +143,29 @@ def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
     return kept
 
 
+_BRIEFLY: Final = "SELECT set_config('lock_timeout', %(brief)s, true), set_config('statement_timeout', %(brief)s, true)"
+
+
 def release(*runs: Claimed) -> None:
     """Give leases back, so that other workers go on: this one is stopping, and begins no further effect with them.
 
-    All of them in one transaction, in the order of the runs' ids. Raises `psycopg.Error`; then the database keeps the
+    All of them in one transaction, in the order of the runs' ids, which waits for nothing long: whoever stops must end,
+    and a lease that is not given back runs out. Raises `psycopg.Error`; then the database keeps the
     leases until they run out, unless they are given back once more (`release_at_last`): here they count as given back
     either way, and are neither used nor renewed any more.
     """
     for run in runs:
         run.given_back = True
     with _dispatch() as connection, connection.cursor() as cursor:
+        cursor.execute(_BRIEFLY, {"brief": BRIEF})
         cursor.executemany(statements.RELEASE, [(run.id, run.epoch) for run in sorted(runs, key=lambda run: run.id)])
 
 
 def release_at_last(runs: Sequence[Claimed]) -> None:
     """Give leases back as `release` does, for a worker that is stopping; what fails is tried once more.
 
-    Raises nothing the database raises: after the second time the leases run out, and the log says so.
+    Raises nothing the database raises: after the second time the leases run out, and the log says so. It may wait for a
+    connection, or for a server that does not answer, longer than a worker may take to stop.
     """
     for again in (True, False):
         try:

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 _PR_SET_PDEATHSIG = 1
 
+#: Seconds after which the workers are ended when their orderly end is held up: a graceful stop takes 10 at most.
+END_S: Final = 9.5
+
 #: After so long nobody waits for what is in a queue.
 LEFT: Final = timedelta(days=1)
 
@@ -58,8 +61,25 @@ class Command(BaseCommand):
         while not told and cluster.sentinel.is_alive():
             time.sleep(0.2)
         django_q.stop_event.set()
+        _end_in_time()
         cluster.stop()
         _leave_nothing()
+
+
+def _end_in_time() -> None:
+    """See to it that this process ends, and its workers with it (`_die_with_parent`), whatever holds them up.
+
+    A database that does not answer holds up q2's processes as well as drivers. What was not given back runs out.
+    """
+    timer = threading.Timer(END_S, _end)
+    timer.daemon = True
+    timer.start()
+
+
+def _end() -> None:
+    log.warning("the workers do not end in time, and are ended; leases that they still hold run out")
+    logging.shutdown()
+    os._exit(0)
 
 
 def _leave_nothing() -> None:

@@ -141,8 +141,9 @@ def handed_in(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def end(holding: tuple[Claimed, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stop a worker that holds these runs and waits for none of their steps."""
+    """Stop a worker that holds these runs and waits for none of their steps, but for as long as it takes otherwise."""
     monkeypatch.setattr(module, "STOP_S", 0.0)
+    monkeypatch.setattr(module, "LAST_S", PATIENCE_S)
     driver = Driver(lambda: None, stopping=lambda: True)
     driver._active = {run.id: run for run in holding}
     with session.connect() as listener:
@@ -174,6 +175,18 @@ def test_a_worker_whose_leases_cannot_be_given_back_hands_its_counters_in_all_th
 
     refuse(0)
     assert handed_in
+
+
+def test_a_worker_ends_although_somebody_keeps_the_row_of_a_run_that_it_gives_back(
+    acme: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = two(acme, means)
+    with ThreadPoolExecutor(1) as thread, tenant_scope(acme.tenant_id):
+        Run.objects.select_for_update().get(id=left[1].id)
+
+        thread.submit(end, left, monkeypatch).result(PATIENCE_S)
+
+    assert all(acme.run(run.id).worker == "test" for run in left)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["answered", "its commit's answer lost"])
