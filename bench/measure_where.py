@@ -30,7 +30,7 @@ FROM stats.pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE da
 KNOWN = (  # the beginning of a statement, or what only it holds; what it is
     ("quotas_window w SET reserved_usd_nano = w.reserved_usd_nano +", "step that moves the budget"),
     ("quotas_window w SET reserved_usd_nano = w.reserved_usd_nano -", "settle budget"),
-    ("UPDATE agents_run r SET epoch", "claim"),
+    ("agents_run r SET epoch = r.epoch + 1", "claim"),
     ("FROM given g WHERE", "step"),
     ("_toolusergrant", "check grants"),
     ("_agentusergrant", "check grants"),
