@@ -2,7 +2,7 @@
 
 from agents.actions import tools
 from agents.models import DataSourceRow
-from agents.tools.http.config import secret_in
+from agents.tools.http.config import secrets_of
 
 
 def of_secret(name: str) -> list[str]:
@@ -13,6 +13,4 @@ def of_secret(name: str) -> list[str]:
 
 
 def _named(http: object) -> set[str]:
-    headers = http.get("headers") if isinstance(http, dict) else None
-    values = headers.values() if isinstance(headers, dict) else ()
-    return {read[1] for value in values if isinstance(value, str) and (read := secret_in(value))}
+    return secrets_of(http) if isinstance(http, dict) else set()

@@ -191,7 +191,8 @@ def _secret_problems(spec: Spec) -> Iterator[Problem]:
     for path, text in _texts(spec):
         if text.startswith("secret:") and path[:2] != ("http", "headers"):
             yield _problem(
-                pointer(path), "A secret cannot stand here: only headers and the URLs of data sources take one."
+                pointer(path),
+                "A secret cannot stand here: only headers and URLs of data sources take one, and http.auth its name.",
             )
 
 

@@ -17,6 +17,7 @@ from agents.models import DataSourceRow
 from agents.tools.perform import Registry, longest, perform
 from agents.tools.registry import build_registry
 from agents.tools.seam import DataSource, Outcome, PlatformAway, ToolCall
+from config.redaction import remember
 from db.scope import tenant_scope
 from egress import installed
 from vault.actions import secrets
@@ -56,6 +57,10 @@ class Context:
         """Raise `LostLease` when no effect may be begun any more."""
         if not self.may_begin():
             raise LostLease(self.run_id)
+
+    def conceal(self, value: str) -> None:
+        """Have this value taken out of what the process logs."""
+        remember(value)
 
     def secret(self, name: str) -> str:
         """Return a secret's value; raises `LookupError` and `PlatformAway`."""

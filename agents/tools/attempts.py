@@ -57,6 +57,12 @@ class Attempt:
         """Return the data source; raises `LookupError`, `NoLongerOurs` and `ContextUnavailableError`."""
         return self._look_up(self._context.source, name, lambda source: passwords(source.url))
 
+    def conceal(self, value: str) -> None:
+        """Have this value taken out of what the call gives back, and out of the logs."""
+        with self._lock:
+            self._secrets.add(value)
+        self._context.conceal(value)
+
     def begin(self) -> None:
         """Raise `NoLongerOurs` when no effect may be begun any more, or the attempt is over."""
         if self._over:

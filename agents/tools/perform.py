@@ -41,18 +41,26 @@ MAX_ATTEMPTS = 10
 BROKEN_OFF_ATTEMPTS = 3
 """Attempts of a call that broke off, whatever `retries` says: the same call with the same key finds out."""
 PAUSE_S = 2.0
-"""Between two attempts at most; longer waits are the engine's, and durable."""
+"""Between two attempts at most, unless the other side asks for more."""
+PATIENCE_S = 10.0
+"""For the longer pauses that the other side asks for (`Retry-After`), of one call in all: a worker's thread waits so
+long. Where it asks for more, the call has failed."""
+WHOLE_BYTES = 8 * 1024 * 1024
+"""Of a result's JSON text, that is kept for people beside what the model is shown of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """What one call may take. result_bytes: of the result's JSON text; message_chars: of an error; pause_s: seconds
-    between two attempts at most.
+    between two attempts at most; patience_s: beyond that in all, if the other side asks for it. whole_bytes: of the
+    JSON text of a result that is cut, for it to be kept whole.
     """
 
     result_bytes: int = 256 * 1024
     message_chars: int = 8000
     pause_s: float = PAUSE_S
+    patience_s: float = PATIENCE_S
+    whole_bytes: int = WHOLE_BYTES
 
 
 def perform(
@@ -76,13 +84,17 @@ def perform(
     secrets: set[str] = set()
     attempt = partial(Attempt, context, call.definition.name, secrets, sleep)
     outcome = _attempt(kind, call, attempt())
-    maybe_done = False
+    maybe_done, patience_s = False, bounds.patience_s
     for number in range(1, MAX_ATTEMPTS):
         if not (isinstance(outcome, Failed) and number < _attempts(outcome, call.definition)):
             break
         maybe_done = maybe_done or outcome.maybe_done
-        pause = min(bounds.pause_s, call.definition.backoff_s * 2 ** (number - 1))
-        sleep(pause * (0.5 + jitter() / 2))
+        pause = min(bounds.pause_s, call.definition.backoff_s * 2 ** (number - 1)) * (0.5 + jitter() / 2)
+        longer = max(0.0, (outcome.retry_after_s or 0.0) - pause)
+        if longer > patience_s:
+            break
+        patience_s -= longer
+        sleep(pause + longer)
         if not may_go_on():
             break
         outcome = _attempt(kind, call, attempt())
@@ -97,7 +109,7 @@ def longest(definition: ToolDefinition) -> float:
     Waits for the platform's database are not in it.
     """
     attempts = min(MAX_ATTEMPTS, max(definition.attempts, BROKEN_OFF_ATTEMPTS))
-    return attempts * (definition.timeout_s + PAUSE_S)
+    return attempts * (definition.timeout_s + PAUSE_S) + PATIENCE_S
 
 
 def _attempts(outcome: Failed, definition: ToolDefinition) -> int:
@@ -148,7 +160,10 @@ def _clean(outcome: Outcome, definition: ToolDefinition, secrets: Set[str], boun
     redact = Redactor(secrets)
     if isinstance(outcome, Finished):
         return _result(outcome, definition, redact, bounds)
+    asks = outcome.retry_after_s if isinstance(outcome, Failed) else None
     message = written(redact(outcome.message))[0]
+    if asks is not None:
+        message = f"{message[: bounds.message_chars - 100]} (The server asks to wait {asks:g} seconds.)"
     if len(message) > bounds.message_chars:
         message = message[: bounds.message_chars - 1] + "…"
     return outcome if message == outcome.message else replace(outcome, message=message)
@@ -167,9 +182,13 @@ def _result(outcome: Finished, definition: ToolDefinition, redact: Redactor, bou
     wrong = _against_schema(value, definition)
     if wrong:
         return _bad(redact(wrong), definition)
-    if len(text) * 3 > bounds.result_bytes and len(text.encode()) > bounds.result_bytes:
-        return Finished(cut(value, text, bounds.result_bytes), truncated=True)
-    return Finished(value, outcome.truncated)
+    size = len(text) if len(text) * 3 <= bounds.result_bytes else len(text.encode())
+    if size <= bounds.result_bytes:
+        return Finished(value, outcome.truncated)
+    is_kept = size <= bounds.whole_bytes
+    if not is_kept and definition.effect == "read":
+        return Failed("too_large", f"The tool's result has {size} bytes; at most {bounds.whole_bytes} are taken.")
+    return Finished(cut(value, text, bounds.result_bytes), truncated=True, whole=value if is_kept else None)
 
 
 def _bad(message: str, definition: ToolDefinition) -> Outcome:

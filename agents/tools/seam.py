@@ -50,11 +50,13 @@ class ToolCall:
 class Finished:
     """The tool did its work; `result` is JSON.
 
-    truncated: the result was larger than the platform keeps; what is left says so to the model.
+    truncated: the result was larger than the model is shown; what is left says so to the model. whole: all of it, for
+        people; None when `result` is, or when it was too large for them as well.
     """
 
     result: Json
     truncated: bool = False
+    whole: Json = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,8 @@ class Failed:
     """The tool surely did not do its work, or said so, unless `maybe_done`; `message` is shown to the model.
 
     code: stable: `http_status`, `timeout`, `egress_denied`, `unreachable`, `too_large`, `bad_result`, `raised`,
-        `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`.
-    retryable: whether the same call may succeed later.
+        `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`, `auth_failed`.
+    retryable: whether the same call may succeed later. retry_after_s: the seconds that the other side asks for first.
     maybe_done: only for idempotent writes: no clear answer came to this attempt, so it may have had its effect; the
         same call with the same key finds out.
     """
@@ -72,6 +74,7 @@ class Failed:
     message: str
     retryable: bool = False
     maybe_done: bool = False
+    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,9 @@ class ToolContext(Protocol):
 
     def source(self, name: str) -> DataSource:
         """Return the data source; raises as `secret` does."""
+
+    def conceal(self, value: str) -> None:
+        """Take this value out of whatever the call gives back, too: a secret that was made from one, or got for one."""
 
     def begin(self) -> None:
         """Raise `NoLongerOurs` when the effect may not be begun any more.

@@ -1,43 +1,40 @@
 """The tool kind `http`: one call through the guarded client."""
 
 import json
-import re
+import time
 from collections.abc import Mapping
-from http import HTTPStatus
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote_plus
 
+from agents.tools.http import auth
+from agents.tools.http.answers import told
 from agents.tools.http.config import QUERIES, problems, secret_in
-from agents.tools.http.template import ArgumentError, TemplateError, compiled
-from agents.tools.results import read_json
+from agents.tools.http.template import ArgumentError, TemplateError, compiled, query_of
+from agents.tools.http.tokens import Key, TokenError, Tokens
 from agents.tools.seam import (
     ConfigProblem,
     Failed,
-    Finished,
     Outcome,
     OutcomeUnknown,
     ToolCall,
     ToolContext,
     ToolDefinition,
     may_repeat,
-    unclear,
 )
 from egress.client import Client
 from egress.errors import EgressDenied, EgressError, EgressFailed
 from egress.messages import Request, Response
 
-MAX_ANSWER_BYTES = 2 * 1024 * 1024
-# Statuses after which the same request may succeed (RFC 9110, RFC 6585, RFC 8470).
-_RETRYABLE = frozenset({408, 425, 429, 500, 502, 503, 504})
-# Statuses of a server that broke in the middle, and of gateways that lost sight of one: they do not say what was done.
-_UNCLEAR = frozenset({408, 500, 502, 503, 504, *range(520, 600)})
-_JSON = re.compile(r"application/(?:[a-z0-9!#$&^_.-]+\+)?json", re.IGNORECASE)
-_CHARSET = re.compile(r"charset=\"?([A-Za-z0-9_.:-]+)", re.IGNORECASE)
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_MEDIA_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
 
 
 class HttpKind:
     """Calls of `http` tools.
 
-    Arguments named in the URL go there and nowhere else; the others are the query of GET and DELETE, and a JSON body
+    Arguments named in the URL go there and nowhere else; the others are the query of GET and DELETE, and the body
     otherwise. Every write carries `Idempotency-Key`.
     """
 
@@ -45,6 +42,7 @@ class HttpKind:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._tokens = Tokens(client)
 
     def problems(self, definition: ToolDefinition) -> list[ConfigProblem]:
         """Check the block; no network, no secrets."""
@@ -52,8 +50,10 @@ class HttpKind:
 
     def call(self, call: ToolCall, context: ToolContext) -> Outcome:
         """Make one request and tell what came of it."""
+        definition = call.definition
         try:
-            request = self._request(call, context)
+            request = _request(call, context)
+            credentials = _Credentials(self._tokens, definition.config.get("auth"), context)
         except ArgumentError as error:
             return Failed("bad_arguments", str(error))
         except TemplateError as error:
@@ -61,34 +61,90 @@ class HttpKind:
         except LookupError as error:
             return Failed("misconfigured", f"The tool needs the secret {error.args[0]}, which is not set.")
         try:
-            response = self._client.send(request)
+            response = self._sent(request, credentials, definition)
+        except TokenError as error:
+            return Failed(error.code, error.detail, retryable=error.retryable)
         except EgressError as error:
-            return _broken(error, call.definition)
-        return _told(response, call.definition)
+            return _broken(error, definition)
+        return told(response, definition, datetime.now(UTC))
 
-    def _request(self, call: ToolCall, context: ToolContext) -> Request:
-        definition = call.definition
-        method = definition.config.get("method", "GET")
-        template = compiled(definition.config["url"])
-        further = {name: value for name, value in call.arguments.items() if name not in template.names}
-        headers = _headers(definition.config.get("headers") or {}, context)
-        body = None
-        if method not in QUERIES:
-            body = _body(further)
-            if not any(name.lower() == "content-type" for name in headers):
-                headers["Content-Type"] = "application/json"
-        if definition.effect != "read" or method != "GET":
-            headers["Idempotency-Key"] = call.idempotency_key
-        return Request(
-            method,
-            template.url(call.arguments, further if body is None else {}),
-            headers,
-            body,
-            timeout_s=definition.timeout_s,
-            max_bytes=MAX_ANSWER_BYTES,
-            repeatable=may_repeat(definition),
-            before_sent=context.begin,
-        )
+    def _sent(self, request: Request, credentials: "_Credentials", definition: ToolDefinition) -> Response:
+        """Send it; once more with a new token where the first one was refused and a second effect is excluded."""
+        deadline = time.monotonic() + definition.timeout_s  # the look-ups of secrets are over: they have their own time
+        response = self._client.send(_with(request, credentials, deadline))
+        if response.status == 401 and credentials.are_withdrawn() and may_repeat(definition):
+            response = self._client.send(_with(request, credentials, deadline))
+            if response.status == 401:
+                credentials.are_withdrawn()
+        return response
+
+
+class _Credentials:
+    """What the tool's `auth` block adds to a request. Raises LookupError with the secret's name when it is not set."""
+
+    def __init__(self, tokens: Tokens, block: auth.Block | None, context: ToolContext) -> None:
+        self._tokens = tokens
+        self._block = block
+        self._context = context
+        self._secret = _secret(context, block["secret"]) if block is not None else ""
+        self._used: tuple[Key, str] | None = None
+
+    def headers(self, deadline: float) -> dict[str, str]:
+        """Return the header. deadline: of fetching a token, on the monotonic clock. Raises TokenError."""
+        block = self._block
+        if block is None:
+            return {}
+        given = self._secret
+        if block["type"] == auth.OAUTH:
+            # As the client's credentials are written, too: the endpoint's complaint may repeat them.
+            self._context.conceal(quote_plus(given, errors="surrogatepass"))
+            key = self._tokens.key(self._context.tenant_id, block, given)
+            given = self._tokens.get(key, block, given, deadline)
+            self._context.conceal(given)
+            self._used = key, given
+        return {auth.header_name(block): auth.header_value(block, given)}
+
+    def are_withdrawn(self) -> bool:
+        """Forget the token that was refused; says whether another one can be had."""
+        if self._used is None:
+            return False
+        self._tokens.drop(*self._used)
+        return True
+
+
+def _with(request: Request, credentials: _Credentials, deadline: float) -> Request:
+    headers = {**request.headers, **credentials.headers(deadline)}
+    left_s = deadline - time.monotonic()
+    if left_s <= 0:
+        raise EgressFailed("timeout", "There was no time left for the call.", sent=False)
+    return replace(request, headers=headers, timeout_s=left_s)
+
+
+def _request(call: ToolCall, context: ToolContext) -> Request:
+    definition = call.definition
+    config = definition.config
+    method = config.get("method", "GET")
+    template = compiled(config["url"])
+    further = {name: value for name, value in call.arguments.items() if name not in template.names}
+    headers = _headers(config.get("headers") or {}, context)
+    body = None
+    if method not in QUERIES:
+        form = config.get("body", "json")
+        body = _body(further) if form == "json" else query_of(further).encode()
+        if not any(name.lower() == "content-type" for name in headers):
+            headers["Content-Type"] = _MEDIA_TYPES[form]
+    if definition.effect != "read" or method != "GET":
+        headers["Idempotency-Key"] = call.idempotency_key
+    return Request(
+        method,
+        template.url(call.arguments, further if body is None else {}),
+        headers,
+        body,
+        timeout_s=definition.timeout_s,
+        max_bytes=MAX_ANSWER_BYTES,
+        repeatable=may_repeat(definition),
+        before_sent=context.begin,
+    )
 
 
 def _headers(configured: Mapping[str, str], context: ToolContext) -> dict[str, str]:
@@ -126,33 +182,3 @@ def _broken(error: EgressError, definition: ToolDefinition) -> Outcome:
         return Failed(error.code, error.detail, retryable=True, maybe_done=maybe_done)
     code = error.code if isinstance(error, EgressFailed) and error.code == "too_large" else "bad_result"
     return Failed(code, error.detail, maybe_done=maybe_done)
-
-
-def _told(response: Response, definition: ToolDefinition) -> Outcome:
-    if response.status >= 400:
-        text = _text(response).strip() or _phrase(response.status)
-        failed = Failed("http_status", f"HTTP {response.status}: {text}", retryable=response.status in _RETRYABLE)
-        return unclear(definition, failed) if response.status in _UNCLEAR else failed
-    if not response.body:
-        return Finished(None)
-    if _JSON.match(response.headers.get("content-type", "")):
-        try:
-            return Finished(read_json(response.body))
-        except (ValueError, RecursionError):
-            return Finished(_text(response))  # it was done, whatever the answer's form; a schema may still object
-    return Finished(_text(response))
-
-
-def _phrase(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "no explanation"
-
-
-def _text(response: Response) -> str:
-    charset = _CHARSET.search(response.headers.get("content-type", ""))
-    try:
-        return response.body.decode(charset[1] if charset else "utf-8", "replace")
-    except (LookupError, UnicodeError):
-        return response.body.decode("utf-8", "replace")

@@ -40,8 +40,9 @@ class Template:
         """Fill in `arguments`; add `further` to the query. Raises ArgumentError."""
         segments = [_segment(segment, arguments) for segment in self.path.split("/")]
         queries = [] if not self.query else [_filled(self.query, arguments)]
-        queries += [f"{_quoted(name, name)}={text}" for name, value in further.items() for text in _pairs(name, value)]
-        query = ("?" + "&".join(queries)) if queries else ""
+        queries += [query_of(further)] if further else []
+        query = "&".join(filter(None, queries))
+        query = f"?{query}" if query else ""
         return self.origin + "/".join(segments) + query
 
 
@@ -66,6 +67,13 @@ def compiled(text: str) -> Template:
         raise TemplateError(denied.detail) from None
     path, mark, query = rest.partition("?")
     return Template(origin, path or "/", query if mark else None, names)
+
+
+def query_of(arguments: Mapping[str, Any]) -> str:
+    """Return the arguments as a query or a form writes them. Raises ArgumentError."""
+    return "&".join(
+        f"{_quoted(name, name)}={text}" for name, value in arguments.items() for text in _pairs(name, value)
+    )
 
 
 def _segment(segment: str, arguments: Mapping[str, Any]) -> str:

@@ -21,11 +21,16 @@ class Context:
     principal_id: UUID = PRINCIPAL
     lost: bool = False
     away: int = 0
+    concealed: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
         """Nobody else has the run, unless `lost`."""
         if self.lost:
             raise NoLongerOurs
+
+    def conceal(self, value: str) -> None:
+        """Keep it among those that were concealed."""
+        self.concealed.append(value)
 
     def secret(self, name: str) -> str:
         """The secret, or KeyError."""
