@@ -14,7 +14,7 @@ from audit.journal import Stored
 
 Json = Any
 
-_ENCLOSED = frozenset({"input", "content", "arguments", "result", "output"})
+_ENCLOSED = frozenset({"input", "content", "arguments", "result", "whole", "output"})
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 

@@ -116,14 +116,42 @@ JOIN audit_record r ON r.tenant_id = %(tenant)s AND r.stream = wanted.stream AND
 JOIN audit_payload p ON p.record_id = r.id
 """
 
-#: A run's facts with their payloads, by primary keys, from the partition of the run's beginning on (`since`).
-READ = """
+#: Bytes of a payload's text from which on it is looked at for a part that is kept `whole` beside what is worked with.
+LARGE = 300_000
+
+#: Bytes of payloads, before its last one, of a page that is read with what is kept whole.
+PAGE_BYTES = 4 * 1024 * 1024
+
+#: The payload `p` without what is kept whole. Taken apart as `json`, whose parts are the very text that was written.
+_WITHOUT_WHOLE = f"""
+CASE WHEN octet_length(p.value) > {LARGE} AND left(p.value, 1) = '{{' THEN (
+    SELECT '{{' || coalesce(string_agg(to_json(part.key)::text || ':' || part.value::text, ','), '') || '}}'
+    FROM json_each(p.value::json) AS part(key, value) WHERE part.key <> 'whole')
+ELSE p.value END
+"""  # noqa: S608 - constants only
+
+
+def _read_sql(value: str) -> str:
+    return f"""
 SELECT r.id, r.seq, r.at, r.v, r.action, r.actor, r.subject, r.outcome, r.facts::text, r.commitment IS NOT NULL,
-       (SELECT p.value FROM audit_payload p WHERE p.record_id = r.id AND p.tenant_id = r.tenant_id)
+       (SELECT {value} FROM audit_payload p WHERE p.record_id = r.id AND p.tenant_id = r.tenant_id) AS value
 FROM audit_record r
 WHERE r.tenant_id = %(tenant)s AND r.stream = %(stream)s AND r.seq > %(after)s AND r.id >= %(since)s
 ORDER BY r.seq LIMIT %(limit)s
-"""
+"""  # noqa: S608 - expressions of our own
+
+
+#: A run's facts with their payloads, by primary keys, from the partition of the run's beginning on (`since`). What is
+#: kept whole stays in the database: whoever loads a run never holds it.
+READ = _read_sql(_WITHOUT_WHOLE)
+
+#: The same with all of it, up to the payload with which they come to `PAGE_BYTES`; at least one. A size is told without
+#: reading what has it.
+_READ_WHOLE = f"""
+SELECT * FROM (SELECT page.*, sum(octet_length(value)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) AS upto
+               FROM ({_read_sql("p.value")}) AS page) AS sized
+WHERE coalesce(upto, 0) - coalesce(octet_length(value), 0) < {PAGE_BYTES} ORDER BY seq
+"""  # noqa: S608 - constants only
 
 
 READ_PARAMETERS = ("tenant", "stream", "after", "since", "limit")
@@ -213,10 +241,15 @@ def payloads_at(places: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Js
         return {(stream, seq): json.loads(value) for stream, seq, value in cursor.fetchall()}
 
 
-def read(stream: UUID, *, after: int = 0, limit: int = 10_000) -> list[Stored]:
-    """Return a run's facts in order, from behind `after`; at most `limit`. Raises `BrokenStream`."""
+def read(stream: UUID, *, after: int = 0, limit: int = 10_000, whole: bool = False) -> list[Stored]:
+    """Return a run's facts in order, from behind `after`; at most `limit`. Raises `BrokenStream`.
+
+    whole: with what is kept whole beside what was worked with; then it may be fewer, as such payloads are large.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(READ, read_parameters(current_tenant_id(), stream, after=after, limit=limit))
+        cursor.execute(
+            _READ_WHOLE if whole else READ, read_parameters(current_tenant_id(), stream, after=after, limit=limit)
+        )
         found = [stored(row) for row in cursor.fetchall()]
     check_unbroken(stream, (each.seq for each in found), after=after)
     return found
@@ -240,7 +273,7 @@ def read_parameters(tenant_id: UUID, stream: UUID, *, after: int, limit: int) ->
 
 def stored(row: Sequence[Any]) -> Stored:
     """Turn a row of `READ` into a value."""
-    record_id, seq, at, v, action, actor, subject, outcome, facts, committed, value = row
+    record_id, seq, at, v, action, actor, subject, outcome, facts, committed, value = row[:11]
     payload = None if value is None else json.loads(value)
     erased = committed and value is None
     return Stored(record_id, seq, at, v, action, actor, subject, outcome, json.loads(facts), payload, erased)

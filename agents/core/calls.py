@@ -236,10 +236,10 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
         "version": tool.version,
     }
     if isinstance(outcome, Finished):
-        result = enclose(outcome.result)
-        return (
-            ToolCompensated(**common, result=result) if state.ending else ToolFinished(**common, **marks, result=result)
-        )
+        kept: dict[str, Any] = {"result": enclose(outcome.result)}
+        if outcome.whole is not None:
+            kept["whole"] = enclose(outcome.whole)
+        return ToolCompensated(**common, **kept) if state.ending else ToolFinished(**common, **marks, **kept)
     maybe_done = isinstance(outcome, Failed) and (outcome.maybe_done or (call.repeated and tool.effect != "read"))
     if isinstance(outcome, Failed) and not maybe_done:
         fallback = tool.fallback if outcome.retryable and tool.fallback in spec.tools else None

@@ -212,16 +212,20 @@ class ToolDenied(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolFinished(Event):
-    """The tool answered. untrusted: whether this taints the run; private: whether it is marked so (both also below)."""
+    """The tool answered. untrusted: whether this taints the run; private: whether it is marked so (both also below).
+
+    whole: all of a result that was cut, for people; it is left out when a run is loaded.
+    """
 
     action = "tool.finished"
-    erasable = frozenset({"result"})
+    erasable = frozenset({"result", "whole"})
     turn: int
     call: int
     call_id: str
     tool: str
     version: int
     result: Json
+    whole: Json = None
     untrusted: bool | None = None
     private: bool | None = None
 
@@ -264,16 +268,17 @@ class ToolUnknown(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCompensated(Event):
-    """What a call did was undone. call_id: of that call; tool, version: of the tool that undid it."""
+    """What a call did was undone. call_id: of that call; tool, version: of the tool that undid it. whole: see there."""
 
     action = "tool.compensated"
-    erasable = frozenset({"result"})
+    erasable = frozenset({"result", "whole"})
     turn: int
     call: int
     call_id: str
     tool: str
     version: int
     result: Json
+    whole: Json = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

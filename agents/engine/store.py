@@ -54,6 +54,9 @@ ACTOR: Final = "engine"
 #: A step of more records goes by itself: the ids of one statement's records are in order up to 16,384 of them.
 MOST_ENTRIES: Final = 256
 
+#: A step of more characters, too: nobody else should wait for it.
+MOST_CHARS: Final = 1024 * 1024
+
 
 class Overtaken(Exception):
     """Somebody else appended to this run's journal since it was loaded."""
@@ -233,7 +236,7 @@ def append(
     statement = _statement(state, tools=tools, budget=budget)
     values = _values(run, state, events, None, release=state.ended, tools=tools, policies=policies, budget=budget)
     ready = _Ready(statement, *values, entries=len(events))
-    goes_in_line = budget is None and len(events) <= MOST_ENTRIES
+    goes_in_line = budget is None and len(events) <= MOST_ENTRIES and len(ready.entries_json) <= MOST_CHARS
     written = _in_line.write(run.tenant_id, ready) if goes_in_line else "apart"
     if written == "apart":
         written = _write(run.tenant_id, ready, SCOPE)

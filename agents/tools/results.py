@@ -69,7 +69,7 @@ def cut(value: Json, text: str, max_bytes: int) -> Json:
     size = len(text.encode())
     head = value if isinstance(value, str) else text
     note = (
-        f"The result had {size} bytes, of which only the head is kept (at most {max_bytes} bytes). "
+        f"The result had {size} bytes, of which this is the head (at most {max_bytes} bytes). "
         "Ask for less, for example for a part of it."
     )
     head = head[:max_bytes]

@@ -166,7 +166,7 @@ _readings: WeakKeyDictionary[asyncio.AbstractEventLoop, _Readings] = WeakKeyDict
 def _news(tenant_id: UUID, run_id: UUID, after: int) -> _News:
     try:
         with tenant_scope(tenant_id):
-            events = tuple(journal.read(run_id, after=after, limit=BATCH))
+            events = tuple(journal.read(run_id, after=after, limit=BATCH, whole=True))
             # Read last: a status newer than the events is noticed by its number, an older one would be believed.
             seq, status = Run.objects.values_list("seq", "status").get(id=run_id)
     finally:

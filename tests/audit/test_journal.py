@@ -339,3 +339,51 @@ def test_writers_at_once_lose_nothing_and_ids_stay_unique(acme: World) -> None:
         stored = [journal.read(stream) for stream in streams]
     assert all([each.seq for each in one] == list(range(1, 61)) for one in stored)
     assert len({each.id for one in stored for each in one}) == 8 * 60
+
+
+# What is kept whole beside what is worked with
+
+LARGE = "x" * (journal.LARGE + 1)
+ODD = {"b": 1e300, "a": [1.5, -0.0, 2**53 - 1, None, True], 'k"\u00e9\U0001f600\n': {"whole": "kept"}, "": "\u2028"}
+
+
+def kept(acme: World, *payloads: Json) -> UUID:
+    stream = new_id()
+    with tenant_scope(acme.tenant_id):
+        journal.append_at(stream, 0, [Entry("tool.finished", "engine", {}, payload) for payload in payloads])
+    return stream
+
+
+@pytest.mark.parametrize(
+    ("payload", "worked_with"),
+    [
+        ({"result": ODD, "whole": LARGE}, {"result": ODD}),
+        ({"whole": [LARGE, ODD]}, {}),
+        ({"content": [LARGE, ODD]}, {"content": [LARGE, ODD]}),
+        ([LARGE, {"whole": 1}], [LARGE, {"whole": 1}]),
+        (LARGE, LARGE),
+        ({"result": 1, "whole": 2}, {"result": 1, "whole": 2}),
+        (None, None),
+    ],
+    ids=["both", "whole alone", "large without", "list", "text", "small", "nothing"],
+)
+def test_whoever_reads_a_run_gets_the_whole_only_if_they_ask(acme: World, payload: Json, worked_with: Json) -> None:
+    stream = kept(acme, payload)
+
+    with tenant_scope(acme.tenant_id):
+        assert canonical(journal.read(stream)[0].payload) == canonical(worked_with)
+        assert canonical(journal.read(stream, whole=True)[0].payload) == canonical(payload)
+        assert not journal.read(stream)[0].erased
+
+
+def test_whoever_asks_for_the_whole_gets_pages_of_a_bounded_size(acme: World) -> None:
+    large = "x" * (journal.PAGE_BYTES * 2 // 3)
+    stream = kept(acme, 1, {"whole": large}, None, {"whole": large}, 5, {"whole": large}, 7)
+
+    pages, after = [], 0
+    with tenant_scope(acme.tenant_id):
+        while page := journal.read(stream, after=after, limit=6, whole=True):
+            pages.append([each.seq for each in page])
+            after = page[-1].seq or 0
+
+    assert pages == [[1, 2, 3, 4], [5, 6, 7]]

@@ -248,7 +248,7 @@ class Events(View):
             after = wanted.number("after", 0, minimum=0, maximum=MAX_SEQ)
             after = wanted.number("cursor", after, minimum=0, maximum=MAX_SEQ)
             limit = wanted.number("limit", MAX_EVENTS, minimum=1, maximum=MAX_EVENTS)
-            events = journal.read(run.id, after=after, limit=limit)
+            events = journal.read(run.id, after=after, limit=limit, whole=True)
             results = [event_json(event, payloads=self.shows_payloads) for event in events]
         more = bool(events) and (events[-1].seq or 0) < run.seq
         return Response({"results": results, "next": str(events[-1].seq) if more else None})

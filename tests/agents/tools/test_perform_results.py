@@ -11,7 +11,7 @@ import pytest
 from django.conf import settings
 
 from agents.core.exact import enclose
-from agents.tools.perform import perform
+from agents.tools.perform import Bounds, perform
 from agents.tools.registry import build_registry
 from agents.tools.results import MAX_DEPTH, written
 from agents.tools.seam import (
@@ -140,6 +140,44 @@ def test_a_large_result_is_cut_with_a_note_to_the_model(value: Any) -> None:
     assert "bytes" in outcome.result["note"]
     assert len(outcome.result["head"]) > 30_000
     assert len(written(outcome.result)[1].encode()) <= 256 * 1024
+
+
+@pytest.mark.parametrize("value", ["x" * 300_000, ["\u00e9" * 10] * 30_000])
+def test_what_was_cut_is_kept_whole_for_people(value: Any) -> None:
+    outcome = result_of(value)
+
+    assert isinstance(outcome, Finished)
+    assert outcome.whole == value
+    assert result_of("x").whole is None  # type: ignore[union-attr]
+
+
+def test_a_secret_is_not_in_the_whole_either() -> None:
+    def act(call: ToolCall, context: ToolContext) -> Outcome:
+        return Finished(["x" * 300_000, context.secret("s")])
+
+    outcome, _ = run(Kind(act), Context(secrets={"s": SECRET}))
+
+    assert isinstance(outcome, Finished)
+    assert outcome.whole[1] == "[redacted]"
+
+
+def test_the_schema_is_held_against_the_whole() -> None:
+    schema = {"type": "array", "maxItems": 400_000, "items": {"const": 1}}
+
+    assert result_of([1] * 400_000, output_schema=schema).truncated  # type: ignore[union-attr]
+    assert isinstance(result_of([1] * 400_000 + [2], output_schema=schema), Failed)
+
+
+def test_beyond_the_last_bound_a_read_has_failed_and_a_write_is_cut_for_everybody() -> None:
+    bounds = Bounds(whole_bytes=1_000_000)
+
+    assert result_of("x" * 999_998, bounds=bounds).whole == "x" * 999_998  # type: ignore[union-attr]
+    refused = result_of("x" * 999_999, bounds=bounds)
+    told = "The tool's result has 1000001 bytes; at most 1000000 are taken."
+    assert refused == Failed("too_large", told)
+    made = result_of("x" * 999_999, bounds=bounds, effect="write")
+    assert isinstance(made, Finished)
+    assert (made.truncated, made.whole, made.result["truncated"]) == (True, None, True)
 
 
 def test_a_result_just_within_the_bound_is_whole() -> None:
