@@ -123,3 +123,37 @@ class RunEnded(AgentError):
 
     code = "run_ended"
     status = 409
+
+
+class InvalidArguments(AgentError):
+    """The arguments do not fit the tool's input schema."""
+
+    code = "invalid_arguments"
+
+
+class DeniedByPolicy(AgentError):
+    """A policy does not let this call be made."""
+
+    code = "denied_by_policy"
+    status = 409
+
+
+class NeedsApproval(AgentError):
+    """People approve this call; start a run that makes it."""
+
+    code = "needs_approval"
+    status = 409
+
+
+class ConfirmationRequired(AgentError):
+    """What this tool does cannot be undone; write `"confirm": true` to have it done."""
+
+    code = "confirmation_required"
+
+
+class TooManyTries(AgentError):
+    """Too many tools are being tried at the moment; try again shortly."""
+
+    code = "too_many_tries"
+    status = 429
+    retryable = True

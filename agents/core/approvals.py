@@ -25,6 +25,9 @@ Json = Any
 ASKED: Final = "approval_required"
 TAINTED: Final = "tainted"
 
+#: What of its own accord asks about a tool without an `approval` block.
+IRREVERSIBLE: Final = "irreversible effect"
+
 _NANO_A_CENT: Final = 10**7
 
 
@@ -62,7 +65,7 @@ def demanded(state: RunState, spec: AgentSpec, tool: ToolSpec, arguments: Json, 
         words = f"approval.when of {tool.name}"
         found.append(Demand(ASKED, (words,), False, approval.required, approval.queue, None, approval.expires_s))
     elif approval is None and tool.effect == "irreversible":
-        found.append(Demand(ASKED, ("irreversible effect",)))
+        found.append(Demand(ASKED, (IRREVERSIBLE,)))
     if _is_tainted(state, tool):
         queue = approval.queue if approval is not None else None
         found.append(Demand(TAINTED, ("the run has read untrusted content",), queue=queue))

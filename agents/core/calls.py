@@ -23,7 +23,7 @@ from agents.core.events import (
     ToolRequested,
     ToolUnknown,
 )
-from agents.core.exact import disclose, enclose, is_interoperable
+from agents.core.exact import disclose, enclose, enclosed_text, is_interoperable
 from agents.core.fold import call_key, fold
 from agents.core.holdings import Holdings, Proof
 from agents.core.schema import problems
@@ -238,7 +238,7 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
     if isinstance(outcome, Finished):
         kept: dict[str, Any] = {"result": enclose(outcome.result)}
         if outcome.whole is not None:
-            kept["whole"] = enclose(outcome.whole)
+            kept["whole"] = enclosed_text(outcome.whole)
         return ToolCompensated(**common, **kept) if state.ending else ToolFinished(**common, **marks, **kept)
     maybe_done = isinstance(outcome, Failed) and (outcome.maybe_done or (call.repeated and tool.effect != "read"))
     if isinstance(outcome, Failed) and not maybe_done:

@@ -34,6 +34,11 @@ def enclose(value: Json) -> Json:
     return verbatim(value)
 
 
+def enclosed_text(text: str) -> dict[str, str]:
+    """Return what `verbatim` returns of the value that `text` is the JSON of."""
+    return {_MARK: text}
+
+
 def disclose(enclosed: Json) -> Json:
     """Return what `verbatim` or `enclose` was given."""
     if isinstance(enclosed, dict) and enclosed.keys() == {_MARK}:

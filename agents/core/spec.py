@@ -220,7 +220,7 @@ def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
         model=model["id"],
         max_tokens=model.get("max_tokens", 8192),
         effort=model.get("effort"),
-        tools={tool["name"]: _tool_spec(tool) for tool in stored["tools"]},
+        tools={tool["name"]: tool_spec(tool) for tool in stored["tools"]},
         escalates=ESCALATE in document.get("tools", ()),
         input_schema=document.get("input_schema"),
         output_schema=document.get("output_schema"),
@@ -234,7 +234,8 @@ def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
     )
 
 
-def _tool_spec(stored: Mapping[str, Json]) -> ToolSpec:
+def tool_spec(stored: Mapping[str, Json]) -> ToolSpec:
+    """Make the value from what a version pins of a tool: `{id, name, version, digest, document, offered}`."""
     document = stored["document"]
     approval = document.get("approval")
     return ToolSpec(

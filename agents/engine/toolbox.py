@@ -1,6 +1,7 @@
-"""Tools as the engine calls them: a run's call to `agents.tools.perform`, with the tenant's secrets and sources."""
+"""Tools as the platform calls them: what `agents.tools.perform` is given, with the tenant's secrets and sources."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -16,47 +17,20 @@ from agents.engine.leases import Claimed, LostLease
 from agents.models import DataSourceRow
 from agents.tools.perform import Registry, longest, perform
 from agents.tools.registry import build_registry
-from agents.tools.seam import DataSource, Outcome, PlatformAway, ToolCall
+from agents.tools.seam import DataSource, NoLongerOurs, Outcome, PlatformAway, ToolCall
 from config.redaction import remember
 from db.scope import tenant_scope
 from egress import installed
 from vault.actions import secrets
 
 
-class Context:
-    """What a tool may ask for while it runs; each look-up is a short transaction of its own.
+class _Tenant:
+    """What a call may ask of its tenant's rows; each look-up is a short transaction of its own."""
 
-    seconds: how long the call may take from an answered look-up on. As a context manager it holds the run busy for so
-    long (`Claimed.busy`), so that who had to wait for the answer has a lease that is renewed while it does its work.
-    """
-
-    def __init__(self, run: Claimed, seconds: float) -> None:
-        self.tenant_id = run.tenant_id
-        self.run_id: UUID | None = run.id
-        self.principal_id = run.principal_id
-        self._run = run
-        self._seconds = seconds
-        self._lock = threading.Lock()  # guards what follows
-        self._busy: ExitStack | None = ExitStack()  # None: the call is over
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            if self._busy is not None:
-                self._busy.close()
-            self._busy = None
-
-    def may_begin(self) -> bool:
-        """Say whether an effect may be begun: enough of the lease is left, and it is renewed."""
-        until = self._run.busy_until
-        return self._run.has_lease() and (until is None or until > leases.lease_clock())
-
-    def begin(self) -> None:
-        """Raise `LostLease` when no effect may be begun any more."""
-        if not self.may_begin():
-            raise LostLease(self.run_id)
+    def __init__(self, tenant_id: UUID, run_id: UUID | None, principal_id: UUID) -> None:
+        self.tenant_id = tenant_id
+        self.run_id: UUID | None = run_id
+        self.principal_id = principal_id
 
     def conceal(self, value: str) -> None:
         """Have this value taken out of what the process logs."""
@@ -90,11 +64,61 @@ class Context:
         self._answered()
 
     def _answered(self) -> None:
+        """A look-up was answered."""
+
+
+class Context(_Tenant):
+    """What a tool may ask for while it runs for a run.
+
+    seconds: how long the call may take from an answered look-up on. As a context manager it holds the run busy for so
+    long (`Claimed.busy`), so that who had to wait for the answer has a lease that is renewed while it does its work.
+    """
+
+    def __init__(self, run: Claimed, seconds: float) -> None:
+        super().__init__(run.tenant_id, run.id, run.principal_id)
+        self._run = run
+        self._seconds = seconds
+        self._lock = threading.Lock()  # guards what follows
+        self._busy: ExitStack | None = ExitStack()  # None: the call is over
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            if self._busy is not None:
+                self._busy.close()
+            self._busy = None
+
+    def may_begin(self) -> bool:
+        """Say whether an effect may be begun: enough of the lease is left, and it is renewed."""
+        until = self._run.busy_until
+        return self._run.has_lease() and (until is None or until > leases.lease_clock())
+
+    def begin(self) -> None:
+        """Raise `LostLease` when no effect may be begun any more."""
+        if not self.may_begin():
+            raise LostLease(self.run_id)
+
+    def _answered(self) -> None:
         with self._lock:
             if self._busy is not None:
                 before, self._busy = self._busy, ExitStack()
                 self._busy.enter_context(self._run.busy(self._seconds))
                 before.close()
+
+
+class TryContext(_Tenant):
+    """What a tool may ask for while somebody tries it. until: on the monotonic clock; nothing is begun after it."""
+
+    def __init__(self, tenant_id: UUID, principal_id: UUID, *, until: float) -> None:
+        super().__init__(tenant_id, None, principal_id)
+        self._until = until
+
+    def begin(self) -> None:
+        """Raise `NoLongerOurs` when it has taken too long."""
+        if time.monotonic() > self._until:
+            raise NoLongerOurs
 
 
 @lru_cache(maxsize=1)

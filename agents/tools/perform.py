@@ -188,7 +188,7 @@ def _result(outcome: Finished, definition: ToolDefinition, redact: Redactor, bou
     is_kept = size <= bounds.whole_bytes
     if not is_kept and definition.effect == "read":
         return Failed("too_large", f"The tool's result has {size} bytes; at most {bounds.whole_bytes} are taken.")
-    return Finished(cut(value, text, bounds.result_bytes), truncated=True, whole=value if is_kept else None)
+    return Finished(cut(value, text, bounds.result_bytes), truncated=True, whole=text if is_kept else None)
 
 
 def _bad(message: str, definition: ToolDefinition) -> Outcome:

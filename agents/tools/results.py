@@ -11,6 +11,8 @@ SAFE_INTEGER = 2**53 - 1
 
 MAX_DEPTH = 200
 """Levels of lists and objects in a result: whoever goes through it level by level has stack for it, anywhere."""
+MAX_VALUES = 500_000
+"""In what others send as JSON: a value of two bytes takes thirty times the memory, and the schema looks at each."""
 _REPLACEMENT = "\ufffd"
 _LONG_NUMBER = re.compile(r"[0-9]{16}")
 _UNKEEPABLE = re.compile("[\x00\ud800-\udfff]")
@@ -24,8 +26,11 @@ class BadResultError(ValueError):
 def read_json(text: str | bytes) -> Json:
     """Read JSON of others: numbers that would lose digits, and `NaN` and `Infinity`, become text.
 
-    Raises ValueError, RecursionError.
+    Raises ValueError, also for what may be more than `MAX_VALUES`, and RecursionError.
     """
+    counted = map(text.count, "[{,") if isinstance(text, str) else map(text.count, (b"[", b"{", b","))
+    if sum(counted) > MAX_VALUES:
+        raise ValueError(f"it holds more than {MAX_VALUES} values")
     return json.loads(text, parse_int=_integer, parse_float=_float, parse_constant=str)
 
 

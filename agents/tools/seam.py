@@ -51,12 +51,12 @@ class Finished:
     """The tool did its work; `result` is JSON.
 
     truncated: the result was larger than the model is shown; what is left says so to the model. whole: all of it, for
-        people; None when `result` is, or when it was too large for them as well.
+        people, as JSON text: nobody takes it apart again; None when `result` is whole, or it was too large for them.
     """
 
     result: Json
     truncated: bool = False
-    whole: Json = field(default=None, repr=False)
+    whole: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,6 +91,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("tools", "get"): Route("VRCDOW", 200, "list"),
     ("tool", "get"): Route("VRCDOW", 200),
     ("tool", "put"): Route("OW", 200, "own", body={"spec": LOOKUP}, headers=ANY_STATE),
+    ("tool-try", "post"): Route("OW", 200, body={"arguments": {"amount": 1, "to": "nobody"}, "confirm": True}),
     ("tool-grants", "get"): Route("CDOW", 200),
     ("tool-grants", "post"): Route("OW", 201, body={"user": "BOB", "permission": "use"}),
     ("tool-grant", "delete"): Route("OW", 204),

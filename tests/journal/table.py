@@ -10,7 +10,7 @@ from allauth.socialaccount.models import SocialAccount
 
 from access import grants, refusals
 from access.errors import MissingScope
-from agents.actions import agents, policies, runs, sources, tools, trying_policies, versions
+from agents.actions import agents, policies, runs, sources, tools, tries, trying_policies, versions
 from agents.actions import grants as agent_grants
 from agents.actions.runs import Request
 from agents.config import applying
@@ -224,6 +224,11 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "agents.actions.trying_policies.trial": {
         "": Case(lambda s: partial(trying_policies.trial, "new", policy_of("deny"), acting_as=s.alice))
     },
+    "agents.actions.tries.make": {
+        "its intent, and what came of it": Case(
+            lambda s: partial(tries.make, "lookup", {"key": "a"}, acting_as=s.alice), 2
+        ),
+    },
     "agents.actions.grants.give": {
         "": Case(lambda s: partial(agent_grants.give, s.agent, "run", s.bob, acting_as=s.alice)),
         "changed": Case(
@@ -430,6 +435,7 @@ READS: Final = frozenset(
         "agents.actions.sources.by_name",
         "agents.actions.tools.by_name",
         "agents.actions.tools.specs",
+        "agents.actions.tries.became",
         "agents.actions.uses.of_secret",
         "agents.actions.versions.by_number",
         "agents.actions.versions.is_live",

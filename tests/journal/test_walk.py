@@ -117,6 +117,7 @@ JOURNAL = {"audit_record", "audit_payload", "audit_outbox"}
 ONLY_RECORDS = {
     "access.refusals.record",
     "access.refusals.throttled",
+    "agents.actions.tries.make",
     "agents.actions.trying_policies.trial",
     "agents.config.applying.export",
     "audit.search.leave_record",

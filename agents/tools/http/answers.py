@@ -38,10 +38,10 @@ _MARKS: Final = (
 def told(response: Response, definition: ToolDefinition, now: datetime) -> Outcome:
     """Return what came of the call. now: for a `Retry-After` that is a date."""
     if response.status >= 400:
-        text = (text_of(response) or "").strip() or _phrase(response)
+        words = (text_of(response) or "").strip() or _phrase(response)
         failed = Failed(
             "http_status",
-            f"HTTP {response.status}: {text}",
+            f"HTTP {response.status}: {words}",
             retryable=response.status in RETRYABLE,
             retry_after_s=retry_after_s(response, now) if response.status in RETRYABLE else None,
         )

@@ -6,8 +6,9 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents.actions import tools
+from agents.actions import tools, tries
 from agents.models import Tool
+from agents.tools.seam import Failed, Finished
 from api import conditions
 from api.bodies import Body, beneath
 from api.queries import Page, Query
@@ -50,6 +51,38 @@ _TOOL = component(
     },
 )
 _PAGE = page_of("ToolPage", _TOOL)
+_TRY = Body(
+    {
+        "type": "object",
+        "properties": {
+            "arguments": {"type": "object", "description": "They fit the tool's input schema."},
+            "confirm": {"type": "boolean", "default": False, "description": "That an irreversible effect is meant."},
+        },
+        "required": ["arguments"],
+        "additionalProperties": False,
+    },
+    example={"arguments": {"customer_id": "CUST-1"}},
+)
+_TRIED = component(
+    "TriedTool",
+    {
+        "try": {"type": "string", "format": "uuid", "description": "Names the try in the log."},
+        "version": {"type": "integer", "minimum": 1, "description": "Of the definition that was tried."},
+        "outcome": {
+            "type": "string",
+            "enum": ["finished", "failed", "unknown"],
+            "description": "`unknown`: it may or may not have had its effect.",
+        },
+        "result": {"description": "What a model would be shown; null unless it finished."},
+        "truncated": {"type": "boolean", "description": "Whether the result was cut for the model."},
+        "error": {
+            "type": ["object", "null"],
+            "properties": {"code": {"type": "string"}, "detail": {"type": "string"}, "retryable": {"type": "boolean"}},
+            "required": ["code", "detail", "retryable"],
+            "additionalProperties": False,
+        },
+    },
+)
 _PATH = {"tool_name": "The tool's name."}
 
 
@@ -101,6 +134,36 @@ class OneTool(View):
             with beneath("/spec"):
                 tools.put(tool_name, self.body(_SPEC)["spec"], acting_as=self.principal)
             return conditions.answer(_json(tools.by_name(tool_name)), status=200 if present else 201)
+
+
+class Try(View):
+    """A call of a tool for whoever asks."""
+
+    @call("tryTool", "Try a tool", answer=_TRIED, body=_TRY, path=_PATH, refusals=(404, 409, 422, 429))
+    def post(self, request: Request, tool_name: str) -> Response:
+        """Call the tool once, with your own grants and the tenant's secrets, and return what came of it.
+
+        A failure of the tool is an answer, too. A call that people approve is not made (409); one that cannot be undone
+        only with `confirm` (422). Each try is recorded, with its arguments and what came of it.
+        """
+        with self.scope():
+            tool = found(_defined(), name=name(tool_name))
+            self.require("tools:write")
+            body = self.body(_TRY)
+        made = tries.make(
+            tool.name, body["arguments"], confirm=body.get("confirm", False), acting_as=self.principal
+        )  # outside the scope: it commits its intent before the call
+        return Response(_tried_json(made))
+
+
+def _tried_json(made: tries.Tried) -> Json:
+    outcome = made.outcome
+    answer = {"try": str(made.id), "version": made.version, "outcome": tries.became(outcome)}
+    if isinstance(outcome, Finished):
+        return {**answer, "result": outcome.result, "truncated": outcome.truncated, "error": None}
+    code, retryable = (outcome.code, outcome.retryable) if isinstance(outcome, Failed) else ("outcome_unknown", False)
+    error = {"code": code, "detail": outcome.message, "retryable": retryable}
+    return {**answer, "result": None, "truncated": False, "error": error}
 
 
 def _defined() -> "QuerySet[Tool]":

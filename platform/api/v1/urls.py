@@ -42,6 +42,7 @@ urlpatterns = [
     path("models", models.Models.as_view(), name="models"),
     path("tools", tools.Tools.as_view(), name="tools"),
     path("tools/<str:tool_name>", tools.OneTool.as_view(), name="tool"),
+    path("tools/<str:tool_name>/try", tools.Try.as_view(), name="tool-try"),
     path("tools/<str:tool_name>/grants", grants.ToolGrants.as_view(), name="tool-grants"),
     path("tools/<str:tool_name>/grants/<str:grant_id>", grants.ToolGrant.as_view(), name="tool-grant"),
     path("policies", policies.Policies.as_view(), name="policies"),

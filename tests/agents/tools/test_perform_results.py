@@ -147,7 +147,7 @@ def test_what_was_cut_is_kept_whole_for_people(value: Any) -> None:
     outcome = result_of(value)
 
     assert isinstance(outcome, Finished)
-    assert outcome.whole == value
+    assert json.loads(outcome.whole or "") == value
     assert result_of("x").whole is None  # type: ignore[union-attr]
 
 
@@ -158,20 +158,28 @@ def test_a_secret_is_not_in_the_whole_either() -> None:
     outcome, _ = run(Kind(act), Context(secrets={"s": SECRET}))
 
     assert isinstance(outcome, Finished)
-    assert outcome.whole[1] == "[redacted]"
+    assert json.loads(outcome.whole or "")[1] == "[redacted]"
 
 
 def test_the_schema_is_held_against_the_whole() -> None:
-    schema = {"type": "array", "maxItems": 400_000, "items": {"const": 1}}
+    schema = {"type": "array", "items": {"maxLength": 100_000}}
 
-    assert result_of([1] * 400_000, output_schema=schema).truncated  # type: ignore[union-attr]
-    assert isinstance(result_of([1] * 400_000 + [2], output_schema=schema), Failed)
+    assert result_of(["x" * 100_000] * 4, output_schema=schema).truncated  # type: ignore[union-attr]
+    assert isinstance(result_of(["x" * 100_000] * 4 + ["x" * 100_001], output_schema=schema), Failed)
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    outcome = result_of([1] * 100_000, output_schema={"type": "array", "items": {"type": "string"}})
+
+    assert isinstance(outcome, Failed)
+    assert outcome.message.startswith("The tool's result is not as its definition says. /0: ")
+    assert len(outcome.message) < 1000
 
 
 def test_beyond_the_last_bound_a_read_has_failed_and_a_write_is_cut_for_everybody() -> None:
     bounds = Bounds(whole_bytes=1_000_000)
 
-    assert result_of("x" * 999_998, bounds=bounds).whole == "x" * 999_998  # type: ignore[union-attr]
+    assert result_of("x" * 999_998, bounds=bounds).whole == json.dumps("x" * 999_998)  # type: ignore[union-attr]
     refused = result_of("x" * 999_999, bounds=bounds)
     told = "The tool's result has 1000001 bytes; at most 1000000 are taken."
     assert refused == Failed("too_large", told)

@@ -1,6 +1,7 @@
 """What an interface may answer, well or badly, and what is made of it: JSON, text, nothing, or a bounded failure."""
 
 import gzip
+import json
 import socket
 import time
 from datetime import UTC, datetime, timedelta
@@ -98,6 +99,16 @@ def test_what_is_no_character_set_is_not_taken_for_one(charset: str) -> None:
     said = says(answer(b"\\u0041-a", content_type=f"text/plain; charset={charset}"))
 
     assert outcome_of(said) == Finished("\\u0041-a")
+
+
+def test_json_of_nothing_but_brackets_is_text_for_it_would_fill_the_memory() -> None:
+    body = b"[" + b"{}," * 2_000_000 + b"{}]"
+    outcome = outcome_of(says(answer(body, content_type="application/json")))
+
+    assert isinstance(outcome, Finished)
+    assert outcome.truncated
+    assert outcome.result["head"].startswith("[{},{},")
+    assert json.loads(json.loads(outcome.whole or "")) == [{}] * 2_000_001
 
 
 def test_json_in_another_character_set_is_json() -> None:
