@@ -14,6 +14,7 @@ from django.db.backends.postgresql.base import DatabaseWrapper
 
 from agents.core.state import Call
 from agents.engine import claims, leases, toolbox
+from agents.engine.executor import Means, RunExecutor
 from agents.engine.leases import GRACE_S, Claimed, LostLease
 from agents.engine.toolbox import perform_call
 from agents.tools import attempts
@@ -79,12 +80,14 @@ def run(database: None, till: Seen, monkeypatch: pytest.MonkeyPatch) -> Iterator
     submitted = acme.submit("charger", {"to": acme.slug})
     with claims.claim("test", after=UUID(int=acme.tenant_id.int - 1)) as claimed:
         assert claimed is not None
-        assert claimed[1].id == submitted.id
+        step, mine = claimed
+        assert mine.id == submitted.id
+        RunExecutor(mine, Means(None, None, None, lambda: False)).begin(step)  # type: ignore[arg-type]
     allowed = Client(frozenset({("127.0.0.1", till.port)}))
     monkeypatch.setattr(installed, "client", lambda: allowed)
     monkeypatch.setattr(attempts, "AWAY_PAUSE_S", 0.01)
     toolbox.registry.cache_clear()
-    yield claimed[1]
+    yield mine
     toolbox.registry.cache_clear()
 
 
