@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from django.db import connection
+
 from access.acting import acting
 from agents.actions import grants
 from agents.actions.checking import refuse
@@ -12,6 +14,7 @@ from agents.engine.toolbox import registry
 from agents.errors import ChangedMeanwhile, UnknownTool
 from agents.models import Tool, ToolVersion
 from audit import journal
+from db.scope import current_tenant_id
 from tenants.principal import Principal
 
 Json = Any
@@ -41,6 +44,7 @@ def put(
     Raises `InvalidDocument`, `ChangedMeanwhile`, and what `acting` raises for `tools:write`.
     """
     with acting(acting_as, "tools:write") as actor:
+        _one_at_a_time()
         others = {other: known for other, known in {**specs(), **beside}.items() if other != name}
         refuse(document.tool_problems(name, spec, kinds=registry(), tools=others), f"The tool {name} is not valid.")
         Tool.objects.get_or_create(name=name)
@@ -64,6 +68,12 @@ def by_name(name: str) -> Tool:
 def specs() -> dict[str, Spec]:
     """Return the live `spec` of every tool of the tenant in scope, by name."""
     return dict(Tool.objects.exclude(live=None).order_by("name").values_list("name", "live__document"))
+
+
+def _one_at_a_time() -> None:
+    """Let no other definition of the tenant be checked until this one is there: two could name each other."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{current_tenant_id()}/tools"])
 
 
 def _save(tool: Tool, spec: Spec, actor: str) -> Saved:

@@ -242,9 +242,15 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
         return ToolCompensated(**common, **kept) if state.ending else ToolFinished(**common, **marks, **kept)
     maybe_done = isinstance(outcome, Failed) and (outcome.maybe_done or (call.repeated and tool.effect != "read"))
     if isinstance(outcome, Failed) and not maybe_done:
-        fallback = tool.fallback if outcome.retryable and tool.fallback in spec.tools else None
+        fallback = _fallback(spec, tool, call) if outcome.retryable else None
         return ToolFailed(**common, **marks, code=outcome.code, error=outcome.message, fallback=fallback)
     return ToolUnknown(**common, **marks, error=outcome.message)
+
+
+def _fallback(spec: AgentSpec, tool: ToolSpec, call: Call) -> str | None:
+    """Return the tool that stands in for one that failed; none is tried twice, whatever an old version pinned."""
+    known = tool.fallback in spec.tools and tool.fallback not in (*call.tried, call.tool)
+    return tool.fallback if known else None
 
 
 def requested(state: RunState) -> Iterable[Call]:

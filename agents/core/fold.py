@@ -185,7 +185,10 @@ def _tool_finished(state: RunState, e: events.ToolFinished) -> RunState:
 def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
     state = _read(state, e)
     if e.fallback:
-        return with_call(state, e.call, phase="proposed", tool=e.fallback, fallback=True, approved_digest=None)
+        tried = (*state.calls[e.call].tried, e.tool)
+        return with_call(
+            state, e.call, phase="proposed", tool=e.fallback, fallback=True, tried=tried, approved_digest=None
+        )
     if state.ending:
         return with_call(state, e.call, phase="stuck", answer=e.error)
     return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)

@@ -38,6 +38,7 @@ class Call:
 
     tool: the tool that is tried now; fallback: whether in place of one that failed; arguments as the model gave them.
     phase: proposed → (asked → approved or edited) → requested → settled; `unknown` when its outcome is.
+    tried: the tools that failed before it, in order.
     repeated: whether it was begun before, by a worker that stopped within it.
     digest: what an approval was bound to. answer, is_error: what the model is told once settled.
     undoes: what a compensating call is to undo; such a call is `stuck` when it failed.
@@ -50,6 +51,7 @@ class Call:
     arguments: Json
     phase: Phase = "proposed"
     fallback: bool = False
+    tried: tuple[str, ...] = ()
     repeated: bool = False
     digest: str | None = None
     approved_digest: str | None = None

@@ -9,6 +9,7 @@ from django.db import connection
 
 from access import grants
 from agents.actions import agents, tools, versions
+from agents.errors import InvalidDocument
 from agents.models import AgentVersion, ToolVersion
 from db.scope import tenant_scope
 from tenants.models import User
@@ -51,6 +52,25 @@ def test_the_same_definition_is_one_version(here: World) -> None:
     saved = race(lambda number: tools.put("fetch", FETCH, acting_as=here.alice))
 
     assert [each.changed for each in saved].count(True) == 1
+
+
+def test_two_tools_do_not_become_each_others_fallback(here: World) -> None:
+    for name in ("a", "b"):
+        tools.put(name, FETCH, acting_as=here.alice)
+
+    def name_the_other(number: int) -> str:
+        name, other = ("a", "b") if number % 2 else ("b", "a")
+        try:
+            tools.put(name, {**FETCH, "fallback": other}, acting_as=here.alice)
+        except InvalidDocument as error:
+            return error.errors[0]["detail"]
+        return ""
+
+    said = race(name_the_other)
+
+    with tenant_scope(here.tenant_id):
+        assert [spec.get("fallback") for spec in tools.specs().values()].count(None) == 1
+    assert any("The fallbacks go in a circle" in each for each in said)
 
 
 def test_versions_of_one_agent(here: World) -> None:

@@ -129,6 +129,18 @@ def test_a_call_that_fails_when_it_is_repeated_may_have_been_done_before(
     assert (again.action, getattr(again, "fallback", None)) == happened
 
 
+def test_tools_that_stand_in_for_each_other_are_tried_once_each() -> None:
+    one, other = tool("one", fallback="other"), tool("other", fallback="one", offered=False)
+    nobody_there = Failed("unreachable", "nobody there", retryable=True)
+
+    run = Simulation(agent(one, other), [uses(("one", {})), text("Neither.")], lambda name, arguments: nobody_there)
+    run.begin()
+
+    assert [name for name, _ in run.performed] == ["one", "other"]
+    assert run.actions.count("tool.failed") == 2
+    assert run.state.status == "completed"
+
+
 def test_a_call_lost_in_mid_air_is_not_made_again_without_its_grant() -> None:
     look, put, pay = tool("look"), tool("put", effect="write", idempotent=True), tool("pay", effect="write")
     run = Simulation(agent(look, put, pay), [], held=holds(look, put, pay))
