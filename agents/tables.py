@@ -15,6 +15,14 @@ TABLES = (
     Table("agents_agentversion", APPEND),
     Table("agents_tool", ALL),
     Table("agents_toolversion", APPEND),
+    # Every worker asks once a second which tools of any tenant fail.
+    Table(
+        "agents_toolbreaker",
+        ALL,
+        dispatch={"SELECT": ("tenant_id", "tool_id", "failures", "failed_at", "opened_at", "retry_at")},
+    ),
+    # Whoever purges sees no more than what has expired.
+    Table("agents_toolresult", ALL, dispatch={"SELECT": ("key", "expires_at"), "DELETE": ("*",)}),
     Table("agents_datasource", ALL),
     Table("agents_policy", ALL),
     Table("agents_policyset", ALL),

@@ -239,7 +239,9 @@ def outcome_event(state: RunState, spec: AgentSpec, call: Call, outcome: Outcome
         kept: dict[str, Any] = {"result": enclose(outcome.result)}
         if outcome.whole is not None:
             kept["whole"] = enclosed_text(outcome.whole)
-        return ToolCompensated(**common, **kept) if state.ending else ToolFinished(**common, **marks, **kept)
+        if state.ending:
+            return ToolCompensated(**common, **kept)
+        return ToolFinished(**common, **marks, **kept, from_cache=outcome.from_cache)
     maybe_done = isinstance(outcome, Failed) and (outcome.maybe_done or (call.repeated and tool.effect != "read"))
     if isinstance(outcome, Failed) and not maybe_done:
         fallback = _fallback(spec, tool, call) if outcome.retryable else None

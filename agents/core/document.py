@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from agents.core import conditions, partners, rules
+from agents.core import conditions, guards, partners, rules
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
@@ -163,8 +163,7 @@ def _effect_problems(spec: Spec) -> Iterator[Problem]:
     reads = spec["type"] == "sql" or (spec["type"] == "http" and spec.get("http", {}).get("method", "GET") == "GET")
     if effect is None and not reads:
         yield _problem("", _NO_EFFECT)
-    if spec.get("cache_ttl_s") and (effect or "read") != "read":
-        yield _problem("/cache_ttl_s", "Only the results of a tool with effect read can be cached.")
+    yield from (_problem(place, words) for place, words in guards.faults(spec))
 
 
 def _tool_rule_problems(spec: Spec) -> Iterator[Problem]:

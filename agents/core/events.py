@@ -214,7 +214,8 @@ class ToolDenied(Event):
 class ToolFinished(Event):
     """The tool answered. untrusted: whether this taints the run; private: whether it is marked so (both also below).
 
-    whole: all of a result that was cut, for people; it is left out when a run is loaded.
+    whole: all of a result that was cut, for people; it is left out when a run is loaded. from_cache: an equal call
+    answered before, whose result was kept.
     """
 
     action = "tool.finished"
@@ -228,6 +229,7 @@ class ToolFinished(Event):
     whole: Json = None
     untrusted: bool | None = None
     private: bool | None = None
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,6 +78,11 @@ TOOL: Final = {
             ),
             "cache_ttl_s": _whole(0, MONTH_S),
             "cache_scope": {"enum": ["principal", "tenant"]},
+            "concurrency": _whole(1, 1000),
+            "breaker": {
+                **_object({"failures": _whole(1, 100), "open_s": _whole(1, 24 * 3600)}),
+                "type": ["object", "null"],
+            },
             "fallback": {"type": ["string", "null"], "pattern": TOOL_NAME},
             "compensate_with": {
                 **_object(

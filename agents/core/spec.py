@@ -12,6 +12,7 @@ from uuid import UUID
 from jsonschema.protocols import Validator
 
 from agents.core.builtin import ESCALATE
+from agents.core.guards import Guards, guards_of
 from agents.core.money import from_usd
 from agents.core.prompt import escalation_tool, model_tool
 from agents.core.schema import validator
@@ -121,6 +122,11 @@ class ToolSpec:
             backoff_s=float(retries.get("backoff_s", 0.5)),
             fallback=self.fallback,
         )
+
+    @cached_property
+    def guards(self) -> Guards | None:
+        """What stands before its calls, if anything does."""
+        return guards_of(self.document)
 
     @cached_property
     def compensation(self) -> Compensation | None:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from agents.core import pricing
-from agents.core.events import DecisionRequested, Event, ModelAnswered, ModelFailed, RunWaiting
+from agents.core.events import DecisionRequested, Event, ModelAnswered, ModelFailed, RunWaiting, ToolFinished
 from metrics.counters import Series, count_all
 
 _ENDS = {"run.completed": "completed", "run.failed": "failed", "run.cancelled": "cancelled"}
@@ -32,6 +32,8 @@ def count_step(events: Sequence[Event]) -> None:
             counted["questions", event.kind] += 1
         elif event.action in _TOOLS:
             counted["tool_calls", _TOOLS[event.action]] += 1
+            if isinstance(event, ToolFinished) and event.from_cache:
+                counted["tool_results_from_cache",] += 1
         elif event.action in _ENDS:
             counted["runs_ended", _ENDS[event.action]] += 1
     count_all(counted)

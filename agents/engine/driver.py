@@ -23,6 +23,7 @@ from agents.engine import claims, leases
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.leases import Claimed, LostLease
 from agents.engine.toolbox import perform_call
+from agents.tools.caching import cache
 from metrics.counters import count, flush
 from quotas.provider import Gate
 
@@ -260,10 +261,14 @@ class Driver:
 
 
 def _flush() -> None:
-    """Hand in the counters; nothing is forgotten when the database does not take them, and another time is soon."""
+    """Hand in the counters; nothing is forgotten when the database does not take them, and another time is soon.
+
+    Sees to the results of tools that have expired, too: whoever's they are, somebody's driver is there.
+    """
     try:
         flush()
     except psycopg.OperationalError as error:
         log.warning("counters are not handed in this time: %s", error)
     except Exception:
         log.exception("counters are not handed in this time")
+    cache.purge_if_due()

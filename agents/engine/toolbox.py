@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Self
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from agents.core.state import Call
 from agents.engine import leases
 from agents.engine.leases import Claimed, LostLease
 from agents.models import DataSourceRow
+from agents.tools.guarding import guarded
 from agents.tools.perform import Registry, longest, perform
 from agents.tools.registry import build_registry
 from agents.tools.seam import DataSource, NoLongerOurs, Outcome, PlatformAway, ToolCall
@@ -61,10 +62,10 @@ class _Tenant:
             raise PlatformAway from error
         finally:
             connection.close()
-        self._answered()
+        self.waited()
 
-    def _answered(self) -> None:
-        """A look-up was answered."""
+    def waited(self) -> None:
+        """What was asked of the platform is answered."""
 
 
 class Context(_Tenant):
@@ -100,7 +101,8 @@ class Context(_Tenant):
         if not self.may_begin():
             raise LostLease(self.run_id)
 
-    def _answered(self) -> None:
+    def waited(self) -> None:
+        """Hold the run busy for the whole of the call's time from now on."""
         with self._lock:
             if self._busy is not None:
                 before, self._busy = self._busy, ExitStack()
@@ -129,6 +131,10 @@ def registry() -> Registry:
 
 def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:
     """Make one call of a run. Never raises for what the outside does; `LostLease` when it may not be begun any more."""
-    made = ToolCall(run.spec.tools[call.tool].definition, call.arguments, idempotency_key)
+    tool = run.spec.tools[call.tool]
+    made = ToolCall(tool.definition, call.arguments, idempotency_key)
     with Context(run, longest(made.definition)) as context:
-        return perform(made, context, registry=registry(), may_go_on=context.may_begin)
+        make = partial(perform, made, context, registry=registry(), may_go_on=context.may_begin)
+        if tool.guards is None:
+            return make()
+        return guarded(tool, tool.guards, made, context, make, again=call.undoes is not None)

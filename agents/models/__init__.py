@@ -6,6 +6,8 @@ from agents.models.grants import AgentTeamGrant, AgentUserGrant, ToolTeamGrant, 
 from agents.models.policy import Policy, PolicySet
 from agents.models.run import Run
 from agents.models.tool import Tool, ToolVersion
+from agents.models.tool_breaker import ToolBreaker
+from agents.models.tool_result import ToolResult
 
 __all__ = [
     "Agent",
@@ -17,6 +19,8 @@ __all__ = [
     "PolicySet",
     "Run",
     "Tool",
+    "ToolBreaker",
+    "ToolResult",
     "ToolTeamGrant",
     "ToolUserGrant",
     "ToolVersion",

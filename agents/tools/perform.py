@@ -194,7 +194,8 @@ def _result(outcome: Finished, definition: ToolDefinition, redact: Redactor, bou
 def _bad(message: str, definition: ToolDefinition) -> Outcome:
     if definition.effect == "read":
         return Failed("bad_result", message)
-    return OutcomeUnknown(f"{message} The call was made, so its effect may well have taken place.")
+    told = f"{message} The call was made, so its effect may well have taken place."
+    return OutcomeUnknown(told, "bad_result")
 
 
 def _against_schema(value: Any, definition: ToolDefinition) -> str:

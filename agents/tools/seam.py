@@ -52,11 +52,13 @@ class Finished:
 
     truncated: the result was larger than the model is shown; what is left says so to the model. whole: all of it, for
         people, as JSON text: nobody takes it apart again; None when `result` is whole, or it was too large for them.
+    from_cache: it did the work for an equal call, whose result this is.
     """
 
     result: Json
     truncated: bool = False
     whole: str | None = field(default=None, repr=False)
+    from_cache: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Failed:
     """The tool surely did not do its work, or said so, unless `maybe_done`; `message` is shown to the model.
 
     code: stable: `http_status`, `timeout`, `egress_denied`, `unreachable`, `too_large`, `bad_result`, `raised`,
-        `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`, `auth_failed`.
+        `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`, `auth_failed`, `circuit_open`.
     retryable: whether the same call may succeed later. retry_after_s: the seconds that the other side asks for first.
     maybe_done: only for idempotent writes: no clear answer came to this attempt, so it may have had its effect; the
         same call with the same key finds out.
@@ -79,9 +81,13 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeUnknown:
-    """The call was sent and no clear answer came: it may or may not have had its effect."""
+    """The call was sent and no clear answer came: it may or may not have had its effect.
+
+    code: why there is none, as of `Failed`; empty when the other side gave none.
+    """
 
     message: str
+    code: str = field(default="", compare=False)
 
 
 Outcome = Finished | Failed | OutcomeUnknown
@@ -173,4 +179,4 @@ def unclear(definition: ToolDefinition, failed: Failed) -> Outcome:
         return failed
     if may_repeat(definition):
         return replace(failed, retryable=True, maybe_done=True)
-    return OutcomeUnknown(failed.message)
+    return OutcomeUnknown(failed.message, failed.code)

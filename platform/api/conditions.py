@@ -3,7 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -27,9 +28,9 @@ def etag(value: Json) -> str:
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def answer(shown: Json, *, status: int = 200) -> Response:
-    """Return the representation with its ETag."""
-    return Response(shown, status=status, headers={"ETag": etag(shown)})
+def answer(shown: Json, *, status: int = 200, beside: Mapping[str, Json] = MappingProxyType({})) -> Response:
+    """Return the representation with its ETag. beside: what is told with it and is no part of the tag."""
+    return Response({**shown, **beside}, status=status, headers={"ETag": etag(shown)})
 
 
 def replaced(request: HttpRequest, noun: str, rows: "QuerySet[M]", show: Callable[[M], Json], **by: str) -> M | None:

@@ -44,6 +44,8 @@ KINDS: Final[Mapping[str, Kind]] = {
     "tokens": Kind("Tokens of model calls.", ("model", "kind")),
     "model_cost_nano_usd": Kind("What model calls cost, in billionths of a US dollar.", ("model",)),
     "tool_calls": Kind("Calls of tools, by what came of them.", ("outcome",)),
+    "tool_results_from_cache": Kind("Calls of tools that were answered with the kept result of an equal one."),
+    "breaker_changes": Kind("Times a circuit breaker of a tool opened or closed.", ("to",)),
     "questions": Kind("Questions put to people.", ("kind",)),
     "leases_lost": Kind("Leases that ran out under a worker."),
     "pool_waits": Kind("Times a worker waited for a connection to the database."),

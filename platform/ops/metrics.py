@@ -57,6 +57,8 @@ SELECT count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0) FROM agent
 WHERE due_at < now() AND ready_at IS NULL
 """
 
+_BREAKERS: Final = "SELECT count(*) FROM agents_toolbreaker WHERE opened_at IS NOT NULL"
+
 # By tenant, so that each part is a range of the index by status, and runs that have ended cost nothing.
 _RUNS: Final = """
 SELECT r.status, CASE r.status WHEN 'waiting' THEN r.waiting_for ELSE '' END, count(*)
@@ -167,6 +169,8 @@ def _runs(cursor: Any) -> Iterator[Metric]:
     overdue, age = cursor.fetchone()
     yield _gauge("runs_overdue", "Runs whose timer or lease has run out, which no worker has seen to yet.", overdue)
     yield _gauge("runs_overdue_seconds", "How long ago the first of these did.", float(age))
+    cursor.execute(_BREAKERS)
+    yield _gauge("breakers_open", "Tools that are not called for now because they failed.", cursor.fetchone()[0])
     cursor.execute(_RUNS)
     live = GaugeMetricFamily(f"{PREFIX}_runs", "Runs that have not ended.", labels=("status", "waiting_for"))
     for status, waiting_for, runs in cursor.fetchall():

@@ -1,10 +1,13 @@
 """Tools, grants and secrets over REST."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from agents.actions import sources
+from agents.models import Tool, ToolBreaker
 from db.scope import tenant_scope
 from tests.api.conftest import Caller, caller
 from tests.worlds import LOOKUP, World
@@ -26,6 +29,31 @@ def test_a_tool_is_defined_read_and_replaced(alice: Caller) -> None:
     assert (stale.status, stale.code) == (412, "precondition_failed")
     assert alice.put("tools/lookup", {"spec": LOOKUP}).code == "precondition_required"
     assert [tool["name"] for tool in alice.get("tools").json["results"]] == ["lookup"]
+
+
+def test_a_tool_tells_whether_it_is_called_and_its_tag_does_not(acme: World, alice: Caller) -> None:
+    alice.put("tools/lookup", {"spec": LOOKUP}, If_None_Match="*")
+    well = alice.get("tools/lookup")
+    assert well.json["breaker"] == {"state": "closed", "failures": 0, "opened_at": None, "retry_at": None}
+
+    now = timezone.now()
+    states = {}
+    for state, retry_at in (("closed", None), ("half_open", now), ("open", now + timedelta(hours=1))):
+        with tenant_scope(acme.tenant_id):
+            values = {"failures": 5, "failed_at": now, "opened_at": retry_at and now, "retry_at": retry_at}
+            ToolBreaker.objects.update_or_create(tool=Tool.objects.get(), defaults=values)
+        shown = alice.get("tools/lookup")
+        states[state] = shown.json["breaker"]
+        assert shown.headers["ETag"] == well.headers["ETag"]
+
+    assert [told["state"] for told in states.values()] == list(states)
+    assert states["open"] == {
+        "state": "open",
+        "failures": 5,
+        "opened_at": now.isoformat(),
+        "retry_at": (now + timedelta(hours=1)).isoformat(),
+    }
+    assert "breaker" not in alice.get("tools").json["results"][0]
 
 
 def test_a_wrong_definition_is_refused_with_its_places(alice: Caller) -> None:

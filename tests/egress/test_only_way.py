@@ -57,6 +57,7 @@ MAY: dict[str, dict[str, str]] = {
     "platform/egress/streams.py": dict.fromkeys(("socket", "ssl", "httpcore2"), GUARD),
     "agents/providers/claude.py": dict.fromkeys(("anthropic", "httpx2", "urllib.request"), SUPPLIER),
     "agents/providers/shards.py": dict.fromkeys(("socket", "httpx2"), SUPPLIER),
+    "agents/tools/kept.py": {"psycopg": DATABASE},
     "agents/tools/sql/postgresql.py": {"psycopg": SOURCE},
     "agents/tools/sql/bounded.py": dict.fromkeys(("socket", "psycopg"), SOURCE),
     "agents/engine/django_q.py": {"psycopg": DATABASE},

@@ -6,7 +6,7 @@ from django.db import connection
 from django.utils import timezone
 
 from access import grants
-from agents.models import Agent, Run, Tool
+from agents.models import Agent, Run, Tool, ToolBreaker, ToolResult
 from db.models import new_id
 from db.scope import tenant_scope
 from escalations.actions import queues
@@ -22,7 +22,7 @@ from vault.actions import secrets
 
 def peopled() -> World:
     """Make the tenant: people, a team, a key, a secret, an identity provider, an agent with a tool, grants on both, a
-    run, a queue, a vote, a budget.
+    run, a queue, a vote, a budget, a tool's breaker and a kept result.
     """
     made = world()
     made.define("agent", role="Does nothing.", tool_specs={"lookup": LOOKUP})
@@ -39,6 +39,11 @@ def peopled() -> World:
         provider = IdentityProvider.objects.create(slug="idp", name="", issuer="https://idp.example", client_id="c")
         EmailDomain.objects.create(domain=f"{made.slug}.example", provider=provider)
         secrets.put("token", "long enough", acting_as=COMMAND)
+        now = timezone.now()
+        ToolBreaker.objects.create(tool=Tool.objects.get(), failures=5, failed_at=now, opened_at=now, retry_at=now)
+        ToolResult.objects.create(
+            key=new_id().hex * 2, tool_id=new_id(), run_id=run.id, result="1", size=1, truncated=False, expires_at=now
+        )
         with connection.cursor() as cursor:
             held = reservations.reservation(1, 1, on=date(2026, 11, 1))
             reservations.reserve(cursor.connection, held, tenant_id=made.tenant_id)

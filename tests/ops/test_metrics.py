@@ -11,12 +11,13 @@ from django.conf import settings as installed
 from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.test import Client
+from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from agents.engine import leases
 from agents.engine.django_q import DjangoQ
-from agents.models import Run
+from agents.models import Run, Tool, ToolBreaker
 from db.roles import dispatch
 from db.scope import tenant_scope
 from metrics import counters
@@ -97,6 +98,16 @@ def test_a_run_that_waits_for_a_worker_shows(acme: World, read: Read) -> None:
 
     assert (read("queue_depth"), read("runs", status="queued", waiting_for="")) == (before[0] + 1, before[1] + 1)
     assert read("queue_oldest_seconds") > 0
+
+
+def test_a_tool_that_is_not_called_shows(acme: World, read: Read) -> None:
+    acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP, "find": LOOKUP})
+    before, now = read("breakers_open"), timezone.now()
+    with tenant_scope(acme.tenant_id):
+        for tool, opened_at in zip(Tool.objects.all(), (now, None), strict=True):
+            ToolBreaker.objects.create(tool=tool, failures=1, failed_at=now, opened_at=opened_at, retry_at=opened_at)
+
+    assert read("breakers_open") == before + 1
 
 
 def test_a_run_that_was_begun_long_ago_does_not_make_the_queue_old(acme: World, read: Read) -> None:

@@ -36,6 +36,7 @@ from agents.engine.temporal.slots import Room
 from agents.engine.temporal.telling import Told
 from agents.engine.temporal.workflow import RunWorkflow
 from agents.engine.toolbox import perform_call
+from agents.tools.caching import cache
 from metrics.counters import flush
 from quotas.provider import Gate
 
@@ -203,6 +204,7 @@ class TemporalWorker:
 
         async def totals() -> None:
             await _in_thread(flush)
+            await _in_thread(cache.purge_if_due)
 
         return [
             _every(HEARTBEAT_S, heartbeat),

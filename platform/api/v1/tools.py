@@ -3,11 +3,13 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.actions import tools, tries
-from agents.models import Tool
+from agents.models import Tool, ToolBreaker
+from agents.tools.breaker import state_of
 from agents.tools.seam import Failed, Finished
 from api import conditions
 from api.bodies import Body, beneath
@@ -39,6 +41,19 @@ _SPEC = Body(
     },
 )
 _TIME = {"type": "string", "format": "date-time"}
+_WHEN = {**_TIME, "type": ["string", "null"]}
+_BREAKER = {
+    "type": "object",
+    "description": "The circuit breaker: whether calls are made. Of one tool only, and no part of its ETag.",
+    "properties": {
+        "state": {"enum": ["closed", "open", "half_open"]},
+        "failures": {"type": "integer", "minimum": 0, "description": "Calls in a row that failed."},
+        "opened_at": _WHEN,
+        "retry_at": {**_WHEN, "description": "When a call is tried again."},
+    },
+    "required": ["state", "failures", "opened_at", "retry_at"],
+    "additionalProperties": False,
+}
 _TOOL = component(
     "Tool",
     {
@@ -48,7 +63,9 @@ _TOOL = component(
         "spec": {"type": "object"},
         "created_at": _TIME,
         "updated_at": _TIME,
+        "breaker": _BREAKER,
     },
+    optional=("breaker",),
 )
 _PAGE = page_of("ToolPage", _TOOL)
 _TRY = Body(
@@ -114,7 +131,7 @@ class OneTool(View):
         with self.scope():
             tool = found(_defined(), name=name(tool_name))
             self.require("tools:read")
-            return conditions.answer(_json(tool))
+            return conditions.answer(_json(tool), beside=_state(tool))
 
     @call(
         "putTool",
@@ -133,7 +150,8 @@ class OneTool(View):
             present = conditions.replaced(self.plain_request, "tool", _defined(), _json, name=tool_name)
             with beneath("/spec"):
                 tools.put(tool_name, self.body(_SPEC)["spec"], acting_as=self.principal)
-            return conditions.answer(_json(tools.by_name(tool_name)), status=200 if present else 201)
+            tool = tools.by_name(tool_name)
+            return conditions.answer(_json(tool), status=200 if present else 201, beside=_state(tool))
 
 
 class Try(View):
@@ -168,6 +186,11 @@ def _tried_json(made: tries.Tried) -> Json:
 
 def _defined() -> "QuerySet[Tool]":
     return Tool.objects.select_related("live").exclude(live=None)
+
+
+def _state(tool: Tool) -> Json:
+    row = ToolBreaker.objects.filter(tool=tool).first()
+    return {"breaker": state_of(row, timezone.now())}
 
 
 def _json(tool: Tool) -> Json:

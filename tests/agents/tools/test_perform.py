@@ -225,7 +225,7 @@ def test_a_python_tool_runs_in_a_thread_that_is_used_again() -> None:
     names = {str(python(lambda: threading.current_thread().name)) for _ in range(20)}
     threads = {str(python(lambda: threading.get_ident() % 2**53)) for _ in range(20)}
 
-    assert names == {"Finished(result='tool', truncated=False)"}
+    assert names == {"Finished(result='tool', truncated=False, from_cache=False)"}
     assert len(threads) == 1
 
 

@@ -1,0 +1,1 @@
+"""What stands before a tool's call: cache, breaker, places."""
