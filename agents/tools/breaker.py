@@ -195,7 +195,7 @@ class Breakers:
                 cursor.execute(_FAILED, values)
                 failures, is_open = cursor.fetchone()
                 opens = not is_open and failures >= breaker.failures
-                if opens or again:
+                if opens or (again and is_open):
                     cursor.execute(_OPEN, values)
                 if opens:
                     _record("tool.breaker_opened", tool, {"failures": failures, "open_s": breaker.open_s})
@@ -203,7 +203,7 @@ class Breakers:
             connection.close()
         if opens:
             count("breaker_changes", "open")
-        if opens or again:
+        if opens or (again and is_open):
             self._known[tool.id] = _Known(failures, time.monotonic() + breaker.open_s)
         elif not is_open:
             self._known[tool.id] = _Known(failures, None)
