@@ -7,13 +7,15 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.utils import timezone
+from psycopg import OperationalError
 
 from agents.core.state import Call
 from agents.engine.leases import LostLease
 from agents.engine.toolbox import perform_call
 from agents.models import ToolResult
-from agents.tools import caching
+from agents.tools import attempts, caching
 from agents.tools.caching import cache, purge
+from agents.tools.kept import kept
 from agents.tools.seam import Failed, Finished
 from db.roles import dispatch
 from db.scope import tenant_scope
@@ -289,6 +291,45 @@ def test_when_the_worker_that_makes_the_call_is_killed_another_makes_it(
         bureau.came(2)
         bureau.open.set()
         assert here.result() == Finished({"number": 2})
+
+
+def test_a_call_waits_for_the_database_to_come_back_before_it_looks(
+    bureau: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = desk(bureau)
+    made.ask()
+    run = made.run()
+    monkeypatch.setattr(attempts, "AWAY_PAUSE_S", 0.01)
+    kept.close()
+    real, away = kept._connect, [3]
+
+    def connect() -> Any:
+        if away[0]:
+            away[0] -= 1
+            raise OperationalError("the server is starting up")
+        return real()
+
+    monkeypatch.setattr(kept, "_connect", connect)
+
+    assert made.ask(run=run) == KEPT
+    assert away == [0]
+
+
+def test_a_result_that_cannot_be_kept_is_told_all_the_same(bureau: Office) -> None:
+    made = desk(bureau)
+    run = made.run()
+    bureau.open.clear()
+    asked = made.asks(run=run)
+    bureau.came(1)
+    assert kept._connection is not None
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [kept._connection.info.backend_pid])
+
+    bureau.open.set()
+
+    assert asked.result() == NEW
+    assert results(made) == []
+    assert made.ask() == Finished({"number": 2})
 
 
 def test_a_call_that_undoes_something_is_made_whatever_is_kept(bureau: Office) -> None:
