@@ -19,6 +19,7 @@ from django.db import connection
 from agents.actions.runs import Request, submit
 from agents.core.state import Call
 from agents.engine import claims
+from agents.engine.executor import Means, RunExecutor
 from agents.engine.leases import Claimed
 from agents.engine.toolbox import perform_call
 from agents.tools.seam import Outcome
@@ -147,8 +148,11 @@ class Desk:
 
 
 def claimed(tenant_id: UUID) -> Claimed:
-    """Claim the tenant's next run."""
+    """Claim the tenant's next run, and begin it up to its first model call."""
+    means = Means(None, perform_call, tools=None, stopping=lambda: False)  # type: ignore[arg-type]
     with claims.claim("test", after=UUID(int=tenant_id.int - 1)) as found:
         assert found is not None
-        assert found[1].tenant_id == tenant_id
-        return found[1]
+        step, run = found
+        assert run.tenant_id == tenant_id
+        RunExecutor(run, means).begin(step)
+    return run
