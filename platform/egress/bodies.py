@@ -1,7 +1,7 @@
 """Reading the body of an answer within a bound, whatever it claims or inflates to."""
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from egress.errors import EgressFailed
 
@@ -20,6 +20,17 @@ def read_body(chunks: Iterable[bytes], *, encoding: str, max_bytes: int) -> byte
         if len(body) > max_bytes:
             raise EgressFailed("too_large", f"The answer is larger than {max_bytes} bytes.", sent=True)
     return bytes(body)
+
+
+def pass_body(chunks: Iterable[bytes], sink: Callable[[bytes], None], *, encoding: str, max_bytes: int) -> None:
+    """Give the decoded body to `sink` as it comes in. Raises what `read_body` raises, and what the sink raises."""
+    size = 0
+    for piece in _decoded(chunks, encoding.strip().lower()):
+        size += len(piece)
+        if size > max_bytes:
+            raise EgressFailed("too_large", f"The answer is larger than {max_bytes} bytes.", sent=True)
+        if piece:
+            sink(piece)
 
 
 def _decoded(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:

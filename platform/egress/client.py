@@ -18,7 +18,7 @@ import httpcore2
 
 from egress.addresses import Address, why_not_public
 from egress.allow import Allow
-from egress.bodies import read_body
+from egress.bodies import pass_body, read_body
 from egress.errors import EgressDenied, EgressError, EgressFailed
 from egress.messages import Request, Response, check_headers
 from egress.ports import why_not_the_web
@@ -274,7 +274,12 @@ def _talk(connection: _Connection, stream: Stream, hop: Hop, request: Request) -
             body = b""  # left unread: the connection is closed
         else:
             encoding = fields.get("content-encoding", "")
-            body = read_body(answer.iter_stream(), encoding=encoding, max_bytes=request.max_bytes)
+            sink = request.on_answer(answer.status, fields) if request.on_answer is not None else None
+            if sink is None:
+                body = read_body(answer.iter_stream(), encoding=encoding, max_bytes=request.max_bytes)
+            else:
+                body = b""
+                pass_body(answer.iter_stream(), sink, encoding=encoding, max_bytes=request.max_bytes)
     finally:
         answer.close()
     return Response(answer.status, fields, body, str(url))

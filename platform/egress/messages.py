@@ -37,6 +37,8 @@ class Request:
     max_bytes: of the answer's body, decompressed. max_redirects: hops followed; 0 hands a redirect back as it is.
     repeatable: whether the server may see it twice; None: by method (GET, HEAD and OPTIONS may).
     before_sent: called on each hop once it is connected, before the first byte goes out; what it raises is raised.
+    on_answer: called with status and headers of an answer that is no redirect to be followed; what it returns is called
+        with each piece of the body as it comes in, and the response has none then; None has the body read whole.
     """
 
     method: str
@@ -48,6 +50,7 @@ class Request:
     max_redirects: int = 5
     repeatable: bool | None = None
     before_sent: Callable[[], None] | None = None
+    on_answer: "Callable[[int, Mapping[str, str]], Callable[[bytes], None] | None] | None" = None
 
     @property
     def may_repeat(self) -> bool:

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -310,3 +310,45 @@ def test_a_header_that_could_smuggle_is_denied_without_quoting_it(headers: dict[
 
     assert "s3cret" not in denied.value.detail
     assert seen.connections == 0
+
+
+def test_a_body_is_passed_on_as_it_comes_in() -> None:
+    heard: list[tuple[int, str] | bytes] = []
+    gates = [threading.Event(), threading.Event()]
+
+    def handler(peer: socket.socket, request: bytes, nth: int) -> None:
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for gate in gates:
+            peer.sendall(b"3\r\none\r\n")
+            assert gate.wait(30)
+        peer.sendall(b"0\r\n\r\n")
+
+    def on_answer(status: int, headers: Mapping[str, str]) -> Callable[[bytes], None]:
+        heard.append((status, headers["content-type"]))
+        return on_piece
+
+    def on_piece(piece: bytes) -> None:
+        heard.append(piece)
+        gates[len(heard) - 2].set()  # the server sends no more before it was heard
+
+    with serve(handler) as seen:
+        response = client_for(seen).send(Request("POST", seen.url, on_answer=on_answer))
+
+    assert heard == [(200, "text/event-stream"), b"one", b"one"]
+    assert (response.status, response.body) == (200, b"")
+
+
+def test_a_body_that_is_passed_on_is_bounded_and_a_listener_may_leave() -> None:
+    class Enough(Exception):
+        pass
+
+    def leave(piece: bytes) -> None:
+        raise Enough
+
+    with serve(says(answer(b"x" * 2000))) as seen:
+        client = client_for(seen)
+        with pytest.raises(Enough):
+            client.send(get(seen.url, on_answer=lambda status, headers: leave))
+        with pytest.raises(EgressFailed, match="larger than 1000 bytes"):
+            client.send(get(seen.url, max_bytes=1000, on_answer=lambda status, headers: lambda piece: None))
+    assert seen.connections == 2
