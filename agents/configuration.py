@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.actions import agents, grants, policies, sources, tools, versions
+from agents.actions import agents, grants, mcp_servers, policies, sources, tools, versions
 from agents.config.kinds import Kind
 from agents.core.document import is_shaped
-from agents.models import Agent, DataSourceRow, Policy, Tool
+from agents.errors import McpServerFailed
+from agents.models import Agent, DataSourceRow, McpServerRow, Policy, Tool
 from tenants.principal import Principal
 
 Json = Any
@@ -31,6 +32,35 @@ class SourceKind:
     ) -> list[str]:
         sources.put(name, spec, acting_as=acting_as)
         return []
+
+    def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        return iter(())
+
+
+class McpServerKind:
+    """`McpServer`. One that nobody has asked yet what it offers is asked at once, so that tools can be pinned to it."""
+
+    name = "McpServer"
+    rank = 20
+
+    def names(self) -> list[str]:
+        return list(McpServerRow.objects.order_by("name").values_list("name", flat=True))
+
+    def current(self, name: str, *, publish: bool) -> Spec | None:
+        row = McpServerRow.objects.filter(name=name).first()
+        return row.document if row is not None else None
+
+    def put(
+        self, name: str, spec: Spec, *, beside: Mapping[str, Spec], publish: bool, acting_as: Principal | str
+    ) -> list[str]:
+        saved = mcp_servers.put(name, spec, acting_as=acting_as)
+        if saved.discovered is not None:
+            return []
+        try:
+            saved = mcp_servers.discover(name, acting_as=acting_as)
+        except McpServerFailed as error:
+            return [str(error)]
+        return [f"{len(saved.discovered)} tools discovered"]
 
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         return iter(())
@@ -131,4 +161,4 @@ def _with_grants(spec: Spec, obj: Agent | Tool) -> Spec:
     return {**spec, "grants": held} if held else spec
 
 
-KINDS: tuple[Kind, ...] = (SourceKind(), ToolKind(), AgentKind(), PolicyKind())
+KINDS: tuple[Kind, ...] = (SourceKind(), McpServerKind(), ToolKind(), AgentKind(), PolicyKind())

@@ -53,6 +53,27 @@ class UnknownSource(AgentError):
     status = 404
 
 
+class UnknownMcpServer(AgentError):
+    """There is no such MCP server."""
+
+    code = "unknown_mcp_server"
+    status = 404
+
+
+class McpServerInUse(AgentError):
+    """A tool is on that MCP server; define the tool otherwise first."""
+
+    code = "mcp_server_in_use"
+    status = 409
+
+
+class McpServerFailed(AgentError):
+    """The MCP server did not say which tools it has."""
+
+    code = "mcp_server_failed"
+    status = 409
+
+
 class InvalidDocument(AgentError):
     """The document is not valid."""
 

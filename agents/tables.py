@@ -26,6 +26,7 @@ TABLES = (
     Table("agents_datasource", ALL),
     Table("agents_policy", ALL),
     Table("agents_policyset", ALL),
+    Table("agents_mcpserver", ALL),
     Table("agents_toolusergrant", ALL, references={"user_id": MEMBER}),
     Table("agents_toolteamgrant", ALL, references={"group_id": TEAM_GROUP}),
     Table("agents_agentusergrant", ALL, references={"user_id": MEMBER}),

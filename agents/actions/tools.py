@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from access.acting import acting
-from agents.actions import grants
+from agents.actions import grants, mcp_pins
 from agents.actions.checking import refuse
 from agents.core import document
 from agents.engine.toolbox import registry
@@ -38,6 +38,8 @@ def put(
 ) -> Saved:
     """Define the tool `name`; agents published from now on get it. Only a changed definition is a new version.
 
+    A tool of type mcp is pinned to its server's definition (`mcp_pins`).
+
     spec: the document's `spec`; its `grants`, if given, become the tool's only ones.
     expected: digest of the version it was written after; None for whatever there is.
     beside: the `spec` of other tools that the same transaction is about to put; each has the shape of a tool.
@@ -46,6 +48,7 @@ def put(
     with acting(acting_as, "tools:write") as actor:
         _one_at_a_time()
         others = {other: known for other, known in {**specs(), **beside}.items() if other != name}
+        spec = mcp_pins.pinned(name, spec)
         refuse(document.tool_problems(name, spec, kinds=registry(), tools=others), f"The tool {name} is not valid.")
         Tool.objects.get_or_create(name=name)
         # No join here: after a wait for the lock its other side would still be that of before.

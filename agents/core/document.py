@@ -13,7 +13,7 @@ from agents.core import conditions, guards, partners, rules
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
-from agents.core.shapes import AGENT, QUEUE, SOURCE, SQL_INPUT, TOOL, TOOL_NAME
+from agents.core.shapes import AGENT, QUEUE, SOURCE, SQL_INPUT, TOOL, TOOL_NAME, TOOL_TYPES
 from agents.core.spec import Limits
 from agents.core.wording import meant, pointer, shape_problems
 from agents.tools.seam import ConfigProblem, ToolDefinition
@@ -134,7 +134,7 @@ def _example_problems(spec: Spec) -> Iterator[Problem]:
 
 def _kind_problems(name: str, spec: Spec, kinds: Mapping[str, Kind]) -> Iterator[Problem]:
     kind = spec["type"]
-    for other in ("http", "python", "sql"):
+    for other in TOOL_TYPES:
         if other != kind and other in spec:
             yield _problem(f"/{other}", f"The tool is of type {kind}; remove this block.")
     if kind not in spec:

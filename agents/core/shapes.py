@@ -14,7 +14,7 @@ POINTER: Final = "^(/([^~/]|~[01])*)+$"
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 #: From harmless to irrevocable.
 EFFECTS: Final = ("read", "write", "irreversible")
-TOOL_TYPES: Final = ("http", "python", "sql")
+TOOL_TYPES: Final = ("http", "mcp", "python", "sql")
 
 MONTH_S: Final = 31 * 24 * 3600
 YEAR_S: Final = 366 * 24 * 3600
@@ -61,6 +61,7 @@ TOOL: Final = {
             "description": _text(),
             "type": {"enum": list(TOOL_TYPES)},
             "http": {"type": "object"},
+            "mcp": {"type": "object"},
             "python": {"type": "object"},
             "sql": {"type": "object"},
             "input_schema": {"type": "object"},
@@ -226,6 +227,25 @@ SOURCE: Final = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "DataSource",
     **_object({"engine": {"enum": ["postgresql", "sqlite"]}, "url": _text(500)}, "engine", "url"),
+}
+
+MCP_SERVER: Final = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "McpServer",
+    **_object(
+        {
+            "transport": {"enum": ["stdio", "http"]},
+            "command": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 50,
+                "items": {"type": "string", "maxLength": 1000},
+            },
+            "url": _text(2000),
+            "headers": {"type": "object", "maxProperties": 50, "additionalProperties": {"type": "string"}},
+        },
+        "transport",
+    ),
 }
 
 QUEUE: Final = {

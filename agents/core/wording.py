@@ -17,7 +17,6 @@ MAX_PROBLEMS = 50
 
 #: Words of the contract that a later version will know. Silence about them would be unsafe, so they are refused.
 LATER: Mapping[str, str] = {
-    "mcp": "Tools of type mcp are not available in this version.",
     "agent": "Tools of type agent are not available in this version.",
 }
 

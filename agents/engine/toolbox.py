@@ -12,13 +12,13 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from agents.core.state import Call
-from agents.engine import leases
+from agents.engine import leases, mcp_seen
 from agents.engine.leases import Claimed, LostLease
-from agents.models import DataSourceRow
+from agents.models import DataSourceRow, McpServerRow
 from agents.tools.guarding import guarded
 from agents.tools.perform import Registry, longest, perform
 from agents.tools.registry import build_registry
-from agents.tools.seam import DataSource, NoLongerOurs, Outcome, PlatformAway, ToolCall
+from agents.tools.seam import DataSource, McpServer, NoLongerOurs, Outcome, PlatformAway, ToolCall
 from config.redaction import remember
 from db.scope import tenant_scope
 from egress import installed
@@ -52,6 +52,19 @@ class _Tenant:
             if url.startswith("secret:"):
                 url = secrets.reveal(url.removeprefix("secret:"))
             return DataSource(row.engine, url)
+
+    def mcp_server(self, name: str) -> McpServer:
+        """Return an MCP server; raises `LookupError` and `PlatformAway`."""
+        with self._scope():
+            row = McpServerRow.objects.filter(name=name).first()
+            if row is None:
+                raise LookupError(f"There is no MCP server {name!r}.")
+            return row.server
+
+    def mcp_changed(self, server: str, tool: str, sha256: str) -> None:
+        """Write down that the server defines the tool by that hash now; raises `PlatformAway`."""
+        with self._scope():
+            mcp_seen.changed(server, tool, sha256)
 
     @contextmanager
     def _scope(self) -> Iterator[None]:
@@ -126,7 +139,9 @@ class TryContext(_Tenant):
 @lru_cache(maxsize=1)
 def registry() -> Registry:
     """Return the kinds of this process, behind its one guarded client."""
-    return build_registry(client=installed.client(), sources_dir=settings.DATA_DIR / "sources")
+    return build_registry(
+        client=installed.client(), sources_dir=settings.DATA_DIR / "sources", mcp_allow=settings.MCP_STDIO_ALLOW
+    )
 
 
 def perform_call(run: Claimed, call: Call, idempotency_key: str) -> Outcome:

@@ -3,6 +3,7 @@
 from agents.models.agent import Agent, AgentVersion
 from agents.models.data_source import DataSourceRow
 from agents.models.grants import AgentTeamGrant, AgentUserGrant, ToolTeamGrant, ToolUserGrant
+from agents.models.mcp_server import McpServerRow
 from agents.models.policy import Policy, PolicySet
 from agents.models.run import Run
 from agents.models.tool import Tool, ToolVersion
@@ -15,6 +16,7 @@ __all__ = [
     "AgentUserGrant",
     "AgentVersion",
     "DataSourceRow",
+    "McpServerRow",
     "Policy",
     "PolicySet",
     "Run",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 from uuid import UUID
 
-from agents.tools.seam import DataSource, NoLongerOurs, PlatformAway, ToolContext
+from agents.tools.seam import DataSource, McpServer, NoLongerOurs, PlatformAway, ToolContext
 from config.redaction import passwords
 
 logger = logging.getLogger(__name__)
@@ -62,6 +62,14 @@ class Attempt:
         with self._lock:
             self._secrets.add(value)
         self._context.conceal(value)
+
+    def mcp_server(self, name: str) -> McpServer:
+        """Return the MCP server; raises `LookupError`, `NoLongerOurs` and `ContextUnavailableError`."""
+        return self._look_up(self._context.mcp_server, name, lambda server: ())
+
+    def mcp_changed(self, server: str, tool: str, sha256: str) -> None:
+        """Write down that a tool is defined otherwise now; raises what `mcp_server` raises."""
+        self._look_up(lambda name: self._context.mcp_changed(name, tool, sha256), server, lambda nothing: ())
 
     def begin(self) -> None:
         """Raise `NoLongerOurs` when no effect may be begun any more, or the attempt is over."""

@@ -66,7 +66,8 @@ class Failed:
     """The tool surely did not do its work, or said so, unless `maybe_done`; `message` is shown to the model.
 
     code: stable: `http_status`, `timeout`, `egress_denied`, `unreachable`, `too_large`, `bad_result`, `raised`,
-        `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`, `auth_failed`, `circuit_open`.
+        `sql_error`, `not_read_only`, `misconfigured`, `bad_arguments`, `busy`, `auth_failed`, `circuit_open`,
+        `definition_changed`, `unknown_tool`, `tool_error`.
     retryable: whether the same call may succeed later. retry_after_s: the seconds that the other side asks for first.
     maybe_done: only for idempotent writes: no clear answer came to this attempt, so it may have had its effect; the
         same call with the same key finds out.
@@ -101,6 +102,20 @@ class DataSource:
     url: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class McpServer:
+    """Where tools of type mcp are. transport: `stdio` (command) or `http` (url, headers).
+
+    headers: as documents have them, `secret:NAME` included, or with secrets put in; never shown.
+    """
+
+    name: str
+    transport: str
+    command: tuple[str, ...] = ()
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
 class NoLongerOurs(Exception):
     """The run is another worker's, or about to be: no effect of it may be begun here."""
 
@@ -131,6 +146,12 @@ class ToolContext(Protocol):
 
     def conceal(self, value: str) -> None:
         """Take this value out of whatever the call gives back, too: a secret that was made from one, or got for one."""
+
+    def mcp_server(self, name: str) -> McpServer:
+        """Return the MCP server as its document has it; raises as `secret` does."""
+
+    def mcp_changed(self, server: str, tool: str, sha256: str) -> None:
+        """Write down that the server defines the tool by that hash now, not by the pinned one; raises likewise."""
 
     def begin(self) -> None:
         """Raise `NoLongerOurs` when the effect may not be begun any more.

@@ -6,6 +6,7 @@ An unset variable and an empty one mean the same: the default.
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from egress.allow import parse_allow
 from egress.errors import EgressAllowError
 
 FIELD_KEY_BYTES = 32
+PROGRAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 MAX_RATE = 100_000_000
 SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
@@ -41,6 +43,7 @@ KNOWN = (
     "LEASE_SECONDS",
     "LOG_LEVEL",
     "MAX_BODY_BYTES",
+    "MCP_STDIO_ALLOW",
     "METRICS_TENANTS",
     "METRICS_TOKEN",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -163,6 +166,14 @@ class Env:
             parse_allow(self.items(name))
         except EgressAllowError as error:
             raise ImproperlyConfigured(str(error)) from None
+        return self.items(name)
+
+    def programs(self, name: str) -> tuple[str, ...]:
+        """A list of programs, each as an absolute path or as `name=/path`."""
+        for item in self.items(name):
+            called, equals, path = item.rpartition("=")
+            if not path.startswith("/") or (equals and not PROGRAM.fullmatch(called)):
+                raise ImproperlyConfigured(f"{name}: {item!r} is neither /path/of/program nor name=/path/of/program.")
         return self.items(name)
 
 

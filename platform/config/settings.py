@@ -100,6 +100,9 @@ API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3
 EGRESS_ALLOW: tuple[str, ...] = _env.host_ports("EGRESS_ALLOW")
 """host:port of private places that outgoing calls may reach; the installation's to set, never a tenant's."""
 
+MCP_STDIO_ALLOW: tuple[str, ...] = _env.programs("MCP_STDIO_ALLOW")
+"""Programs that may run as MCP servers, as /path or name=/path; the installation's to set, never a tenant's."""
+
 METRICS_TOKEN: str = _env.secret("METRICS_TOKEN")
 """Who shows it may read /metrics; "" lets this machine alone read them."""
 

@@ -26,6 +26,8 @@ Json = Any
 
 #: One that speaks of payments nobody makes.
 POLICY = {"applies_to": {"tools": ["pay"]}, "when": "run.turn > 1000", "then": "approve", "required": 2}
+#: One that is never reached.
+MCP_SERVER: Json = {"transport": "http", "url": "http://127.0.0.1:9/mcp"}
 
 
 @dataclass
@@ -95,12 +97,15 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         assert alice.put(f"secrets/{name}", {"value": "long enough"}).status == 204
     for name in ("large", "larger"):
         assert alice.put(f"policies/{name}", {"spec": POLICY}, If_None_Match="*").status == 201
+    for name in ("desk", "shelf"):
+        assert alice.put(f"mcp_servers/{name}", {"spec": MCP_SERVER}, If_None_Match="*").status == 201
     return {
         "run_id": str(runs[0]),
         "escalation_id": escalation,
         "slug": "echo",
         "number": "1",
         "tool_name": "pay",
+        "server_name": "desk",
         "secret_name": "token",
         "policy_name": "large",
         "agent-grant/grant_id": on_agent,

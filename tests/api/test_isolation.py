@@ -21,7 +21,18 @@ from tenants.models import Role
 from tenants.scopes import SCOPES
 from tests.agents.engine.serving import serving
 from tests.api.conftest import Answer, Caller, caller
-from tests.api.scene import POLICY, REFUSED, Refused, Scene, address, body_for, furnish, nonexistent, service
+from tests.api.scene import (
+    MCP_SERVER,
+    POLICY,
+    REFUSED,
+    Refused,
+    Scene,
+    address,
+    body_for,
+    furnish,
+    nonexistent,
+    service,
+)
 from tests.worlds import LOOKUP, world
 
 Json = Any
@@ -100,6 +111,11 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("policy", "put"): Route("OW", 200, "own", body={"spec": POLICY}, headers=ANY_STATE),
     ("policy", "delete"): Route("OW", 204),
     ("policy-try", "post"): Route("OW", 200, body={"runs": 1}),
+    ("mcp-servers", "get"): Route("VRCDOW", 200, "list"),
+    ("mcp-server", "get"): Route("VRCDOW", 200),
+    ("mcp-server", "put"): Route("OW", 200, "own", body={"spec": MCP_SERVER}, headers=ANY_STATE),
+    ("mcp-server", "delete"): Route("OW", 204),
+    ("mcp-server-discover", "post"): Route("OW", 409),
     ("secrets", "get"): Route("VRCDOW", 200, "list"),
     ("secret", "delete"): Route("OW", 204),
     ("secret", "put"): Route("OW", 204, "own", body={"value": "long enough"}),

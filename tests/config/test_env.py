@@ -61,6 +61,16 @@ def test_places_for_egress() -> None:
     assert Env({"EGRESS_ALLOW": "127.0.0.1:9100,[::1]:80"}).host_ports("EGRESS_ALLOW") == ("127.0.0.1:9100", "[::1]:80")
 
 
+@pytest.mark.parametrize("value", ["node", "bin/node", "=/bin/x", "a b=/bin/x", "x=bin"])
+def test_a_program_needs_an_absolute_path(value: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match="MCP_STDIO_ALLOW: "):
+        Env({"MCP_STDIO_ALLOW": value}).programs("MCP_STDIO_ALLOW")
+
+
+def test_programs_have_a_path_and_may_have_a_name() -> None:
+    assert Env({"P": "time=/opt/time, /opt/orders"}).programs("P") == ("time=/opt/time", "/opt/orders")
+
+
 @pytest.mark.parametrize("value", ["example.com", "ftp://example.com", "http://", "http://example.com:port"])
 def test_a_url_must_be_absolute(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="BASE_URL is no URL"):

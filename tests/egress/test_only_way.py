@@ -48,6 +48,7 @@ OWN = "the installation's own processes on this machine"
 DATABASE = "the installation's own database (DATABASE_URL)"
 MAIL = "the installation's own mail server (EMAIL_URL)"
 ADAPTED = "allauth's client, whose only transport is the guarded client"
+MCP = "the MCP SDK, whose only transport is the guarded client"
 SOURCE = "a tenant's database, at addresses the guarded client has resolved and checked"
 LISTENS = "listens, and calls nobody"
 CACHE = "the installation's own cache (REDIS_URL)"
@@ -58,6 +59,9 @@ MAY: dict[str, dict[str, str]] = {
     "agents/providers/claude.py": dict.fromkeys(("anthropic", "httpx2", "urllib.request"), SUPPLIER),
     "agents/providers/shards.py": dict.fromkeys(("socket", "httpx2"), SUPPLIER),
     "agents/tools/kept.py": {"psycopg": DATABASE},
+    "agents/tools/mcp/links.py": dict.fromkeys(("mcp", "httpx2"), MCP),
+    "agents/tools/mcp/stdio.py": {"mcp": "speaks over pipes to a child process"},
+    "agents/tools/mcp/streamable.py": {"httpx2": MCP},
     "agents/tools/sql/postgresql.py": {"psycopg": SOURCE},
     "agents/tools/sql/bounded.py": dict.fromkeys(("socket", "psycopg"), SOURCE),
     "agents/engine/django_q.py": {"psycopg": DATABASE},

@@ -10,7 +10,7 @@ from allauth.socialaccount.models import SocialAccount
 
 from access import grants, refusals
 from access.errors import MissingScope
-from agents.actions import agents, policies, runs, sources, tools, tries, trying_policies, versions
+from agents.actions import agents, mcp_servers, policies, runs, sources, tools, tries, trying_policies, versions
 from agents.actions import grants as agent_grants
 from agents.actions.runs import Request
 from agents.config import applying
@@ -103,6 +103,19 @@ def change_policy(scene: Scene) -> Call:
 def delete_policy(scene: Scene) -> Call:
     put_policy(scene, "deny")()
     return partial(policies.delete, "lookups", acting_as=scene.alice)
+
+
+ELSEWHERE_HTTP: Json = {"transport": "http", "url": "https://tools.example/mcp"}
+
+
+def change_mcp_server(scene: Scene) -> Call:
+    mcp_servers.put("desk", ELSEWHERE_HTTP, acting_as=scene.alice)
+    return partial(mcp_servers.put, "desk", ELSEWHERE_HTTP | {"url": "https://b.example"}, acting_as=scene.alice)
+
+
+def remove_mcp_server(scene: Scene) -> Call:
+    mcp_servers.put("desk", ELSEWHERE_HTTP, acting_as=scene.alice)
+    return partial(mcp_servers.remove, "desk", acting_as=scene.alice)
 
 
 def remove_grant(scene: Scene) -> Call:
@@ -211,6 +224,11 @@ CASES: Final[dict[str, dict[str, Case]]] = {
         "new": Case(lambda s: partial(sources.put, "sales", {"engine": "sqlite", "url": "a.db"}, acting_as=s.alice)),
         "changed": Case(change_source),
     },
+    "agents.actions.mcp_servers.put": {
+        "new": Case(lambda s: partial(mcp_servers.put, "desk", ELSEWHERE_HTTP, acting_as=s.alice)),
+        "changed": Case(change_mcp_server),
+    },
+    "agents.actions.mcp_servers.remove": {"": Case(remove_mcp_server)},
     "agents.actions.tools.put": {
         "new": Case(lambda scene: put_tool(scene, "other")),
         "changed": Case(lambda scene: put_tool(scene, "lookup", timeout_s=1)),
@@ -429,6 +447,11 @@ READS: Final = frozenset(
         "agents.actions.policies.by_name",
         "agents.actions.policies.digest_of",
         "agents.actions.policies.problems",
+        "agents.actions.mcp_pins.pinned",
+        "agents.actions.mcp_pins.raise_at",
+        "agents.actions.mcp_pins.state",
+        "agents.actions.mcp_pins.states",
+        "agents.actions.mcp_servers.by_name",
         "agents.actions.runs.above",
         "agents.actions.runs.requesters",
         "agents.actions.runs.transaction_time",
@@ -500,6 +523,9 @@ PARTS: Final = frozenset(
 
 #: What is tried elsewhere, and where: it reaches beyond one tenant, or needs a browser's request.
 ELSEWHERE: Final = {
+    "agents.actions.mcp_servers.discover": (
+        "agents/actions/test_mcp_servers.py::test_what_cannot_be_recorded_is_not_discovered"
+    ),
     "vault.actions.keys.rotate": (
         "vault/actions/test_keys.py::test_each_batch_is_told_in_its_tenants_journal_without_names"
     ),

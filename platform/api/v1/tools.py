@@ -1,5 +1,6 @@
 """Tools: definitions."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -7,7 +8,7 @@ from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from agents.actions import tools, tries
+from agents.actions import mcp_pins, tools, tries
 from agents.models import Tool, ToolBreaker
 from agents.tools.breaker import state_of
 from agents.tools.seam import Failed, Finished
@@ -61,6 +62,15 @@ _TOOL = component(
         "version": {"type": "integer", "minimum": 1},
         "digest": {"type": "string", "description": "SHA-256 (hex) of the definition."},
         "spec": {"type": "object"},
+        "mcp": {
+            "type": ["object", "null"],
+            "description": "Of tools of type mcp: whether the server still defines the tool as it was saved.",
+            "properties": {
+                "definition": {"type": "string", "description": "SHA-256 (hex) that the tool is pinned to."},
+                "current": {"type": ["string", "null"], "description": "The newest hash that is known; null: none."},
+                "changed": {"type": "boolean", "description": "Calls are refused until the tool is saved anew."},
+            },
+        },
         "created_at": _TIME,
         "updated_at": _TIME,
         "breaker": _BREAKER,
@@ -112,7 +122,7 @@ class Tools(View):
         self.require("tools:read")
         page = Page(Query(self.plain_request, ("limit", "cursor")), name=f"tools.{self.principal.tenant_id}")
         with self.scope():
-            return Response(page.of(_defined(), lambda listed: [_json(tool) for tool in listed]))
+            return Response(page.of(_defined(), _page_json))
 
 
 class OneTool(View):
@@ -193,13 +203,23 @@ def _state(tool: Tool) -> Json:
     return {"breaker": state_of(row, timezone.now())}
 
 
+def _page_json(listed: Sequence[Tool]) -> list[Json]:
+    states = mcp_pins.states(listed)
+    return [_shown(tool, states) for tool in listed]
+
+
 def _json(tool: Tool) -> Json:
+    return _shown(tool, mcp_pins.states([tool]))
+
+
+def _shown(tool: Tool, states: Mapping[str, Json]) -> Json:
     live: Any = tool.live
     return {
         "name": tool.name,
         "version": live.number,
         "digest": live.digest,
         "spec": live.document,
+        "mcp": states.get(tool.name),
         "created_at": tool.created_at.isoformat(),
         "updated_at": tool.updated_at.isoformat(),
     }

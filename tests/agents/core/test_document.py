@@ -95,9 +95,8 @@ def test_every_key_of_the_contract_is_taken() -> None:
     [
         ({"descripton": "x"}, "/descripton", "Did you mean description?"),
         ({"description": "  "}, "/description", "empty"),
-        ({"type": "mcp"}, "/type", "Tools of type mcp are not available in this version."),
         ({"type": "agent"}, "/type", "Tools of type agent are not available in this version."),
-        ({"mcp": {"server": "x"}}, "/mcp", "not available in this version"),
+        ({"mcp": {"server": "x"}}, "/mcp", "remove this block"),
         ({"type": "htp"}, "/type", "Did you mean http?"),
         ({"effect": "writes"}, "/effect", "Did you mean write?"),
         ({"timeout_s": 0}, "/timeout_s", "more than 0"),

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from agents.tools.seam import DataSource, NoLongerOurs, PlatformAway, ToolCall, ToolDefinition
+from agents.tools.seam import DataSource, McpServer, NoLongerOurs, PlatformAway, ToolCall, ToolDefinition
 
 TENANT = UUID(int=7)
 PRINCIPAL = UUID(int=8)
@@ -16,6 +16,8 @@ class Context:
 
     secrets: dict[str, str] = field(default_factory=dict)
     sources: dict[str, DataSource] = field(default_factory=dict)
+    servers: dict[str, McpServer] = field(default_factory=dict)
+    changed: list[tuple[str, str, str]] = field(default_factory=list)
     tenant_id: UUID = TENANT
     run_id: UUID | None = None
     principal_id: UUID = PRINCIPAL
@@ -41,6 +43,15 @@ class Context:
         """The data source, or KeyError."""
         self._look_up()
         return self.sources[name]
+
+    def mcp_server(self, name: str) -> McpServer:
+        """The MCP server, or KeyError."""
+        self._look_up()
+        return self.servers[name]
+
+    def mcp_changed(self, server: str, tool: str, sha256: str) -> None:
+        """Remember it."""
+        self.changed.append((server, tool, sha256))
 
     def _look_up(self) -> None:
         if self.away > 0:

@@ -1,0 +1,1 @@
+"""Tools of MCP servers (Model Context Protocol), over stdio and streamable HTTP, with the official SDK."""

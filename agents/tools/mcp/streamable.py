@@ -1,0 +1,161 @@
+"""Streamable HTTP to an MCP server, through the guarded client: the SDK's transport gets this one beneath it.
+
+A failure is told to the one request it befell, as a JSON-RPC error: raised, it would end every other on the session.
+"""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Final
+
+import httpx2
+
+from agents.tools.mcp.sending import SENDING, Sending
+from egress.client import Client
+from egress.errors import EgressError
+from egress.messages import Request, Response
+
+MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
+_MAX_SAID_CHARS: Final = 2000
+#: What the guarded client sets itself, and asks for itself.
+_NOT_PASSED: Final = frozenset(
+    {"accept-encoding", "connection", "content-length", "host", "keep-alive", "transfer-encoding", "user-agent"}
+)
+_FAILED: Final = -32000
+_END: Final = None
+
+
+class _Enough(Exception):
+    """Nobody listens any more."""
+
+
+class _Answer(httpx2.AsyncByteStream):
+    """The body of an answer as it comes in, from the thread that reads it to the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.head: asyncio.Future[tuple[int, Mapping[str, str]]] = loop.create_future()
+        self._loop = loop
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._closed = threading.Event()
+        self._begun = False  # of the thread's
+
+    def begins(self, status: int, headers: Mapping[str, str]) -> "Callable[[bytes], None] | None":
+        """In the thread: take the body piece by piece if it is a stream of events; else it is wanted whole."""
+        if status != 200 or not headers.get("content-type", "").lower().startswith("text/event-stream"):
+            return None
+        self._begun = True
+        self._tell(self._set_head, (200, {"content-type": headers["content-type"], **_session(headers)}))
+        return self._piece
+
+    def ends(self, response: Response | None, error: EgressError | None) -> None:
+        """In the thread: the answer is here whole, or broke off."""
+        if response is not None and not self._begun:
+            self._tell(self._whole, response)
+        elif error is not None and not self._begun:
+            self._tell(self._fail, error)
+        else:
+            self._tell(self._pieces.put_nowait, _END)
+
+    def _piece(self, data: bytes) -> None:
+        if self._closed.is_set():
+            raise _Enough
+        self._tell(self._pieces.put_nowait, data)
+
+    def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, *arguments)
+        except RuntimeError:
+            raise _Enough from None  # the loop is closed
+
+    def _set_head(self, head: tuple[int, Mapping[str, str]]) -> None:
+        if not self.head.done():
+            self.head.set_result(head)
+
+    def _whole(self, response: Response) -> None:
+        self._pieces.put_nowait(response.body)
+        self._pieces.put_nowait(_END)
+        kept = {name: response.headers[name] for name in ("content-type", "location") if name in response.headers}
+        self._set_head((response.status, {**kept, **_session(response.headers)}))
+
+    def _fail(self, error: EgressError) -> None:
+        if not self.head.done():
+            self.head.set_exception(error)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (piece := await self._pieces.get()) is not _END:
+            yield piece
+
+    async def aclose(self) -> None:
+        """Have the thread stop at the next piece."""
+        self._closed.set()
+
+
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """Sends each request of the SDK through the guarded client, in a thread of its own.
+
+    A stream that the server would open by itself (GET) is not asked for: nothing that it says between calls is acted
+    on. Redirects are handed back; the SDK follows those within the origin, through here again.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Make one request; an error of the outside comes back as an answer that says so."""
+        sending = SENDING.get() or Sending()
+        body = await request.aread()
+        if request.method == "GET" and "last-event-id" not in request.headers:
+            return httpx2.Response(405, request=request)
+        answer = _Answer(asyncio.get_running_loop())
+        asked = Request(
+            request.method,
+            str(request.url),
+            {name: value for name, value in request.headers.items() if name.lower() not in _NOT_PASSED},
+            body or None,
+            timeout_s=max(0.001, sending.deadline - time.monotonic()),
+            max_bytes=MAX_ANSWER_BYTES,
+            max_redirects=0,
+            on_answer=answer.begins,
+        )
+        threading.Thread(target=self._send, args=(asked, answer, sending), name="mcp-http", daemon=True).start()
+        try:
+            status, headers = await answer.head
+        except EgressError as error:
+            return _error(request, body, error.detail)
+        except BaseException:
+            await answer.aclose()
+            raise
+        if status < 400:
+            return httpx2.Response(status, headers=dict(headers), stream=answer, request=request)
+        sending.status, text = status, b"".join([piece async for piece in answer]).decode("utf-8", "replace")
+        sending.said = f"HTTP {status}: {text[:_MAX_SAID_CHARS].strip() or 'no explanation'}"
+        return httpx2.Response(status, headers=dict(headers), content=text.encode(), request=request)
+
+    def _send(self, asked: Request, answer: _Answer, sending: Sending) -> None:
+        response, failed = None, None
+        try:
+            response = self._client.send(asked)
+        except EgressError as error:
+            failed = sending.failed = error
+        except _Enough:
+            return
+        try:
+            answer.ends(response, failed)
+        except _Enough:
+            return
+
+
+def _session(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name == "mcp-session-id"}
+
+
+def _error(request: httpx2.Request, body: bytes, detail: str) -> httpx2.Response:
+    try:
+        message = json.loads(body)
+        number = message.get("id") if isinstance(message, dict) else None
+    except ValueError:
+        number = None
+    error = {"jsonrpc": "2.0", "id": number, "error": {"code": _FAILED, "message": detail}}
+    return httpx2.Response(502, json=error, request=request)

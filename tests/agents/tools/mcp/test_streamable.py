@@ -1,0 +1,216 @@
+"""MCP servers over streamable HTTP, reached through the guarded client alone."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from agents.tools.mcp.faults import McpError
+from agents.tools.mcp.kind import McpKind
+from agents.tools.seam import Failed, Finished, McpServer, OutcomeUnknown
+from egress.allow import parse_allow
+from egress.client import Client
+from tests.agents.tools.mcp.conftest import context_of, made
+from tests.agents.tools.mcp.web import ECHO, result, served, shop, speaks, text
+from tests.egress.servers import Seen, answer, reset, serve
+
+Json = Any
+
+
+def allowing(*urls: str) -> McpKind:
+    places = [url.split("//")[1].split("/")[0] for url in urls]
+    return McpKind(Client(parse_allow(places)))
+
+
+def at(url: str, **headers: str) -> McpServer:
+    return McpServer("web", "http", url=url, headers=headers)
+
+
+@pytest.fixture(params=[{}, {"stateless_http": True}, {"json_response": True}], ids=["sessions", "stateless", "json"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    with served(shop(), **request.param) as made_url:
+        yield made_url
+
+
+def test_a_server_of_the_sdk_is_asked_and_called(url: str) -> None:
+    kind = allowing(url)
+    server = at(url)
+
+    assert [each.name for each in kind.discover(server, 20)] == ["price", "greeting"]
+    assert made(kind, server, "price", {"item": "book"}) == Finished({"cents": 400})
+    assert made(kind, server, "greeting", {"name": "Ada"}) == Finished({"result": "Hello Ada"})
+    failed = made(kind, server, "price", {"item": "nothing"})
+    assert isinstance(failed, Failed)
+    assert (failed.code, "there is no such item" in failed.message) == ("tool_error", True)
+    kind.close()
+
+
+def test_a_private_place_is_not_reached_unless_it_is_allowed() -> None:
+    with serve(speaks(lambda peer, asked: b"")) as seen:
+        kind = McpKind(Client())
+        outcome = made(kind, at(f"{seen.url}/mcp"), "echo", pinned="0" * 64)
+        kind.close()
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "egress_denied"
+    assert seen.connections == 0
+
+
+def called(call: Any, **spec: Any) -> tuple[Any, Seen]:
+    """Call `echo` of a server that answers calls so."""
+    with serve(speaks(call)) as seen:
+        kind = allowing(seen.url)
+        outcome = made(kind, at(f"{seen.url}/mcp"), "echo", {"n": 1}, **spec)
+        kind.close()
+    return outcome, seen
+
+
+def test_a_secret_goes_into_the_header_and_out_of_the_answer() -> None:
+    with serve(speaks(lambda peer, asked: result(asked["id"], text("your key is open-sesame-7")))) as seen:
+        kind = allowing(seen.url)
+        server = at(f"{seen.url}/mcp", Authorization="Bearer secret:desk")
+        pinned = kind.discover(at(f"{seen.url}/mcp"), 20)[0].sha256
+        context = context_of(server, secrets={"desk": "open-sesame-7"})
+        outcome = made(kind, server, "echo", context=context, pinned=pinned)
+        kind.close()
+
+    assert outcome == Finished("your key is [redacted]")
+    assert b"Bearer open-sesame-7" in seen.requests[-1]
+
+
+def test_a_missing_secret_is_named() -> None:
+    outcome = made(allowing(), at("http://127.0.0.1:9/", Authorization="secret:desk"), "echo", pinned="0" * 64)
+
+    assert outcome == Failed("misconfigured", "The MCP server needs the secret desk, which is not set.")
+
+
+def test_an_answer_as_a_stream_of_events_is_heard_to_its_result() -> None:
+    def streamed(peer: socket.socket, asked: Json) -> bytes:
+        told = [
+            {"method": "notifications/progress", "params": {"progressToken": 1, "progress": 1}},
+            {"id": asked["id"], "result": text("done")},
+        ]
+        events = "".join(f"data: {json.dumps({'jsonrpc': '2.0', **each})}\n\n" for each in told)
+        return answer(events.encode(), content_type="text/event-stream")
+
+    assert called(streamed)[0] == Finished("done")
+
+
+ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def endless(peer: socket.socket, asked: Json) -> bytes:
+    peer.sendall(ENDLESS)
+    line = b": nothing yet, and nothing to come " + b"x" * 65000 + b"\n\n"
+    while True:
+        peer.sendall(hex(len(line))[2:].encode() + b"\r\n" + line + b"\r\n")
+
+
+def silent(peer: socket.socket, asked: Json) -> bytes:
+    peer.sendall(ENDLESS)
+    threading.Event().wait(30)
+    return b""
+
+
+def cut(peer: socket.socket, asked: Json) -> bytes:
+    reset(peer)
+    return b""
+
+
+def huge(peer: socket.socket, asked: Json) -> bytes:
+    return result(asked["id"], text("x" * 9_000_000))
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [(endless, "too_large"), (silent, "timeout"), (cut, "unreachable"), (huge, "too_large")],
+    ids=["endless", "silent", "cut", "huge"],
+)
+def test_what_never_ends_or_breaks_off_is_bounded(call: Any, code: str) -> None:
+    outcome, _ = called(call, timeout_s=2 if call is silent else 20)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code == code
+
+
+@pytest.mark.parametrize("call", [endless, cut, lambda peer, asked: answer(b"", "500 Oh no")])
+def test_a_write_that_breaks_off_is_unknown(call: Any) -> None:
+    assert isinstance(called(call, effect="write")[0], OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "words"),
+    [
+        (lambda peer, asked: answer(b"who are you?", "401 Unauthorized"), "http_status", "HTTP 401: who are you?"),
+        (
+            lambda peer, asked: result(asked["id"], None, error={"code": -32602, "message": "no \x1b[31mname"}),
+            "tool_error",
+            "says: no [31mname",
+        ),
+        (lambda peer, asked: answer(b"<p>hello", content_type="text/html"), "tool_error", "Unexpected content type"),
+        (lambda peer, asked: answer(b"{", content_type="application/json"), "tool_error", "parse"),
+        (lambda peer, asked: result(asked["id"], {"content": 7}), "bad_result", "not of the protocol"),
+    ],
+)
+def test_a_refusal_is_told(call: Any, code: str, words: str) -> None:
+    outcome, _ = called(call)
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code == code
+    assert words in outcome.message
+
+
+def test_a_redirect_into_a_private_place_is_not_followed() -> None:
+    with serve(lambda peer, raw, nth: peer.sendall(answer())) as inside:
+        moved = answer(b"", "307 Temporary Redirect", location=f"{inside.url}/mcp")
+        outcome, _ = called(lambda peer, asked: moved)
+
+    assert isinstance(outcome, Failed)
+    assert inside.connections == 0
+
+
+def test_a_changed_definition_stops_the_call_before_anything_is_sent() -> None:
+    now = [ECHO]
+    calls: list[Json] = []
+
+    def call(peer: socket.socket, asked: Json) -> bytes:
+        calls.append(asked["params"]["arguments"])
+        return result(asked["id"], text("ok"))
+
+    with serve(speaks(call, lambda: now)) as seen:
+        kind, server = allowing(seen.url), at(f"{seen.url}/mcp")
+        pinned = kind.discover(server, 20)[0].sha256
+        context = context_of(server)
+        assert made(kind, server, "echo", {"n": 1}, context=context, pinned=pinned) == Finished("ok")
+        now[:] = [{**ECHO, "annotations": {"destructiveHint": True}}]
+        outcome = made(kind, server, "echo", {"n": 2}, context=context, pinned=pinned)
+        kind.close()
+
+    assert isinstance(outcome, Failed)
+    assert outcome.code == "definition_changed"
+    assert calls == [{"n": 1}]
+    assert len(context.changed) == 1
+
+
+def test_a_session_that_the_server_forgot_is_opened_anew() -> None:
+    forgets = iter([answer(b"gone", "404 Not Found")])
+    with serve(speaks(lambda peer, asked: next(forgets, None) or result(asked["id"], text("ok")))) as seen:
+        kind, server = allowing(seen.url), at(f"{seen.url}/mcp")
+        outcome = made(kind, server, "echo", attempts=2)
+        kind.close()
+
+    assert outcome == Finished("ok")
+    greetings = [request for request in seen.requests if b'"initialize"' in request]
+    assert len(greetings) == 3  # of the look for the hash, of the first call, and anew
+
+
+def test_a_server_that_cannot_be_asked_says_why() -> None:
+    broken = serve(lambda peer, raw, nth: peer.sendall(answer(b"no", "503 Service Unavailable")))
+    with broken as seen:
+        kind = allowing(seen.url)
+        with pytest.raises(McpError, match="HTTP 503: no"):
+            kind.discover(at(f"{seen.url}/mcp"), 10)
+        kind.close()
