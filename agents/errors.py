@@ -74,6 +74,13 @@ class McpServerFailed(AgentError):
     status = 409
 
 
+class UnknownBudget(AgentError):
+    """There is no such budget."""
+
+    code = "unknown_budget"
+    status = 404
+
+
 class InvalidDocument(AgentError):
     """The document is not valid."""
 

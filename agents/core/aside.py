@@ -5,6 +5,7 @@ What an answer does, and why nothing is folded for it: docs/adr/0011.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -228,9 +229,10 @@ def _answered(state: RunState, facts: Facts) -> RunState:
 def _reserved(state: RunState, facts: Facts) -> RunState:
     if state.held is None and "window" not in facts:
         return state
-    held = state.held or Held(0, 0, date.fromisoformat(facts["window"]).isoformat())
+    windows = tuple(str(UUID(each)) for each in facts.get("windows", ()))
+    held = state.held or Held(0, 0, date.fromisoformat(facts["window"]).isoformat(), windows)
     usd_nano, tokens = _number(facts, "usd_nano"), _number(facts, "tokens")
-    return evolve(state, held=Held(held.usd_nano + usd_nano, held.tokens + tokens, held.window))
+    return evolve(state, held=replace(held, usd_nano=held.usd_nano + usd_nano, tokens=held.tokens + tokens))
 
 
 def _settled(state: RunState, facts: Facts) -> RunState:

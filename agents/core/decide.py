@@ -58,9 +58,10 @@ class Reserve:
 
 @dataclass(frozen=True, slots=True)
 class CallModel:
-    """Call the model for this turn."""
+    """Call the model for this turn. max_tokens: of its answer, where the run's limit pays for less than it may take."""
 
     turn: int
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,17 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     if state.failure is not None:
         return _on_failure(state, spec, state.failure, now, jitter)
     if state.answered is not None and state.answered.stop_reason != "pause_turn":
-        return Record(_on_answer(state, spec))
+        return Record(_on_answer(state, spec, now))
     reached = limits.reached(state, spec, now)
-    return Record([reached]) if reached else CallModel(state.answers + 1)
+    return Record([reached]) if reached else _call_model(state, spec, now)
+
+
+def _call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
+    """Call the model for as long an answer as the run's limit surely pays for; ask when that is none of use."""
+    room = limits.output_room(state, spec, now.date())
+    if room < limits.least_answer(spec):
+        return Record([limits.too_little_left(state, spec, now.date())])
+    return CallModel(state.answers + 1, room if room < spec.max_tokens else None)
 
 
 def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> list[Event]:
@@ -300,7 +309,7 @@ _UNUSABLE = {
 }
 
 
-def _on_answer(state: RunState, spec: AgentSpec) -> Sequence[Event]:
+def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Event]:
     answer = state.answered
     if answer is None:
         raise ValueError("There is no answer to judge.")
@@ -312,6 +321,8 @@ def _on_answer(state: RunState, spec: AgentSpec) -> Sequence[Event]:
     if answer.stop_reason == "model_context_window_exceeded":
         detail = "The conversation no longer fits the model's context window."
         return [ask(state, spec, "question", "context_window_exceeded", detail, {})]
+    if answer.stop_reason == "max_tokens" and state.cut_to is not None:
+        return [limits.too_little_left(state, spec, now.date())]
     code = answer.stop_reason if answer.stop_reason == "max_tokens" else "bad_tool_calls"
     judgement = Judgement(None, code, ())
     if answer.stop_reason == "tool_use" and not tool_uses(disclose(answer.content)):

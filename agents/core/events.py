@@ -134,11 +134,15 @@ class RunCompensating(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequested(Event):
-    """The intent to call the model, durable before the call."""
+    """The intent to call the model, durable before the call.
+
+    max_tokens: what the answer may take, where what is left of the run's limit pays for less than its agent allows.
+    """
 
     action = "model.requested"
     turn: int
     model: str
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,12 +369,27 @@ class DecisionMade(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetReserved(Event):
-    """The run holds this much of its tenant's month. window: the month's first day."""
+    """The run holds this much of its tenant's month. window: the month's first day.
+
+    windows: the ids of all the budgets' windows that hold it, where more than the tenant's month counts.
+    """
 
     action = "budget.reserved"
     usd_nano: int
     tokens: int
     window: str
+    windows: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetExtended(Event):
+    """A person let this much more be spent in one window of a budget. window: its id; escalation: who said so there."""
+
+    action = "budget.extended"
+    usd_nano: int
+    tokens: int
+    window: str
+    escalation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

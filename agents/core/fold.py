@@ -118,7 +118,7 @@ def _compensating(state: RunState, e: events.RunCompensating) -> RunState:
 
 
 def _model_requested(state: RunState, e: events.ModelRequested) -> RunState:
-    return evolve(state, turn=e.turn, calling_model=True, failure=None, answered=None, calls=())
+    return evolve(state, turn=e.turn, calling_model=True, cut_to=e.max_tokens, failure=None, answered=None, calls=())
 
 
 def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
@@ -259,8 +259,12 @@ def _decision_expired(state: RunState, e: events.DecisionExpired) -> RunState:
 
 
 def _budget_reserved(state: RunState, e: events.BudgetReserved) -> RunState:
-    held = state.held or Held(0, 0, e.window)
-    return evolve(state, held=Held(held.usd_nano + e.usd_nano, held.tokens + e.tokens, held.window))
+    held = state.held or Held(0, 0, e.window, tuple(e.windows))
+    return evolve(state, held=replace(held, usd_nano=held.usd_nano + e.usd_nano, tokens=held.tokens + e.tokens))
+
+
+def _budget_extended(state: RunState, e: events.BudgetExtended) -> RunState:
+    return evolve(state, extension=None)
 
 
 def _budget_settled(state: RunState, e: events.BudgetSettled) -> RunState:
@@ -296,5 +300,6 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "decision.made": _decision_made,
     "decision.expired": _decision_expired,
     "budget.reserved": _budget_reserved,
+    "budget.extended": _budget_extended,
     "budget.settled": _budget_settled,
 }

@@ -1,12 +1,18 @@
 """The caps of a run: what they amount to now, and the question that reaching one asks. Pure."""
 
-from datetime import datetime
+from datetime import date, datetime
+from typing import Final
 
 from agents.core.asking import ask
 from agents.core.events import DecisionRequested
 from agents.core.money import to_usd
+from agents.core.pricing import input_at_most, output_price, tokens_at_most
+from agents.core.requests import model_request
 from agents.core.spec import AgentSpec
-from agents.core.state import RunState
+from agents.core.state import BUDGET_EXHAUSTED, RunState
+
+#: Fewer tokens than these, or than a quarter of what the agent allows, are no useful answer.
+LEAST_ANSWER: Final = 1024
 
 
 def allowance(state: RunState, spec: AgentSpec) -> tuple[int, int]:
@@ -29,10 +35,58 @@ def missing(state: RunState, spec: AgentSpec) -> tuple[int, int] | None:
     return lacking if any(lacking) else None
 
 
-def tenant_budget_exhausted(state: RunState, spec: AgentSpec) -> DecisionRequested:
-    """Return the question that is asked when the tenant's budget does not allow the run's reservation."""
-    detail = "The tenant's budget of this month does not allow this run. Raise it, then approve to try again."
-    return ask(state, spec, "budget", "tenant_budget", detail, {"arguments": {}})
+def budget_exhausted(
+    state: RunState, spec: AgentSpec, *, budget: str, window: str, usd_nano: int, tokens: int
+) -> DecisionRequested:
+    """Return the question that is asked when a budget has no room for what the run must reserve.
+
+    budget: its name; window: the id of its window. usd_nano, tokens: what an approval adds to that window. It is as
+    much as the run reserves, so that it goes on then whatever others have spent or reserved meanwhile.
+    """
+    named = {"usd": to_usd(usd_nano)} if usd_nano else {}
+    amounts: dict[str, int | str] = named | ({"tokens": tokens} if tokens else {})
+    detail = (
+        f"The budget {budget} has no room for this run. Approve to add what the run may spend to this budget, until"
+        " its day or month ends; or raise the budget first, or wait until other runs have ended, and approve then."
+    )
+    return ask(state, spec, "budget", BUDGET_EXHAUSTED, detail, {"arguments": amounts, "window": window}, rule=budget)
+
+
+def output_room(state: RunState, spec: AgentSpec, on: date) -> int:
+    """Return how many tokens the next answer may take at most, so that the run stays within its limit.
+
+    At most what the agent allows; negative when not even the request fits.
+    """
+    usd, tokens = allowance(state, spec)
+    asked = tokens_at_most(model_request(state, spec))
+    left, price = usd - state.cost_nano - input_at_most(asked, spec.model, on), output_price(spec.model, on)
+    bought = left // price if price else spec.max_tokens if left >= 0 else -1
+    return min(spec.max_tokens, tokens - state.spent_tokens - asked, bought)
+
+
+def least_answer(spec: AgentSpec) -> int:
+    """Return how many tokens an answer must be able to take for the model to be asked at all."""
+    return min(LEAST_ANSWER, max(1, spec.max_tokens // 4))
+
+
+def too_little_left(state: RunState, spec: AgentSpec, on: date) -> DecisionRequested:
+    """Return the question that is asked when what is left of the run's limit pays for no useful answer any more.
+
+    It proposes as much as the limit again, or more where that were not enough for one whole answer.
+    """
+    usd, tokens = allowance(state, spec)
+    asked = tokens_at_most(model_request(state, spec))
+    price = input_at_most(asked, spec.model, on) + spec.max_tokens * output_price(spec.model, on)
+    lacks_usd = state.cost_nano + price - usd
+    lacks_tokens = state.spent_tokens + asked + spec.max_tokens - tokens
+    more: dict[str, int | str] = {}
+    if lacks_usd > 0:
+        more["usd"] = to_usd(max(lacks_usd, usd - state.extra.usd_nano))
+    if lacks_tokens > 0:
+        more["tokens"] = max(lacks_tokens, tokens - state.extra.tokens)
+    so_far = f"The run has cost {to_usd(state.cost_nano)} USD and used {state.spent_tokens} tokens"
+    detail = f"{so_far}; what is left pays for no whole answer of the model. Approve to add the amount proposed."
+    return ask(state, spec, "budget", "limit_usd" if "usd" in more else "limit_tokens", detail, {"arguments": more})
 
 
 def reached(state: RunState, spec: AgentSpec, now: datetime) -> DecisionRequested | None:

@@ -119,8 +119,18 @@ def upper_bound(input_tokens: int, max_tokens: int, model: str, on: date) -> int
 
     For a call whose answer was lost. input_tokens: counted, or `tokens_at_most`.
     """
+    return input_at_most(input_tokens, model, on) + max_tokens * output_price(model, on)
+
+
+def input_at_most(tokens: int, model: str, on: date) -> int:
+    """Return the most that so many tokens of input can cost, in nano-USD: all of them newly cached."""
     price = _shipped_price(model, on)
-    return input_tokens * max(price.input, price.cache_write_5m) + max_tokens * price.output
+    return tokens * max(price.input, price.cache_write_5m)
+
+
+def output_price(model: str, on: date) -> int:
+    """Return what a token of output costs, in nano-USD."""
+    return _shipped_price(model, on).output
 
 
 def tokens_at_most(request: ModelRequest) -> int:

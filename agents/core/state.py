@@ -5,7 +5,7 @@ It holds what decisions need and nothing that grows with the run but the convers
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from agents.core import conversation, events
@@ -15,6 +15,9 @@ from agents.core.lifecycle import TERMINAL, Status
 from agents.core.model import Usage
 
 Json = Any
+
+#: Why a run waits that a budget of its tenant, its agent or whom it acts for has no room for.
+BUDGET_EXHAUSTED: Final = "budget_exhausted"
 
 Phase = Literal["proposed", "approved", "edited", "asked", "requested", "unknown", "stuck", "settled"]
 
@@ -96,17 +99,29 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the run holds of its tenant's budget."""
+    """What the run holds of its tenant's budget. windows: the ids of the windows, where more than the month counts."""
 
     usd_nano: int
     tokens: int
     window: str
+    windows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """What a person lets be spent more in a budget's window, until the engine has added it there."""
+
+    escalation: str
+    window: str
+    usd_nano: int
+    tokens: int
 
 
 @dataclass(frozen=True)
 class RunState:
     """See the module. Times are ISO strings of the database's clock, as the events carry them.
 
+    cut_to: what the latest answer may take, in tokens, where that is less than the agent allows.
     results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
     undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
     is_tainted: whether the model has read what an untrusted tool said; has_read_private: whether something private.
@@ -122,6 +137,7 @@ class RunState:
     turn: int = 0
     answers: int = 0
     calling_model: bool = False
+    cut_to: int | None = None
     provider_attempts: int = 0
     retry_after_ms: int | None = None
     retry_at: str | None = None
@@ -142,6 +158,7 @@ class RunState:
     requested_tokens: int | None = None
     extra: Extra = field(default_factory=Extra)
     held: Held | None = None
+    extension: Extension | None = None
     start_by: str | None = None
     started_at: str | None = None
     waiting_since: str | None = None

@@ -8,7 +8,18 @@ from agents.core import conversation
 from agents.core.events import WORKER_DIED, DecisionMade
 from agents.core.exact import disclose
 from agents.core.money import from_usd
-from agents.core.state import Extra, Question, RunState, did, evolve, settled, told, with_call
+from agents.core.state import (
+    BUDGET_EXHAUSTED,
+    Extension,
+    Extra,
+    Question,
+    RunState,
+    did,
+    evolve,
+    settled,
+    told,
+    with_call,
+)
 
 Json = Any
 
@@ -61,8 +72,13 @@ def _output(state: RunState, question: Question, made: DecisionMade) -> RunState
 def _budget(state: RunState, question: Question, made: DecisionMade) -> RunState:
     if made.decision == "reject":
         return _final(state, question, made)
-    state = evolve(_extended(state, question.proposal.get("arguments", {})), failure=None, provider_attempts=0)
-    return state if question.call is None else with_call(state, question.call, phase="proposed")
+    amounts = question.proposal.get("arguments", {})
+    if question.reason == BUDGET_EXHAUSTED:
+        return evolve(state, extension=_extension(question, amounts))
+    state = evolve(_extended(state, amounts), failure=None, provider_attempts=0)
+    if question.call is None:  # an answer that was cut off for want of budget is asked for anew
+        return evolve(state, answered=None)
+    return with_call(state, question.call, phase="proposed")
 
 
 def _compensation(state: RunState, question: Question, made: DecisionMade) -> RunState:
@@ -103,6 +119,12 @@ def _extended(state: RunState, amounts: dict[str, Json]) -> RunState:
     if "usd" in amounts:
         added["usd_nano"] = state.extra.usd_nano + from_usd(amounts["usd"])
     return evolve(state, extra=replace(state.extra, **added))
+
+
+def _extension(question: Question, amounts: dict[str, Json]) -> Extension:
+    """Return what the engine is to add to the budget's window that had no room."""
+    usd_nano, tokens = from_usd(amounts.get("usd", 0)), int(amounts.get("tokens", 0))
+    return Extension(question.escalation, question.proposal["window"], usd_nano, tokens)
 
 
 def _call(question: Question) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from random import random
+from uuid import UUID
 
 from agents.core import calls
 from agents.core.decide import CallModel, Command, Finished, Park, Perform, Record, decide
@@ -60,7 +61,7 @@ class Draft:
     def intend(self, command: Command, now: datetime) -> None:
         """Fold in the intent of a model call, or that the run waits; what else is intended has been planned."""
         if isinstance(command, CallModel):
-            self.add(ModelRequested(turn=command.turn, model=self.spec.model))
+            self.add(ModelRequested(turn=command.turn, model=self.spec.model, max_tokens=command.max_tokens))
         elif isinstance(command, Park):
             until = command.until.isoformat() if command.until else None
             waits = RunWaiting(waiting_for=command.waiting_for, reason=command.reason, until=until, at=now.isoformat())
@@ -81,13 +82,23 @@ def settlement(events: Sequence[Event], before: RunState) -> Change | None:
 
 
 def _settling(held: Held, settled: BudgetSettled) -> Change:
-    reserved = reservations.reservation(held.usd_nano, held.tokens, on=date.fromisoformat(held.window))
-    return reserved.settled(usd_nano=settled.usd_nano, tokens=settled.tokens)
+    return in_windows_of(held, held.usd_nano, held.tokens).settled(usd_nano=settled.usd_nano, tokens=settled.tokens)
+
+
+def in_windows_of(held: Held, usd_nano: int, tokens: int) -> Change:
+    """Return the change that reserves so much in the windows in which the run holds something already."""
+    windows = [UUID(each) for each in held.windows]
+    return reservations.reservation(usd_nano, tokens, on=date.fromisoformat(held.window), windows=windows)
 
 
 def reserved(change: Change) -> BudgetReserved:
     """Return the fact of a reservation."""
-    return BudgetReserved(usd_nano=change.hold_usd, tokens=change.hold_tokens, window=change.window_on.isoformat())
+    return BudgetReserved(
+        usd_nano=change.hold_usd,
+        tokens=change.hold_tokens,
+        window=change.window_on.isoformat(),
+        windows=tuple(str(each) for each in change.windows),
+    )
 
 
 def is_same(stored: Event, happened: Event) -> bool:
@@ -108,5 +119,5 @@ def standing_order(state: RunState) -> Command:
     if state.status == "waiting":
         return Park(state.waiting_for or "decision", "")
     if state.calling_model:
-        return CallModel(state.turn)
+        return CallModel(state.turn, state.cut_to)
     return Perform(tuple(calls.requested(state)))

@@ -10,13 +10,13 @@ import queue
 import time
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Executor
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import psycopg
 
-from agents.core import aside, calls, limits
+from agents.core import aside, calls
 from agents.core.approvals import speak_of_principal
 from agents.core.decide import (
     CallModel,
@@ -38,11 +38,12 @@ from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
 from agents.core.model import ModelAnswer, ModelError
 from agents.core.policies import Policies
+from agents.core.requests import model_request
 from agents.core.state import Call, RunState
-from agents.engine import leases, policies, store
-from agents.engine.draft import Draft, is_same, reserved, standing_order
+from agents.engine import leases, policies, reserving, store
+from agents.engine.draft import Draft, in_windows_of, is_same, reserved, standing_order
 from agents.engine.leases import Claimed
-from agents.engine.model_calls import answered, failed, lost, model_request, most_tokens, unwanted, withdrawn
+from agents.engine.model_calls import answered, failed, lost, most_tokens, unwanted, withdrawn
 from agents.engine.setting_aside import see_to
 from agents.engine.store import Overtaken, Step, Withheld
 from agents.tools.perform import longest
@@ -50,6 +51,7 @@ from agents.tools.seam import Failed, Outcome, unclear
 from audit.canonical import NotCanonical, canonical
 from quotas import reservations
 from quotas.provider import Gate, Place
+from quotas.reservations import Change
 
 log = logging.getLogger(__name__)
 
@@ -341,12 +343,24 @@ class RunExecutor:
         return command
 
     def _advance_if_reserved(self, step: Step, draft: Draft, wanted: Reserve) -> Command | None:
-        """Plan as if the tenant's month had room, and let the step's own statement check and reserve.
+        """Plan as if there were room, and let the step's own statement check and reserve.
 
-        So the month's row, which all runs of the tenant share, is locked for one statement and the commit. Returns
-        None, with nothing written, when there is no room or more than a plain step comes of it.
+        So the month's row, which all runs of the tenant share, is locked for one statement and the commit. Tried first
+        as if nothing but the month counted, which is looked at only when it is not so. Returns None, with nothing
+        written, when there is no room or more than a plain step comes of it.
         """
-        change = reservations.reservation(wanted.usd_nano, wanted.tokens, on=self.run.now().date())
+        if draft.state.extension is not None:
+            return None
+        if draft.state.held is not None:
+            change = in_windows_of(draft.state.held, wanted.usd_nano, wanted.tokens)
+            return self._advance_reserving(step, draft, change)
+        month = reservations.reservation(wanted.usd_nano, wanted.tokens, on=self.run.now().date())
+        done = self._advance_reserving(step, draft, month)
+        if done is None and (windows := reserving.counting_windows(step, self.run)):
+            done = self._advance_reserving(step, draft, replace(month, windows=windows))
+        return done
+
+    def _advance_reserving(self, step: Step, draft: Draft, change: Change) -> Command | None:
         hoped = draft.copy()
         hoped.add(reserved(change))
         command = self._think(hoped)
@@ -369,7 +383,7 @@ class RunExecutor:
         by: int | None = None
         while isinstance(command, Reserve | CheckGrants):
             if isinstance(command, Reserve):
-                draft.add(self._reserve(step, draft.state, command))
+                draft.add(*reserving.reserve(step, self.run, draft.state, command))
             else:
                 before = draft.copy(), command
                 proofs, by = self._plan(step, draft, command, look=looks > 0)
@@ -401,13 +415,6 @@ class RunExecutor:
         draft.add(*happened)
         proofs = [] if undoing else calls.proofs(self.run.spec, held, happened)
         return proofs, by.version if look or undoing else None
-
-    def _reserve(self, step: Step, state: RunState, command: Reserve) -> Event:
-        today = date.fromisoformat(state.held.window) if state.held else self.run.now().date()
-        change = reservations.reservation(command.usd_nano, command.tokens, on=today)
-        if not reservations.reserve(step.connection, change, tenant_id=self.run.tenant_id):
-            return limits.tenant_budget_exhausted(state, self.run.spec)
-        return reserved(change)
 
     def _stop(self, draft: Draft, *, last: bool) -> Command | Stopped:
         store.append(self.run, draft.state, draft.events)

@@ -10,23 +10,11 @@ from agents.core.events import ModelAnswered, ModelFailed
 from agents.core.exact import verbatim
 from agents.core.model import ModelAnswer, ModelError, ModelRequest, Usage
 from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
+from agents.core.requests import model_request
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:/@-]{1,128}\Z")
-
-
-def model_request(state: RunState, spec: AgentSpec) -> ModelRequest:
-    """Return the call of the model that this state asks for."""
-    return ModelRequest(
-        model=spec.model,
-        max_tokens=spec.max_tokens,
-        system=spec.system,
-        messages=state.messages,
-        tools=spec.offered,
-        output_schema=spec.output_schema,
-        effort=spec.effort,
-    )
 
 
 def code(given: str | None) -> str | None:

@@ -103,7 +103,8 @@ _COLUMNS: Final = """
         tool_calls integer, input_tokens bigint, output_tokens bigint, cache_read bigint, cache_creation bigint,
         cost_nano bigint, reserved_usd bigint, reserved_tokens bigint, reserved_window date, principals json,
         tools json, proofs json, policies integer, tries smallint, taker text,
-        hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date"""
+        hold_usd bigint, hold_tokens bigint, spent_usd bigint, spent_tokens bigint, window_on date, windows json,
+        agent uuid, for_user uuid"""
 
 _GIVEN: Final = f"""
 given AS MATERIALIZED (SELECT * FROM json_to_record(%(step)s::json) AS g({_COLUMNS}))
@@ -208,18 +209,31 @@ WITH {_GIVEN}, proof AS MATERIALIZED (
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
-#: The same on the condition that the tenant's month has room for what the run reserves. The caller holds the run's row.
+#: The same on the condition that the tenant's month has room for what the run reserves, and no other budget counts. The
+#: caller holds the run's row.
 _STEP_IF_RESERVED: Final = f"""
-WITH {_GIVEN}, budget AS ({reservations.change_sql(given="given")}),
+WITH {_GIVEN}, {reservations.change_sql(given="given", alone=True)},
 source AS ({_UPDATE} AND EXISTS (SELECT FROM budget) {_RETURNING}), {journal.APPEND}
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
-#: The run's last step, which settles.
+#: The same on the condition that all the windows that count have room for it.
+_STEP_IF_ALL_RESERVED: Final = f"""
+WITH {_GIVEN}, {reservations.changes_sql(given="given")},
+source AS ({_UPDATE} AND EXISTS (SELECT FROM budget) {_RETURNING}), {journal.APPEND}
+SELECT {_NOW} FROM source
+"""  # noqa: S608 - constants only
+
+#: The run's last step, which settles; says beside the time whether a soft limit is spent and nobody was told.
 _STEP_AND_SETTLE: Final = f"""
 WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND},
-budget AS ({reservations.change_sql(given="given", source="source")})
-SELECT {_NOW} FROM source
+{reservations.change_sql(given="given", source="source")}
+SELECT {_NOW}, (SELECT bool_or(soft_spent) FROM budget) FROM source
+"""  # noqa: S608 - constants only
+_STEP_AND_SETTLE_ALL: Final = f"""
+WITH {_GIVEN}, source AS ({_UPDATE} {_RETURNING}), {journal.APPEND},
+{reservations.changes_sql(given="given", source="source")}
+SELECT {_NOW}, (SELECT bool_or(soft_spent) FROM budget) FROM source
 """  # noqa: S608 - constants only
 
 STEP: Final = trip.statement("step", _STEP, "step", "entries")
@@ -228,7 +242,9 @@ STEPS: Final = trip.statement("steps", _STEPS, "steps")
 STEPS_IF_GRANTED: Final = trip.statement("steps_if_granted", _STEPS_IF_GRANTED, "steps")
 STEP_IF_PROVEN: Final = trip.statement("step_if_proven", _STEP_IF_PROVEN, "step", "entries")
 STEP_IF_RESERVED: Final = trip.statement("step_if_reserved", _STEP_IF_RESERVED, "step", "entries")
+STEP_IF_ALL_RESERVED: Final = trip.statement("step_if_all_reserved", _STEP_IF_ALL_RESERVED, "step", "entries")
 STEP_AND_SETTLE: Final = trip.statement("step_and_settle", _STEP_AND_SETTLE, "step", "entries")
+STEP_AND_SETTLE_ALL: Final = trip.statement("step_and_settle_all", _STEP_AND_SETTLE_ALL, "step", "entries")
 
 _AGENT_GRANTS: Final = GrantTables("agents_agentusergrant", "agents_agentteamgrant")
 

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, NoReturn, cast
 from uuid import UUID
@@ -31,7 +31,7 @@ from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.policies import NONE, Policies
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
-from agents.engine import leases, statements
+from agents.engine import leases, soft_limits, statements
 from agents.engine import policies as current
 from agents.engine.counting import count_step
 from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
@@ -103,11 +103,14 @@ class Step:
         self._taker = taker
         self._tries = tries
         self._written: list[Sequence[Event]] = []
+        self._soft_spent = False
 
     def count(self) -> None:
         """Count what was written, now that it is committed."""
         for events in self._written:
             count_step(events)
+        if self._soft_spent:
+            soft_limits.tell(self._run.tenant_id)
 
     def spec(self) -> AgentSpec:
         """Return the version that the run is of; for a worn one, where the claim does not read it."""
@@ -192,6 +195,7 @@ class Step:
         self._taker = None
         _renew(run, rows[0], self._begun)
         self._written.append(events)
+        self._soft_spent = self._soft_spent or _soft_spent(rows[0])
         _tell(self.connection, run, state, events)
 
     def forget(self) -> None:
@@ -245,6 +249,8 @@ def append(
             slow.refused(state.seq - len(events))
     _renew(run, *written)
     count_step(events)
+    if _soft_spent(written[0]):
+        soft_limits.tell(run.tenant_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,6 +314,14 @@ def _steps(ready: Sequence[_Ready]) -> str:
     return f"[{','.join(made)}]"
 
 
+#: By whether the run ends, and whether more than its tenant's month counts.
+_BUDGETING: Final = {
+    (False, False): statements.STEP_IF_RESERVED,
+    (False, True): statements.STEP_IF_ALL_RESERVED,
+    (True, False): statements.STEP_AND_SETTLE,
+    (True, True): statements.STEP_AND_SETTLE_ALL,
+}
+
 _in_line: Final = Together(_write_in_line)
 os.register_at_fork(after_in_child=_in_line.start_afresh)
 
@@ -324,7 +338,7 @@ def _statement(
     if budget is not None and (proofs or tools):
         raise ValueError("no step both proves grants and moves the budget")
     if budget is not None:
-        return statements.STEP_AND_SETTLE if state.ended else statements.STEP_IF_RESERVED
+        return _BUDGETING[state.ended, bool(budget.windows)]
     if proofs:
         return statements.STEP_IF_PROVEN
     return statements.STEP_IF_GRANTED if tools else statements.STEP
@@ -361,7 +375,7 @@ def _values(
     if proofs:
         values["proofs"] = [_proof(proof) for proof in proofs]
     if budget is not None:
-        values |= asdict(budget) | {"window_on": budget.window_on.isoformat()}
+        values |= budget.values() | {"agent": str(run.agent_id), "for_user": str(run.principal_id)}
     given = {name: value for name, value in values.items() if value is not None}  # what is missing is NULL
     return json.dumps(given), _entries(events)
 
@@ -389,6 +403,11 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
     """Return the journal entry of a run's event."""
     facts, payload = facts_and_payload(event)
     return Entry(event.action, actor, facts, payload, event.v, outcome=cast(journal.Outcome, event.outcome))
+
+
+def _soft_spent(row: trip.Row) -> bool:
+    """Say what a step that settled says of soft limits; the others say nothing."""
+    return len(row) > 1 and row[1] == b"t"
 
 
 def _renew(run: Claimed, row: trip.Row, begun: float) -> None:

@@ -1,9 +1,9 @@
 """Who may reach budgets, and the calls that count against the supplier's limits, which are of no tenant."""
 
-from db.tables import ALL, EDIT, Table
+from db.tables import ALL, Table
 
 TABLES = (
-    Table("quotas_budget", EDIT),
-    Table("quotas_window", EDIT),
+    Table("quotas_budget", ALL),
+    Table("quotas_window", ALL),
     Table("quotas_modelcall", ALL, tenant=None),
 )

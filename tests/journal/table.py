@@ -10,7 +10,18 @@ from allauth.socialaccount.models import SocialAccount
 
 from access import grants, refusals
 from access.errors import MissingScope
-from agents.actions import agents, mcp_servers, policies, runs, sources, tools, tries, trying_policies, versions
+from agents.actions import (
+    agents,
+    budgets,
+    mcp_servers,
+    policies,
+    runs,
+    sources,
+    tools,
+    tries,
+    trying_policies,
+    versions,
+)
 from agents.actions import grants as agent_grants
 from agents.actions.runs import Request
 from agents.config import applying
@@ -161,6 +172,21 @@ def remove_secret(scene: Scene) -> Call:
     return partial(secrets.remove, "token", acting_as=scene.alice)
 
 
+def put_budget(scene: Scene, name: str, of: Json, usd: str = "5.00") -> Call:
+    spec = {"of": of, "window": "month", "usd": usd, "soft": 0.5}
+    return partial(budgets.put, name, spec, acting_as=scene.alice)
+
+
+def change_budget(scene: Scene) -> Call:
+    put_budget(scene, "agents", {"agent": "agent"})()
+    return put_budget(scene, "agents", {"agent": "agent"}, "6.00")
+
+
+def remove_budget(scene: Scene, of: Json) -> Call:
+    put_budget(scene, "some", of)()
+    return partial(budgets.remove, "some", acting_as=scene.alice)
+
+
 def change_secret(scene: Scene) -> Call:
     secrets.put("token", "long enough", acting_as=scene.alice)
     return partial(secrets.put, "token", "another one", acting_as=scene.alice)
@@ -273,6 +299,15 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "escalations.actions.decisions.decide": {
         "the decision": Case(decide),
         "one vote of two": Case(lambda scene: decide(scene, 2)),
+    },
+    "agents.actions.budgets.put": {
+        "new": Case(lambda s: put_budget(s, "agents", {"agent": "agent"})),
+        "of the tenant's month, which counts already": Case(lambda s: put_budget(s, "all", {"tenant": True})),
+        "changed": Case(change_budget),
+    },
+    "agents.actions.budgets.remove": {
+        "of an agent": Case(lambda s: remove_budget(s, {"agent": "agent"})),
+        "of the tenant's month": Case(lambda s: remove_budget(s, {"tenant": True})),
     },
     "escalations.actions.queues.put": {
         "new": Case(lambda s: partial(queues.put, "late", {"due_s": 60}, acting_as=s.alice)),
@@ -454,6 +489,10 @@ READS: Final = frozenset(
         "agents.actions.mcp_servers.by_name",
         "agents.actions.runs.above",
         "agents.actions.runs.requesters",
+        "agents.actions.budgets.current",
+        "agents.actions.budgets.named",
+        "agents.actions.budgets.spec_of",
+        "agents.actions.budgets.specs_of",
         "agents.actions.runs.transaction_time",
         "agents.actions.sources.by_name",
         "agents.actions.tools.by_name",

@@ -31,6 +31,7 @@ from agents.core.decide import (
     repeated,
 )
 from agents.core.events import (
+    BudgetExtended,
     BudgetReserved,
     BudgetSettled,
     DecisionMade,
@@ -313,9 +314,19 @@ class Worker:
 
     def _consequences(self, state: RunState, command: Command) -> Sequence[Event]:
         if isinstance(command, Reserve):
+            extended: list[Event] = []
+            if (more := state.extension) is not None:
+                self.tenant.month.raise_by(more.usd_nano)
+                extended = [
+                    BudgetExtended(
+                        usd_nano=more.usd_nano, tokens=more.tokens, window=more.window, escalation=more.escalation
+                    )
+                ]
+                state = fold_all(extended, state)
             if not self.tenant.month.reserve(command.usd_nano):
-                return [limits.tenant_budget_exhausted(state, self.spec)]
-            return [BudgetReserved(usd_nano=command.usd_nano, tokens=command.tokens, window=WINDOW)]
+                lacks = {"usd_nano": command.usd_nano, "tokens": 0}
+                return [*extended, limits.budget_exhausted(state, self.spec, budget="month", window=WINDOW, **lacks)]
+            return [*extended, BudgetReserved(usd_nano=command.usd_nano, tokens=command.tokens, window=WINDOW)]
         if isinstance(command, CheckGrants):
             return plan(state, self.spec, self._held(command.tools), now=self.tenant.now)
         assert isinstance(command, Record)
@@ -323,7 +334,7 @@ class Worker:
 
     def _intent(self, command: Command) -> Sequence[Event]:
         if isinstance(command, CallModel):
-            return [ModelRequested(turn=command.turn, model=self.spec.model)]
+            return [ModelRequested(turn=command.turn, model=self.spec.model, max_tokens=command.max_tokens)]
         if isinstance(command, Park):
             until = command.until.isoformat() if command.until else None
             at = self.tenant.now.isoformat()

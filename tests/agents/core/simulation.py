@@ -154,7 +154,7 @@ class Simulation:
         if isinstance(command, CheckGrants):
             return plan(self.state, self.spec, self.held or Holdings.assumed(command.tools), now=self.now)
         if isinstance(command, CallModel):
-            self.add(ModelRequested(turn=command.turn, model=self.spec.model))
+            self.add(ModelRequested(turn=command.turn, model=self.spec.model, max_tokens=command.max_tokens))
             return [self._answer(command.turn)]
         assert isinstance(command, Perform)
         return [self._perform(call) for call in command.calls]

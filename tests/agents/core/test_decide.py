@@ -476,10 +476,33 @@ def test_an_input_with_a_large_number_reaches_the_model_as_it_is() -> None:
 
 def test_extending_a_clients_cap_adds_as_much_again() -> None:
     answers = [uses(("one", {"a": 1})), text("done")]
-    run = Simulation(agent(tool("one")), answers, cost_nano=2000).begin(usd_nano=1000)
-    assert run.state.questions[0].proposal == {"arguments": {"usd": "0.000001"}}
+    run = Simulation(agent(tool("one")), answers, cost_nano=499_000_000).begin(usd_nano=500_000_000)
+    assert run.state.questions[0].proposal == {"arguments": {"usd": "0.5000"}}
     run.answer_question("approve")
-    assert run.state.extra.usd_nano == 1000
+    assert run.state.extra.usd_nano == 500_000_000
+
+
+def test_a_cap_that_pays_for_no_answer_is_asked_about_before_the_model_is() -> None:
+    run = Simulation(agent(), [text("done")]).begin(usd_nano=1000)
+    assert "model.requested" not in run.actions
+    assert run.state.questions[0].reason == "limit_usd"
+    assert run.answer_question("approve").state.status == "completed"
+
+
+def test_an_answer_may_take_no_more_than_what_is_left_pays_for() -> None:
+    run = Simulation(agent(), [text("done")]).begin(usd_nano=60_000_000)
+    [asked] = [event for event in run.history if isinstance(event, ModelRequested)]
+    assert asked.max_tokens is not None
+    assert asked.max_tokens < run.spec.max_tokens
+    assert run.state.status == "completed"
+
+
+def test_an_answer_that_was_cut_off_for_want_of_budget_is_asked_for_anew_with_more() -> None:
+    answers = [text("do", stop="max_tokens"), text("done")]
+    run = Simulation(agent(), answers).begin(usd_nano=60_000_000)
+    assert run.state.questions[0].reason == "limit_usd"
+    assert run.state.rejections == 0
+    assert run.answer_question("approve").state.status == "completed"
 
 
 def test_a_run_that_was_queued_for_too_long_is_not_begun() -> None:

@@ -1,0 +1,67 @@
+"""What a run reserves where more than its tenant's month counts, where there is no room, or where people made some."""
+
+from uuid import UUID
+
+from agents.core import limits
+from agents.core.decide import Reserve
+from agents.core.events import BudgetExtended, Event
+from agents.core.fold import fold_all
+from agents.core.state import Extension, RunState
+from agents.engine.draft import in_windows_of, reserved
+from agents.engine.leases import Claimed
+from agents.engine.store import Step
+from quotas import reservations
+from quotas.reservations import Change, Payer
+
+
+def counting_windows(step: Step, run: Claimed) -> tuple[UUID, ...]:
+    """Return the ids of the windows that count for what the run reserves now; none when its tenant's month alone does.
+
+    The day is the database's (see `Claimed.now`).
+    """
+    payer = Payer(run.tenant_id, run.agent_id, run.principal_id)
+    return reservations.counting_windows(step.connection, payer, on=run.now().date())
+
+
+def reserve(step: Step, run: Claimed, state: RunState, wanted: Reserve) -> list[Event]:
+    """Add what a person let be spent more, then reserve; returns the facts, a question when a window has no room.
+
+    A run that holds something reserves more in the same windows, whatever day it is by now. Nothing may come of it when
+    somebody made room just now: then try again.
+    """
+    change = _change(step, run, state, wanted)
+    happened = [] if state.extension is None else [_extend(step, run, state.extension, change)]
+    if reservations.reserve(step.connection, change, tenant_id=run.tenant_id):
+        return [*happened, reserved(change)]
+    full = reservations.first_full(step.connection, change, tenant_id=run.tenant_id)
+    if full is None:
+        return happened
+    asked = limits.budget_exhausted(
+        fold_all(happened, state),
+        run.spec,
+        budget=full.budget,
+        window=str(full.window_id),
+        usd_nano=wanted.usd_nano if full.usd else 0,
+        tokens=wanted.tokens if full.tokens else 0,
+    )
+    return [*happened, asked]
+
+
+def _change(step: Step, run: Claimed, state: RunState, wanted: Reserve) -> Change:
+    if state.held is not None:
+        return in_windows_of(state.held, wanted.usd_nano, wanted.tokens)
+    windows = counting_windows(step, run)
+    return reservations.reservation(wanted.usd_nano, wanted.tokens, on=run.now().date(), windows=windows)
+
+
+def _extend(step: Step, run: Claimed, extension: Extension, change: Change) -> Event:
+    """Let more be spent in the window that a person extended; nothing, when its budget has gone meanwhile."""
+    usd_nano, tokens = extension.usd_nano, extension.tokens
+    if not reservations.extend(
+        *(step.connection, UUID(extension.window), change),
+        usd_nano=usd_nano,
+        tokens=tokens,
+        tenant_id=run.tenant_id,
+    ):
+        usd_nano = tokens = 0
+    return BudgetExtended(usd_nano=usd_nano, tokens=tokens, window=extension.window, escalation=extension.escalation)
