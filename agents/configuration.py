@@ -1,9 +1,9 @@
-"""Data sources, tools, agents and policies as documents."""
+"""Data sources, tools, agents, policies and budgets as documents."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.actions import agents, grants, mcp_servers, policies, sources, tools, versions
+from agents.actions import agents, budgets, grants, mcp_servers, policies, sources, tools, versions
 from agents.config.kinds import Kind
 from agents.core.document import is_shaped
 from agents.errors import McpServerFailed
@@ -156,9 +156,32 @@ class AgentKind:
             yield "/appeal/to", "Queue", spec["appeal"]["to"]
 
 
+class BudgetKind:
+    """`Budget`."""
+
+    name = "Budget"
+    rank = 50
+
+    def names(self) -> list[str]:
+        return sorted(budget.name or "" for budget in budgets.named())
+
+    def current(self, name: str, *, publish: bool) -> Spec | None:
+        budget = budgets.named().filter(name=name).first()
+        return budgets.spec_of(budget) if budget is not None else None
+
+    def put(
+        self, name: str, spec: Spec, *, beside: Mapping[str, Spec], publish: bool, acting_as: Principal | str
+    ) -> list[str]:
+        budgets.put(name, spec, acting_as=acting_as)
+        return []
+
+    def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
+        return iter(())
+
+
 def _with_grants(spec: Spec, obj: Agent | Tool) -> Spec:
     held = grants.written(obj)
     return {**spec, "grants": held} if held else spec
 
 
-KINDS: tuple[Kind, ...] = (SourceKind(), McpServerKind(), ToolKind(), AgentKind(), PolicyKind())
+KINDS: tuple[Kind, ...] = (SourceKind(), McpServerKind(), ToolKind(), AgentKind(), PolicyKind(), BudgetKind())

@@ -99,6 +99,9 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         assert alice.put(f"policies/{name}", {"spec": POLICY}, If_None_Match="*").status == 201
     for name in ("desk", "shelf"):
         assert alice.put(f"mcp_servers/{name}", {"spec": MCP_SERVER}, If_None_Match="*").status == 201
+    for name, of in (("everything", {"tenant": True}), ("echoes", {"agent": "echo"})):
+        spec = {"of": of, "window": "month", "usd": "100000.00"}
+        assert alice.put(f"budgets/{name}", {"spec": spec}, If_None_Match="*").status == 201
     return {
         "run_id": str(runs[0]),
         "escalation_id": escalation,
@@ -108,6 +111,7 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         "server_name": "desk",
         "secret_name": "token",
         "policy_name": "large",
+        "budget_name": "everything",
         "agent-grant/grant_id": on_agent,
         "tool-grant/grant_id": on_tool,
     }
@@ -142,7 +146,8 @@ def _people(made: World, owner: Caller) -> dict[str, str]:
 
 def nonexistent(ids: dict[str, str]) -> dict[str, str]:
     """Return ids of the same shapes that nobody has."""
-    named = {"slug": "nobody", "number": "7", "tool_name": "nothing", "secret_name": "none", "policy_name": "no"}
+    named = {"slug": "nobody", "number": "7", "tool_name": "nothing", "secret_name": "none"}
+    named |= {"policy_name": "no", "budget_name": "none"}
     return {name: named.get(name) or str(uuid4()) for name in ids}
 
 

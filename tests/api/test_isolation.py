@@ -74,6 +74,7 @@ class Route:
     filters: tuple[str, ...] = ()
 
 
+BUDGET = {"of": {"tenant": True}, "window": "month", "usd": "100000.00"}
 PROVIDER = {"issuer": "https://login.example", "client_id": "countersign"}
 ROUTES: dict[tuple[str, str], Route] = {
     ("runs", "get"): Route("VRCDOW", 200, "list", filters=("agent=payer", "metadata.case=one", "status=waiting")),
@@ -98,6 +99,10 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("agent-grants", "get"): Route("CDOW", 200),
     ("agent-grants", "post"): Route("OW", 201, body={"user": "BOB", "permission": "review"}),
     ("agent-grant", "delete"): Route("OW", 204),
+    ("budgets", "get"): Route("CDOW", 200, "list"),
+    ("budget", "get"): Route("CDOW", 200),
+    ("budget", "put"): Route("OW", 200, "own", body={"spec": BUDGET}, headers=ANY_STATE),
+    ("budget", "delete"): Route("OW", 204),
     ("models", "get"): Route("VRCDOW", 200, "same"),
     ("tools", "get"): Route("VRCDOW", 200, "list"),
     ("tool", "get"): Route("VRCDOW", 200),
