@@ -18,7 +18,7 @@ ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "tool_call": ("approve", "reject", "edit", "respond"),
     "output": ("approve", "reject", "respond"),
     "question": ("respond", "reject"),
-    "budget": ("approve", "reject"),
+    "budget": ("approve", "edit", "reject"),
     "reconcile": ("approve", "reject", "respond"),
 }
 

@@ -45,10 +45,37 @@ def budget_problems(spec: Json) -> list[Problem]:
         return found
     if spec.get("usd") is None and spec.get("tokens") is None:
         return [Problem("", "Say what it limits: usd, tokens or both.", "document")]
-    if spec.get("usd") is None:
+    return _usd_problems(spec)
+
+
+#: What may be added to a limit: money as a decimal string, all else in whole numbers.
+_AMOUNTS: Final[dict[str, Json]] = {
+    "type": "object",
+    "properties": {
+        "usd": {"type": ["string", "integer"]},
+        **{
+            name: {"type": "integer", "minimum": 0, "maximum": 10**15}
+            for name in ("tokens", "turns", "tool_calls", "seconds")
+        },
+    },
+    "additionalProperties": False,
+}
+
+
+def amount_problems(proposed: Mapping[str, Json], given: Json) -> list[Problem]:
+    """Return what is wrong with the amounts that a person gives in place of those that a question proposed."""
+    found = value_problems(given) or shape_problems(_AMOUNTS, given)
+    if found:
+        return found
+    strange = [Problem(f"/{name}", "The question is not about this.", "document") for name in given.keys() - proposed]
+    return strange or _usd_problems(given)
+
+
+def _usd_problems(given: Mapping[str, Json]) -> list[Problem]:
+    if given.get("usd") is None:
         return []
     try:
-        nano = from_usd(spec["usd"])
+        nano = from_usd(given["usd"])
     except ValueError as error:
         return [Problem("/usd", str(error), "document")]
     most = [Problem("/usd", f"At most {to_usd(MAX_USD_NANO * 1000)}.", "document")]

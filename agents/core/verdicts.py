@@ -72,7 +72,7 @@ def _output(state: RunState, question: Question, made: DecisionMade) -> RunState
 def _budget(state: RunState, question: Question, made: DecisionMade) -> RunState:
     if made.decision == "reject":
         return _final(state, question, made)
-    amounts = question.proposal.get("arguments", {})
+    amounts = disclose(made.arguments) if made.decision == "edit" else question.proposal.get("arguments", {})
     if question.reason == BUDGET_EXHAUSTED:
         return evolve(state, extension=_extension(question, amounts))
     state = evolve(_extended(state, amounts), failure=None, provider_attempts=0)

@@ -1,10 +1,12 @@
-"""What a person puts in place of a call's arguments: looked at before it is taken, checked again at the call."""
+"""What a person puts in place of a call's arguments, or of an amount; a call's are checked again when it is made."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agents.actions.versions import spec_of_run
+from agents.core.budgets import amount_problems
 from agents.core.exact import is_interoperable
-from agents.core.schema import problems
+from agents.core.schema import Problem, problems
 from agents.models import Run
 from audit import journal
 from escalations.errors import AnswerNotAllowed, BadArguments
@@ -16,20 +18,30 @@ Json = Any
 def check(run: Run, escalation: Escalation, arguments: Json) -> None:
     """Raise `BadArguments` unless the tool that the question is about takes these; `AnswerNotAllowed` for no call.
 
+    Of a budget's question they are the amounts to add.
+
     Says what is wrong while the person is there. Grants, conditions and policies are asked when the call is made.
     """
-    tool = spec_of_run(run).tools.get(_tool(escalation))
+    proposal = _proposal(escalation)
+    if escalation.kind == "budget":
+        _refuse(amount_problems(proposal.get("arguments") or {}, arguments), "These amounts cannot be added.")
+        return
+    tool = spec_of_run(run).tools.get(str(proposal.get("tool")))
     if tool is None:
         raise AnswerNotAllowed("This question is about no call of a tool whose arguments could be changed.")
     wrong = problems(tool.arguments, arguments)
     if not wrong and not is_interoperable(arguments):
         raise BadArguments("A number is beyond 2^53 - 1 (write it as a string), or the nesting is too deep.")
+    _refuse(wrong, f"{tool.name} does not take these arguments.")
+
+
+def _refuse(wrong: Sequence[Problem], detail: str) -> None:
     if wrong:
         listed = [{"pointer": f"/arguments{each.pointer}", "detail": each.message} for each in wrong]
-        raise BadArguments(f"{tool.name} does not take these arguments. {wrong[0].message}", errors=listed)
+        raise BadArguments(f"{detail} {wrong[0].message}", errors=listed)
 
 
-def _tool(escalation: Escalation) -> str:
+def _proposal(escalation: Escalation) -> Mapping[str, Json]:
     asked = journal.payloads_at([(escalation.run_id, escalation.seq)])
-    proposal = (asked.get((escalation.run_id, escalation.seq)) or {}).get("proposal") or {}
-    return str(proposal.get("tool"))
+    proposal: Mapping[str, Json] = (asked.get((escalation.run_id, escalation.seq)) or {}).get("proposal") or {}
+    return proposal

@@ -325,6 +325,9 @@ def answer(row: Row, question: Question, which: int) -> None:
             decision=decision,
             by=f"user:{EVE}",
             digest=question.digest,
+            arguments=enclose(question.proposal["arguments"])
+            if (question.kind, decision) == ("budget", "edit")
+            else None,
             message="so",
             reason="so",
         )

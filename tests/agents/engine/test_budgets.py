@@ -15,6 +15,7 @@ from agents.models import Run
 from audit.models import Record
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
+from escalations.errors import BadArguments
 from escalations.models import Escalation
 from quotas.models import Budget, Window
 from tests.agents.engine.waiting import ended, until
@@ -154,6 +155,30 @@ def test_a_rejection_ends_the_run_with_the_reason_as_its_code(looker: World, dri
 
     assert (ended(looker, run).status, looker.run(run.id).error_code) == ("failed", "budget_exhausted")
     assert set(spent(looker).values()) == {(0, 0, 0, 0)}
+
+
+def test_an_edit_adds_another_amount_and_asks_again_when_that_is_too_little(
+    looker: World, driver: Driver, settles: Settles
+) -> None:
+    set_budget(looker, "small", {"agent": "looker"}, usd="0.40")
+    run = start(looker)
+    settles(looker, run.id)
+    looker.grant("review", looker.agent("looker"), looker.rita)
+
+    def edit(**amounts: Json) -> None:
+        asked = question(looker, run)
+        decide(asked.id, Answer("edit", asked.digest, arguments=amounts), acting_as=looker.rita)
+
+    for wrong in ({"tokens": 5}, {"usd": "much"}, {"usd": "-1"}, {"usd": None}):
+        with pytest.raises(BadArguments):
+            edit(**wrong)
+    edit(usd="0.05")
+    until(looker, run, lambda now: len(of_type(looker, run, "decision.requested")) == 2)
+    settles(looker, run.id)
+    edit(usd="0.06")
+
+    assert ended(looker, run).status == "completed"
+    assert [each["usd_nano"] for each in of_type(looker, run, "budget.extended")] == [50_000_000, 60_000_000]
 
 
 def test_two_full_budgets_are_asked_about_one_after_the_other(looker: World, driver: Driver, settles: Settles) -> None:
