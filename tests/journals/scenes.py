@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from django.db.models.functions import Now
 
+from agents.actions import budgets
 from agents.actions.runs import cancel
 from agents.engine import claims
 from agents.engine.executor import Means, RunExecutor
@@ -134,6 +135,17 @@ def cancelled(stage: Stage) -> Run:
     return stage.end(run)
 
 
+def extended(stage: Stage) -> Run:
+    """A budget without room for the run, which a person extends."""
+    stage.world.define("looker", role=PARALLEL, tool_specs={"lookup": LOOKUP}, output_schema=VERDICT)
+    with tenant_scope(stage.world.tenant_id):
+        spec = {"of": {"agent": "looker"}, "window": "day", "usd": "0.10"}
+        budgets.put("small", spec, acting_as=stage.world.alice)
+    run = stage.drive(stage.world.submit("looker", {"of": "parallel", "n": 1.0}))
+    stage.answer(run, "approve")
+    return stage.end(run)
+
+
 def asked(stage: Stage) -> Run:
     """A model that asks a person."""
     stage.world.define("asker", role="You ask before you answer.", more_tools=["escalate_to_human"])
@@ -185,5 +197,8 @@ def died(stage: Stage) -> Run:
 
 SCENES: Final[dict[str, Callable[[Stage], Run]]] = {
     scene.__name__: scene
-    for scene in (*(parallel, payment, approved, rejected, expired, cancelled, asked, mistakes, unknown, undone, died),)
+    for scene in (
+        *(parallel, payment, approved, rejected, expired, cancelled, asked, mistakes, unknown, undone, died),
+        extended,
+    )
 }
