@@ -6,7 +6,7 @@ from typing import Final
 from agents.core.asking import ask
 from agents.core.events import DecisionRequested
 from agents.core.money import to_usd
-from agents.core.pricing import input_at_most, output_price, tokens_at_most
+from agents.core.pricing import input_at_most, output_price, tokens_at_most, upper_bound
 from agents.core.requests import model_request
 from agents.core.spec import AgentSpec
 from agents.core.state import BUDGET_EXHAUSTED, RunState
@@ -59,9 +59,14 @@ def output_room(state: RunState, spec: AgentSpec, on: date) -> int:
     """
     usd, tokens = allowance(state, spec)
     asked = tokens_at_most(model_request(state, spec))
-    left, price = usd - state.cost_nano - input_at_most(asked, spec.model, on), output_price(spec.model, on)
+    left, price = usd - state.cost_nano - input_at_most(asked, spec.model, on), output_price(spec.model, on, asked)
     bought = left // price if price else spec.max_tokens if left >= 0 else -1
     return min(spec.max_tokens, tokens - state.spent_tokens - asked, bought)
+
+
+def call_at_most(asked: int, spec: AgentSpec, on: date) -> int:
+    """Return the most that a call of so many tokens costs with the longest answer that is allowed, in nano-USD."""
+    return upper_bound(asked, spec.max_tokens, spec.model, on)
 
 
 def least_answer(spec: AgentSpec) -> int:
@@ -76,8 +81,7 @@ def too_little_left(state: RunState, spec: AgentSpec, on: date) -> DecisionReque
     """
     usd, tokens = allowance(state, spec)
     asked = tokens_at_most(model_request(state, spec))
-    price = input_at_most(asked, spec.model, on) + spec.max_tokens * output_price(spec.model, on)
-    lacks_usd = state.cost_nano + price - usd
+    lacks_usd = state.cost_nano + call_at_most(asked, spec, on) - usd
     lacks_tokens = state.spent_tokens + asked + spec.max_tokens - tokens
     more: dict[str, int | str] = {}
     if lacks_usd > 0:

@@ -20,6 +20,7 @@ from agents.core.model import ModelRequest, Usage
 _NANO_PER_TOKEN = 1_000
 _DATED_SNAPSHOT = re.compile(r"-\d{8}$")
 _RATES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
+_MORE = ("long_context", "batch")
 # What a request's JSON is at most worth: tokens average over three bytes of it, dense text comes down to two.
 _BYTES_PER_TOKEN = 2
 
@@ -34,6 +35,8 @@ class Price:
 
     effective_from: the first day it holds. estimated: the model is not in the table; this is the dearest rate of each
         kind that is.
+    long: the rates of a call with more than `long_above` tokens of input, cached or not; None when there are no others.
+    batch_permille: what a call in a batch costs, in thousandths of the same outside one.
     """
 
     effective_from: date
@@ -43,9 +46,21 @@ class Price:
     cache_write_5m: int
     cache_write_1h: int
     estimated: bool = False
+    long: "Price | None" = None
+    long_above: int = 0
+    batch_permille: int = 1000
 
-    def of(self, usage: Usage) -> int:
-        """Return what the usage costs, in nano-USD."""
+    def of(self, usage: Usage, *, batch: bool = False) -> int:
+        """Return what the usage of one call costs, in nano-USD; in a batch rounded up to the nano."""
+        asked = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+        whole = self.at(asked)._sum(usage)
+        return -(-whole * self.batch_permille // 1000) if batch else whole
+
+    def at(self, input_tokens: int) -> "Price":
+        """Return the rates of a call with so much input, cached or not: beyond a bound all of it costs more."""
+        return self.long if self.long is not None and input_tokens > self.long_above else self
+
+    def _sum(self, usage: Usage) -> int:
         written_5m = usage.cache_creation_input_tokens - usage.cache_creation_1h_input_tokens
         return (
             usage.input_tokens * self.input
@@ -93,14 +108,15 @@ class PriceTable:
         return next((name for name in (model, _DATED_SNAPSHOT.sub("", model)) if name in self._prices), "other")
 
     def _dearest(self, on: date) -> Price:
-        each = [self.price(model, on) for model in self._prices]
-        rates: dict[str, int] = {rate: max(getattr(price, rate) for price in each) for rate in _RATES}
+        listed = [self.price(model, on) for model in self._prices]
+        each = [*listed, *(price.long for price in listed if price.long is not None)]
+        rates: dict[str, Any] = {rate: max(getattr(price, rate) for price in each) for rate in _RATES}
         return Price(effective_from=on, estimated=True, **rates)
 
 
-def cost(usage: Usage, model: str, on: date) -> int:
+def cost(usage: Usage, model: str, on: date, *, batch: bool = False) -> int:
     """Return what a call cost, in nano-USD; an unlisted model is charged at the dearest rates (`is_estimated`)."""
-    return _shipped_price(model, on).of(usage)
+    return _shipped_price(model, on).of(usage, batch=batch)
 
 
 def is_estimated(model: str, on: date) -> bool:
@@ -119,18 +135,18 @@ def upper_bound(input_tokens: int, max_tokens: int, model: str, on: date) -> int
 
     For a call whose answer was lost. input_tokens: counted, or `tokens_at_most`.
     """
-    return input_at_most(input_tokens, model, on) + max_tokens * output_price(model, on)
+    return input_at_most(input_tokens, model, on) + max_tokens * output_price(model, on, input_tokens)
 
 
 def input_at_most(tokens: int, model: str, on: date) -> int:
     """Return the most that so many tokens of input can cost, in nano-USD: all of them newly cached."""
-    price = _shipped_price(model, on)
+    price = _shipped_price(model, on).at(tokens)
     return tokens * max(price.input, price.cache_write_5m)
 
 
-def output_price(model: str, on: date) -> int:
-    """Return what a token of output costs, in nano-USD."""
-    return _shipped_price(model, on).output
+def output_price(model: str, on: date, input_tokens: int = 0) -> int:
+    """Return what a token of output costs, in nano-USD, behind so much input."""
+    return _shipped_price(model, on).at(input_tokens).output
 
 
 def tokens_at_most(request: ModelRequest) -> int:
@@ -156,12 +172,36 @@ def _effective_from(price: Price) -> date:
 
 def _entry(number: int, entry: Any) -> tuple[str, Price]:
     expected = {"model", "from", *_RATES}
-    if not isinstance(entry, dict) or set(entry) != expected:
-        raise BadPriceTable(f"Price {number}: needs exactly {', '.join(sorted(expected))}.")
+    if not isinstance(entry, dict) or set(entry) - set(_MORE) != expected:
+        words = f"needs exactly {', '.join(sorted(expected))}, and may have {' and '.join(_MORE)}"
+        raise BadPriceTable(f"Price {number}: {words}.")
     if not isinstance(entry["model"], str) or not isinstance(entry["from"], date):
         raise BadPriceTable(f"Price {number}: `model` is a name and `from` a date (YYYY-MM-DD).")
-    rates = {rate: _nano_per_token(number, rate, entry[rate]) for rate in _RATES}
-    return entry["model"], Price(effective_from=entry["from"], estimated=False, **rates)
+    rates: dict[str, Any] = {rate: _nano_per_token(number, rate, entry[rate]) for rate in _RATES}
+    long, above = _long(number, entry)
+    batch = _permille(number, entry.get("batch", 1))
+    return entry["model"], Price(entry["from"], **rates, long=long, long_above=above, batch_permille=batch)
+
+
+def _long(number: int, entry: Any) -> tuple[Price | None, int]:
+    """Read `long_context: {above: tokens, …}`, the rates of calls with more input than that."""
+    tier = entry.get("long_context")
+    if tier is None:
+        return None, 0
+    if not isinstance(tier, dict) or set(tier) != {"above", *_RATES}:
+        raise BadPriceTable(f"Price {number}: `long_context` needs exactly above, {', '.join(_RATES)}.")
+    if isinstance(tier["above"], bool) or not isinstance(tier["above"], int) or tier["above"] < 1:
+        raise BadPriceTable(f"Price {number}: `above` is a number of tokens, at least 1.")
+    rates: dict[str, Any] = {rate: _nano_per_token(number, rate, tier[rate]) for rate in _RATES}
+    return Price(entry["from"], **rates), tier["above"]
+
+
+def _permille(number: int, share: Any) -> int:
+    """Read `batch`, what a call in a batch costs of the same outside one: over 0, at most 1, in thousandths."""
+    permille = _nano_per_token(number, "batch", share)
+    if not 0 < permille <= 1000:
+        raise BadPriceTable(f"Price {number}: `batch` is a share over 0 and at most 1.")
+    return permille
 
 
 def _nano_per_token(number: int, rate: str, usd_per_million: Any) -> int:

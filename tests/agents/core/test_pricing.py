@@ -28,6 +28,51 @@ def test_each_kind_of_token_has_its_price() -> None:
     assert price.of(Usage(10**12, 10**12)) == 30_000 * 10**12
 
 
+TIERS = """
+- {model: a, from: 2026-01-01, input: 5, output: 25, cache_read: 0.5, cache_write_5m: 6.25, cache_write_1h: 10}
+- {model: a, from: 2026-06-01, input: 5, output: 25, cache_read: 0.5, cache_write_5m: 6.25, cache_write_1h: 10,
+   batch: 0.5,
+   long_context: {above: 200, input: 10, output: 37.5, cache_read: 1, cache_write_5m: 12.5, cache_write_1h: 20}}
+"""
+
+
+def test_all_of_a_call_costs_more_when_its_input_is_long() -> None:
+    price = PriceTable.parse(TIERS).price("a", date(2026, 6, 1))
+
+    assert price.of(Usage(100, 10, 50, 50)) == 100 * 5_000 + 10 * 25_000 + 50 * 500 + 50 * 6_250
+    assert price.of(Usage(101, 10, 50, 50)) == 101 * 10_000 + 10 * 37_500 + 50 * 1_000 + 50 * 12_500
+
+
+def test_a_call_in_a_batch_costs_its_share_from_the_day_of_its_entry() -> None:
+    table = PriceTable.parse(TIERS)
+
+    assert table.price("a", date(2026, 6, 1)).of(Usage(10, 10), batch=True) == (10 * 5_000 + 10 * 25_000) // 2
+    assert table.price("a", date(2026, 6, 1)).of(Usage(201, 0), batch=True) == 201 * 5_000
+    assert table.price("a", date(2026, 5, 31)).of(Usage(10, 10), batch=True) == 10 * 5_000 + 10 * 25_000
+
+
+def test_an_unknown_model_is_charged_at_the_dearest_tier() -> None:
+    assert PriceTable.parse(TIERS).price("b", date(2026, 6, 1)).output == 37_500
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "batch: half",
+        "batch: 0",
+        "batch: 2",
+        "long_context: 200",
+        "long_context: {above: 200, input: 1}",
+        "long_context: {above: no, input: 1, output: 1, cache_read: 1, cache_write_5m: 1, cache_write_1h: 1}",
+        "short_context: {}",
+    ],
+)
+def test_a_tier_that_is_none_is_refused(wrong: str) -> None:
+    rates = "input: 1, output: 1, cache_read: 1, cache_write_5m: 1, cache_write_1h: 1"
+    with pytest.raises(BadPriceTable):
+        PriceTable.parse(f"- {{model: a, from: 2026-01-01, {rates}, {wrong}}}")
+
+
 @pytest.mark.parametrize(
     ("day", "expected"),
     [
