@@ -129,6 +129,14 @@ class Page:
         page = page[: self._limit]
         return {"results": render(page), "next": self._cursor(page[-1]) if more else None}
 
+    def of_values(self, values: "Sequence[T]", render: "Callable[[list[T]], list[Json]]") -> dict[str, Json]:
+        """Return `{results, next}` of values that are no rows, sorted already by the one field of the order."""
+        [field] = self._by
+        rest = [each for each in values if not self._after or getattr(each, field) < self._after[0]]
+        page = rest[: self._limit]
+        more = len(rest) > self._limit
+        return {"results": render(page), "next": self._cursor(page[-1]) if more else None}
+
     def _beyond(self, after: Sequence[str]) -> Q:
         beyond, level = Q(), Q()
         for field, value in zip(self._by, after, strict=True):
@@ -136,7 +144,7 @@ class Page:
             level &= Q(**{field: value})
         return beyond
 
-    def _cursor(self, row: Model) -> str:
+    def _cursor(self, row: object) -> str:
         values = [getattr(row, field) for field in self._by]
         return self._signer.sign_object(
             [value.isoformat() if isinstance(value, datetime) else str(value) for value in values]

@@ -99,6 +99,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("agent-grants", "get"): Route("CDOW", 200),
     ("agent-grants", "post"): Route("OW", 201, body={"user": "BOB", "permission": "review"}),
     ("agent-grant", "delete"): Route("OW", 204),
+    ("agent-estimate", "post"): Route("CDOW", 200, body={"runs_per_day": 3}),
+    ("usage", "get"): Route("CDOW", 200, "list", filters=("by=agent", "by=user", "by=model")),
     ("budgets", "get"): Route("CDOW", 200, "list"),
     ("budget", "get"): Route("CDOW", 200),
     ("budget", "put"): Route("OW", 200, "own", body={"spec": BUDGET}, headers=ANY_STATE),

@@ -490,6 +490,8 @@ READS: Final = frozenset(
         "agents.actions.runs.above",
         "agents.actions.runs.requesters",
         "agents.actions.budgets.current",
+        "agents.actions.usage.estimate",
+        "agents.actions.usage.used",
         "agents.actions.budgets.named",
         "agents.actions.budgets.spec_of",
         "agents.actions.budgets.specs_of",

@@ -21,6 +21,7 @@ from api.v1 import (
     staff_access,
     teams,
     tools,
+    usage,
 )
 
 urlpatterns = [
@@ -39,8 +40,10 @@ urlpatterns = [
     path("agents/<str:slug>/versions/<str:number>/publish", agents.Publish.as_view(), name="agent-publish"),
     path("agents/<str:slug>/rollback", agents.Rollback.as_view(), name="agent-rollback"),
     path("agents/<str:slug>/preview", agents.Preview.as_view(), name="agent-preview"),
+    path("agents/<str:slug>/estimate", usage.Estimate.as_view(), name="agent-estimate"),
     path("agents/<str:slug>/grants", grants.AgentGrants.as_view(), name="agent-grants"),
     path("agents/<str:slug>/grants/<str:grant_id>", grants.AgentGrant.as_view(), name="agent-grant"),
+    path("usage", usage.Usage.as_view(), name="usage"),
     path("budgets", budgets.Budgets.as_view(), name="budgets"),
     path("budgets/<str:budget_name>", budgets.OneBudget.as_view(), name="budget"),
     path("models", models.Models.as_view(), name="models"),
