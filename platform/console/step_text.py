@@ -205,6 +205,11 @@ def _reserved(told: Told) -> Text:
     return Text("Budget reserved", f"up to {wording.budget(told.last['usd_nano'])} and {tokens} tokens")
 
 
+def _extended(told: Told) -> Text:
+    tokens = wording.count(told.last["tokens"])
+    return Text("Budget extended", f"by {wording.budget(told.last['usd_nano'])} and {tokens} tokens")
+
+
 def _settled(told: Told) -> Text:
     tokens = wording.count(told.last["tokens"])
     return Text("Budget settled", f"{wording.usd(told.last['usd_nano'])} and {tokens} tokens spent")
@@ -240,5 +245,6 @@ TEXTS: Final[Mapping[str, Callable[[Told], Text]]] = {
     "decision.made": _decided,
     "decision.expired": _expired,
     "budget.reserved": _reserved,
+    "budget.extended": _extended,
     "budget.settled": _settled,
 }
