@@ -20,6 +20,7 @@ from escalations.models import Escalation
 from quotas.models import Budget, Window
 from tests.agents.engine.waiting import ended, until
 from tests.quotas.test_reservations import at_once
+from tests.trips import trips
 from tests.worlds import LOOKUP, World
 
 Json = Any
@@ -101,6 +102,17 @@ def test_without_more_budgets_a_run_is_reserved_in_the_month_alone(looker: World
     assert held.keys() == {"usd_nano", "tokens", "window"}
     assert spent(looker).keys() == {"tenant-month"}
     assert spent(looker)["tenant-month"][:3] == (0, 0, run.cost_nano)
+
+
+def test_without_more_budgets_a_run_reserves_and_settles_as_a_part_of_its_steps(looker: World, driver: Driver) -> None:
+    set_budget(looker, "all", {"tenant": True}, usd="10.00", soft=0.9)
+    ended(looker, start(looker))  # opens the month
+
+    with trips() as made:
+        ended(looker, start(looker))
+
+    moved = [name for trip in made for name in trip if "reserved" in name or "settle" in name]
+    assert moved == ["step_if_reserved", "step_and_settle"]
 
 
 @pytest.mark.parametrize("subject", ["tenant", "agent", "user"])
