@@ -1,5 +1,6 @@
 """The conversation with the model: how facts become messages. Assistant content is never touched."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any, Final
@@ -40,6 +41,18 @@ def with_user(messages: Messages, blocks: Sequence[dict[str, Json]]) -> Messages
     if messages and messages[-1]["role"] == "user":
         return (*messages[:-1], user(*messages[-1]["content"], *blocks))
     return (*messages, user(*blocks))
+
+
+def grown(before: Messages, after: Messages) -> int:
+    """Return by how many bytes the second is longer than the first as JSON; they differ at their end alone."""
+    same = min(len(before), len(after))
+    while same and before[same - 1] is not after[same - 1]:
+        same -= 1
+    return sum(map(_bytes, after[same:])) - sum(map(_bytes, before[same:]))
+
+
+def _bytes(message: Message) -> int:
+    return len(json.dumps(message, ensure_ascii=False).encode(errors="replace")) + len(", ")
 
 
 def tool_result(call_id: str, result: str, *, is_error: bool) -> dict[str, Json]:

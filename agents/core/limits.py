@@ -6,8 +6,8 @@ from typing import Final
 from agents.core.asking import ask
 from agents.core.events import DecisionRequested
 from agents.core.money import to_usd
-from agents.core.pricing import input_at_most, output_price, tokens_at_most, upper_bound
-from agents.core.requests import model_request
+from agents.core.pricing import input_at_most, output_price, upper_bound
+from agents.core.requests import input_tokens
 from agents.core.spec import AgentSpec
 from agents.core.state import BUDGET_EXHAUSTED, RunState
 
@@ -58,7 +58,7 @@ def output_room(state: RunState, spec: AgentSpec, on: date) -> int:
     At most what the agent allows; negative when not even the request fits.
     """
     usd, tokens = allowance(state, spec)
-    asked = tokens_at_most(model_request(state, spec))
+    asked = input_tokens(state, spec)
     left, price = usd - state.cost_nano - input_at_most(asked, spec.model, on), output_price(spec.model, on, asked)
     bought = left // price if price else spec.max_tokens if left >= 0 else -1
     return min(spec.max_tokens, tokens - state.spent_tokens - asked, bought)
@@ -80,7 +80,7 @@ def too_little_left(state: RunState, spec: AgentSpec, on: date) -> DecisionReque
     It proposes as much as the limit again, or more where that were not enough for one whole answer.
     """
     usd, tokens = allowance(state, spec)
-    asked = tokens_at_most(model_request(state, spec))
+    asked = input_tokens(state, spec)
     lacks_usd = state.cost_nano + call_at_most(asked, spec, on) - usd
     lacks_tokens = state.spent_tokens + asked + spec.max_tokens - tokens
     more: dict[str, int | str] = {}

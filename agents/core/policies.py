@@ -77,10 +77,10 @@ def policy(name: str, spec: Spec) -> Policy:
         digest=policy_digest(name, spec),
         when=spec.get("when", "true"),
         then=spec["then"],
-        required=spec.get("required", 1),
+        required=int(spec.get("required", 1)),
         queue=spec.get("queue"),
-        due_s=spec.get("due_s"),
-        expires_s=spec.get("expires_s"),
+        due_s=_whole(spec.get("due_s")),
+        expires_s=_whole(spec.get("expires_s")),
         tools=_names(to, "tools"),
         agents=_names(to, "agents"),
         effects=_names(to, "effects"),
@@ -126,6 +126,11 @@ def _deny_problems(spec: Spec) -> Iterator[Problem]:
         for key in ("required", "queue", "due_s", "expires_s"):
             if key in spec:
                 yield _problem(f"/{key}", "A call that is denied asks nobody; remove this.")
+
+
+def _whole(number: float | None) -> int | None:
+    """Return a whole number as one: to JSON Schema, 60.0 is an integer."""
+    return None if number is None else int(number)
 
 
 def _names(to: Spec, key: str) -> frozenset[str] | None:

@@ -22,7 +22,7 @@ _DATED_SNAPSHOT = re.compile(r"-\d{8}$")
 _RATES = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h")
 _MORE = ("long_context", "batch")
 # What a request's JSON is at most worth: tokens average over three bytes of it, dense text comes down to two.
-_BYTES_PER_TOKEN = 2
+BYTES_PER_TOKEN = 2
 
 
 class BadPriceTable(Exception):
@@ -152,7 +152,7 @@ def output_price(model: str, on: date, input_tokens: int = 0) -> int:
 def tokens_at_most(request: ModelRequest) -> int:
     """Return a generous guess of a request's input tokens without asking the supplier."""
     parts = [request.system, list(request.messages), list(request.tools), request.output_schema]
-    return len(json.dumps(parts, ensure_ascii=False, default=dict).encode(errors="replace")) // _BYTES_PER_TOKEN
+    return len(json.dumps(parts, ensure_ascii=False, default=dict).encode(errors="replace")) // BYTES_PER_TOKEN
 
 
 @functools.cache

@@ -1,6 +1,7 @@
-"""The call of the model that a run's state asks for. Pure."""
+"""The call of the model that a run's state asks for, and how long it is at most. Pure."""
 
 from agents.core.model import ModelRequest
+from agents.core.pricing import BYTES_PER_TOKEN
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 
@@ -16,3 +17,8 @@ def model_request(state: RunState, spec: AgentSpec) -> ModelRequest:
         output_schema=spec.output_schema,
         effort=spec.effort,
     )
+
+
+def input_tokens(state: RunState, spec: AgentSpec) -> int:
+    """Return a generous guess of the call's input, as `pricing.tokens_at_most` does, whatever the run's length."""
+    return (spec.told_bytes + state.said_bytes) // BYTES_PER_TOKEN

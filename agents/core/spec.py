@@ -3,6 +3,7 @@
 The JSON was checked when the version was made (`agents.core.document`), so nothing here validates again.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -213,6 +214,12 @@ class AgentSpec:
         told = [model_tool({**tool.document, "name": tool.name}) for tool in self.tools.values() if tool.offered]
         return (*told, escalation_tool()) if self.escalates else tuple(told)
 
+    @cached_property
+    def told_bytes(self) -> int:
+        """How long that is, as JSON, which every call of the model begins with."""
+        told = [self.system, [], list(self.offered), self.output_schema]
+        return len(json.dumps(told, ensure_ascii=False, default=dict).encode(errors="replace"))
+
 
 def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
     """Make the value from `AgentVersion.compiled`, the JSON that `agents.actions.versions` stores."""
@@ -224,7 +231,7 @@ def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
         version=stored["version"],
         system=stored["system"],
         model=model["id"],
-        max_tokens=model.get("max_tokens", 8192),
+        max_tokens=int(model.get("max_tokens", 8192)),
         effort=model.get("effort"),
         tools={tool["name"]: tool_spec(tool) for tool in stored["tools"]},
         escalates=ESCALATE in document.get("tools", ()),
@@ -253,7 +260,10 @@ def tool_spec(stored: Mapping[str, Json]) -> ToolSpec:
         idempotent=bool(document.get("idempotent", False)),
         document=document,
         approval=Approval(
-            approval.get("when", "true"), approval.get("required", 1), approval.get("queue"), approval.get("expires_s")
+            approval.get("when", "true"),
+            int(approval.get("required", 1)),  # to JSON Schema, 2.0 is an integer
+            approval.get("queue"),
+            approval.get("expires_s"),
         )
         if approval is not None
         else None,

@@ -124,6 +124,7 @@ class RunState:
     cut_to: what the latest answer may take, in tokens, where that is less than the agent allows.
     results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
     undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
+    said_bytes: how long `messages` are as JSON, counted as they come: nobody writes out a long conversation to know.
     is_tainted: whether the model has read what an untrusted tool said; has_read_private: whether something private.
     """
 
@@ -134,6 +135,7 @@ class RunState:
     waiting_for: str | None = None
     input: Json = None
     messages: Messages = ()
+    said_bytes: int = 0
     turn: int = 0
     answers: int = 0
     calling_model: bool = False
@@ -186,6 +188,8 @@ def evolve(state: RunState, **changes: Any) -> RunState:
     """
     new = object.__new__(RunState)
     new.__dict__.update(state.__dict__, **changes)
+    if "messages" in changes:
+        new.__dict__["said_bytes"] = state.said_bytes + conversation.grown(state.messages, new.messages)
     return new
 
 

@@ -38,7 +38,7 @@ from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
 from agents.core.model import ModelAnswer, ModelError
 from agents.core.policies import Policies
-from agents.core.requests import model_request
+from agents.core.requests import input_tokens, model_request
 from agents.core.state import Call, RunState
 from agents.engine import leases, policies, reserving, store
 from agents.engine.draft import Draft, in_windows_of, is_same, reserved, standing_order
@@ -147,7 +147,8 @@ class RunExecutor:
         self._place = self._place or gate.enter()
         if self._place is None:
             return gate.wait_s()
-        wait_s = self._place.charge(most_tokens(model_request(draft.state, draft.spec)) if gate.tokens else 0)
+        most = input_tokens(draft.state, draft.spec) + draft.spec.max_tokens
+        wait_s = self._place.charge(most if gate.tokens else 0)
         if wait_s:
             self.leave()
         return wait_s

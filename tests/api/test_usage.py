@@ -146,7 +146,7 @@ def test_without_a_history_it_is_of_the_prompt_and_the_limits_and_says_so(acme: 
     acme.define("one", role="One.", limits={"usd": "0.80", "tokens": 50_000})
     ran(acme, "one", count=4)
 
-    small = alice.post("agents/one/estimate", {"runs_per_day": 1}).json
+    small = alice.post("agents/one/estimate", {"runs_per_day": 1.0}).json
     large = alice.post("agents/one/estimate", {"runs_per_day": 1, "input": {"text": "word " * 2000}}).json
 
     assert (small["basis"], small["runs"]) == ("limits", 4)

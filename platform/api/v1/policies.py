@@ -150,7 +150,9 @@ class Trial(View):
                 raise NotFound
             spec = body.get("spec", saved.document if saved else {})
             with beneath("/spec"):
-                tried = trying_policies.trial(policy_name, spec, acting_as=self.principal, runs=body.get("runs", RUNS))
+                tried = trying_policies.trial(
+                    policy_name, spec, acting_as=self.principal, runs=int(body.get("runs", RUNS))
+                )
         return Response(
             {
                 "runs": tried.runs,

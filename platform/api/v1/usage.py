@@ -132,7 +132,9 @@ class Estimate(View):
                 raise NotPublished
             spec = spec_of(live.id, lambda: live.compiled)
             now: datetime = transaction_time()
-            return Response(_estimate(usage.estimate(agent, spec, given.get("input"), on=now), given["runs_per_day"]))
+            return Response(
+                _estimate(usage.estimate(agent, spec, given.get("input"), on=now), int(given["runs_per_day"]))
+            )
 
 
 def _used(rows: list[Used]) -> list[Json]:

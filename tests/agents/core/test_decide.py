@@ -8,11 +8,27 @@ import pytest
 from agents.core import calls
 from agents.core.decide import recover, repeated
 from agents.core.events import Event, ModelRequested, RunResumed, RunStarted, RunSubmitted, facts_and_payload
+from agents.core.fold import fold_all
 from agents.core.holdings import Holding, Holdings, Proof
+from agents.core.pricing import tokens_at_most
+from agents.core.requests import input_tokens, model_request
 from agents.core.spec import Approval, Limits
+from agents.core.state import RunState
 from agents.tools.seam import Failed
 from agents.tools.seam import Finished as Done
-from tests.agents.core.simulation import DAN, Simulation, agent, failing, holds, provider_failed, rule, text, tool, uses
+from tests.agents.core.simulation import (
+    DAN,
+    RUN,
+    Simulation,
+    agent,
+    failing,
+    holds,
+    provider_failed,
+    rule,
+    text,
+    tool,
+    uses,
+)
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
 
@@ -516,3 +532,14 @@ def test_a_run_that_was_begun_in_time_goes_on_however_long_it_takes() -> None:
     run = Simulation(agent(limits=Limits(queued_s=60)), [provider_failed(), text("done")])
     run.begin(start_by="2026-11-01T00:00:01+00:00").resume(3000)
     assert run.state.status == "completed"
+
+
+def test_how_long_the_conversation_is_is_known_without_writing_it_out() -> None:
+    look = tool("look")
+    answers = [uses(("look", {"key": "é" * each})) for each in range(1, 12)]
+    run = Simulation(agent(look), [*answers, text("no", stop="max_tokens"), text("done")]).begin({"a": ["ü", "\ud800"]})
+
+    written = tokens_at_most(model_request(run.state, run.spec))
+    assert run.actions[-1] == "run.completed"
+    assert written <= input_tokens(run.state, run.spec) <= written + 10
+    assert fold_all(run.history, RunState(RUN)).said_bytes == run.state.said_bytes
