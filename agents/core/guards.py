@@ -45,7 +45,7 @@ def guards_of(document: Mapping[str, Json]) -> Guards | None:
         cache_ttl_s=int(document.get("cache_ttl_s") or 0) if cached else 0,
         tenant_wide=document.get("cache_scope") == "tenant",
         breaker=Breaker(**{name: int(value) for name, value in breaker.items()}) if breaker is not None else None,
-        concurrency=document.get("concurrency"),
+        concurrency=int(document["concurrency"]) if document.get("concurrency") else None,
     )
     return found if found.cache_ttl_s or found.breaker or found.concurrency else None
 
