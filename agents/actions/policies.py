@@ -1,10 +1,11 @@
 """Define policies, look them up, take them away."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import connection
+from django.db.models import F
 
 from access.acting import acting
 from agents.actions import tools
@@ -23,10 +24,13 @@ from tenants.principal import Principal
 Json = Any
 Spec = Mapping[str, Json]
 
+#: Policies of a tenant: a question names all that ask.
+MOST: Final = 50
+
 #: Its lock, held until commit, puts the changes of a tenant's policies in a row.
-_NEXT = """
-INSERT INTO agents_policyset AS present (id, tenant_id, version) VALUES (%s, %s, 1)
-ON CONFLICT (tenant_id) DO UPDATE SET version = present.version + 1
+_LOCK = """
+INSERT INTO agents_policyset AS present (id, tenant_id, version) VALUES (%s, %s, 0)
+ON CONFLICT (tenant_id) DO UPDATE SET version = present.version
 """
 
 
@@ -45,6 +49,7 @@ def put(name: str, spec: Spec, *, acting_as: Principal | str, expected: str | No
         if policy is not None and policy.document == spec:
             return policy
         if policy is None:
+            refuse(_too_many(), f"The policy {name} cannot be added.")
             policy = Policy.objects.create(name=name, document=dict(spec))
             _record("policy.added", policy, actor)
         else:
@@ -89,6 +94,12 @@ def problems(spec: Json) -> list[Problem]:
     ]
 
 
+def _too_many() -> list[Problem]:
+    if Policy.objects.count() < MOST:
+        return []
+    return [Problem("", f"A tenant has {MOST} policies at most; have one do the work of several.", "document")]
+
+
 def _name_problems(name: str) -> list[Problem]:
     try:
         SLUG(name)
@@ -98,12 +109,14 @@ def _name_problems(name: str) -> list[Problem]:
 
 
 def _lock() -> None:
-    """Make the next version of the tenant's policies, before they are looked at: whatever is read then stays so."""
+    """Let nobody else change the tenant's policies until the transaction ends."""
     with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [new_id(), current_tenant_id()])
+        cursor.execute(_LOCK, [new_id(), current_tenant_id()])
 
 
 def _record(action: str, policy: Policy, actor: str) -> None:
+    """Raise the version of the tenant's policies, so that every step is planned by the changed ones, and record it."""
+    PolicySet.objects.update(version=F("version") + 1)
     journal.record(
         action,
         stream=policy.id,

@@ -28,6 +28,9 @@ TAINTED: Final = "tainted"
 #: What of its own accord asks about a tool without an `approval` block.
 IRREVERSIBLE: Final = "irreversible effect"
 
+#: Between the rules of a demand, as a question names them.
+RULES: Final = "; "
+
 _NANO_A_CENT: Final = 10**7
 
 
@@ -50,7 +53,7 @@ class Demand:
     @property
     def rule(self) -> str:
         """All that demands it, as one text."""
-        return "; ".join(self.rules)
+        return RULES.join(self.rules)
 
 
 def demanded(state: RunState, spec: AgentSpec, tool: ToolSpec, arguments: Json, held: Holdings) -> Demand | None:

@@ -27,6 +27,9 @@ MOST_WORK: Final = 200_000
 _ELEMENTS: Final = 8
 _CHARACTERS: Final = 512
 
+#: Steps of a pattern's search, at most as many as its program times the text is long, that count so.
+_STEPS: Final = 5000
+
 _OPTIONS: Final = re2.Options()
 _OPTIONS.log_errors = False
 
@@ -83,7 +86,9 @@ def _why(error: Exception) -> str:
 
 def _found(pattern: str, text: str) -> bool:
     try:
-        return compiled(pattern).search(text) is not None
+        search = compiled(pattern)
+        _spend(len(text) * search.programsize // _STEPS)
+        return search.search(text) is not None
     except (BadPattern, UnicodeEncodeError):
         return False  # nothing is taken for what it was not proven to be
 
@@ -144,14 +149,18 @@ def _whole(value: Json) -> Json:
 
 def _counted(keyword: Callable[..., Any]) -> Callable[..., Any]:
     def apply(check: Any, wanted: Json, value: Json, schema: Json) -> Any:
-        left = _work.left
-        if left is not None:
-            _work.left = left = left - 1 - _size(wanted) - _size(value)
-            if left < 0:
-                raise TooMuchWork
+        _spend(1 + _size(wanted) + _size(value))
         return keyword(check, wanted, value, schema)
 
     return apply
+
+
+def _spend(work: int) -> None:
+    left = _work.left
+    if left is not None:
+        _work.left = left = left - work
+        if left < 0:
+            raise TooMuchWork
 
 
 def _size(value: Json) -> int:

@@ -78,8 +78,8 @@ def _usd_problems(given: Mapping[str, Json]) -> list[Problem]:
         nano = from_usd(given["usd"])
     except ValueError as error:
         return [Problem("/usd", str(error), "document")]
-    most = [Problem("/usd", f"At most {to_usd(MAX_USD_NANO * 1000)}.", "document")]
-    return most if nano > MAX_USD_NANO * 1000 else []
+    most = [Problem("/usd", f"At most {shown_usd(MAX_USD_NANO)}.", "document")]
+    return most if nano > MAX_USD_NANO else []
 
 
 def shown_usd(nano: int) -> str:

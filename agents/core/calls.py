@@ -83,10 +83,18 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now:
 
 
 def is_approved(call: Call, digest: str, demand: Demand) -> bool:
-    """Say whether people have agreed to exactly this call. Who changed its arguments has, for themselves alone."""
-    if call.phase == "edited":
-        return demand.required <= 1
-    return call.phase == "approved" and call.approved_digest == digest
+    """Say whether people have agreed to exactly this call, for all that demands it now, and enough of them.
+
+    Who changed its arguments has agreed for themselves alone, and only to what they were asked because of.
+    """
+    agreed = call.agreed
+    if agreed is None or call.phase not in {"approved", "edited"} or not agreed.rules.issuperset(demand.rules):
+        return False
+    return (
+        demand.required <= 1
+        if agreed.digest is None
+        else agreed.digest == digest and demand.required <= agreed.required
+    )
 
 
 def intent(state: RunState, tool: ToolSpec, call: Call, digest: str) -> ToolRequested:
@@ -134,8 +142,12 @@ def taken_back(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> 
     A read is denied like one that was never made. A write may have had its effect: a person finds out.
     """
     tool = spec.tools[call.tool]
-    if not held.gone and held.proofs(tool.id, call.arguments) is not None:
+    demand = demanded(state, spec, tool, call.arguments, held)
+    forbids = demand is not None and demand.denied
+    if not forbids and not held.gone and held.proofs(tool.id, call.arguments) is not None:
         return None
+    if demand is not None and forbids and tool.effect == "read":
+        return forbidden(state, call, demand)
     if tool.effect == "read":
         code = PRINCIPAL_GONE if held.gone else "not_granted"
         return denied(state, call, code, f"The person this run acts for may no longer use {call.tool}.")

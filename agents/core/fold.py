@@ -162,7 +162,7 @@ def _tool_requested(state: RunState, e: events.ToolRequested) -> RunState:
     state = evolve(state, tool_calls=state.tool_calls + 1)
     arguments = disclose(e.arguments) if state.ending else state.calls[e.call].arguments
     return with_call(
-        state, e.call, phase="requested", repeated=False, tool=e.tool, digest=e.digest, arguments=arguments
+        state, e.call, phase="requested", agreed=None, repeated=False, tool=e.tool, digest=e.digest, arguments=arguments
     )
 
 
@@ -186,9 +186,7 @@ def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
     state = _read(state, e)
     if e.fallback:
         tried = (*state.calls[e.call].tried, e.tool)
-        return with_call(
-            state, e.call, phase="proposed", tool=e.fallback, fallback=True, tried=tried, approved_digest=None
-        )
+        return with_call(state, e.call, phase="proposed", tool=e.fallback, fallback=True, tried=tried, agreed=None)
     if state.ending:
         return with_call(state, e.call, phase="stuck", answer=e.error)
     return settled(_remember(state, e.call, e.error), e.call, e.error, is_error=True)
@@ -237,7 +235,9 @@ def _with_answer(state: RunState) -> Messages:
 
 
 def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunState:
-    question = Question(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at)
+    question = Question(
+        *(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at), required=e.required, rule=e.rule
+    )
     state = evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
     if e.call is not None and state.calls[e.call].phase not in {"unknown", "stuck"}:
         state = with_call(state, e.call, phase="asked", digest=e.digest)

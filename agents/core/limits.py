@@ -11,6 +11,9 @@ from agents.core.requests import input_tokens
 from agents.core.spec import AgentSpec
 from agents.core.state import BUDGET_EXHAUSTED, RunState
 
+#: The most that a run may spend, in nano-USD and in tokens, whatever people add: records hold no larger numbers.
+MOST: Final = 9 * 10**15
+
 #: Fewer tokens than these, or than a quarter of what the agent allows, are no useful answer.
 LEAST_ANSWER: Final = 1024
 
@@ -21,7 +24,7 @@ def allowance(state: RunState, spec: AgentSpec) -> tuple[int, int]:
         spec.limits.usd_nano, spec.limits.usd_nano if state.requested_usd_nano is None else state.requested_usd_nano
     )
     tokens = min(spec.limits.tokens, spec.limits.tokens if state.requested_tokens is None else state.requested_tokens)
-    return usd + state.extra.usd_nano, tokens + state.extra.tokens
+    return min(usd + state.extra.usd_nano, MOST), min(tokens + state.extra.tokens, MOST)
 
 
 def missing(state: RunState, spec: AgentSpec) -> tuple[int, int] | None:
@@ -36,11 +39,12 @@ def missing(state: RunState, spec: AgentSpec) -> tuple[int, int] | None:
 
 
 def budget_exhausted(
-    state: RunState, spec: AgentSpec, *, budget: str, window: str, usd_nano: int, tokens: int
+    state: RunState, spec: AgentSpec, *, budget: str, rule: str, window: str, usd_nano: int, tokens: int
 ) -> DecisionRequested:
     """Return the question that is asked when a budget has no room for what the run must reserve.
 
-    budget: its name; window: the id of its window. usd_nano, tokens: what an approval adds to that window. It is as
+    budget: its name, which may be a person's and so stays out of the record; rule: what it is of, and for how long;
+    window: the id of its window. usd_nano, tokens: what an approval adds to that window. It is as
     much as the run reserves, so that it goes on then whatever others have spent or reserved meanwhile.
     """
     named = {"usd": to_usd(usd_nano)} if usd_nano else {}
@@ -49,7 +53,7 @@ def budget_exhausted(
         f"The budget {budget} has no room for this run. Approve to add what the run may spend to this budget, until"
         " its day or month ends; or raise the budget first, or wait until other runs have ended, and approve then."
     )
-    return ask(state, spec, "budget", BUDGET_EXHAUSTED, detail, {"arguments": amounts, "window": window}, rule=budget)
+    return ask(state, spec, "budget", BUDGET_EXHAUSTED, detail, {"arguments": amounts, "window": window}, rule=rule)
 
 
 def output_room(state: RunState, spec: AgentSpec, on: date) -> int:

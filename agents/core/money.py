@@ -1,19 +1,20 @@
 """Money: integer billionths of a US dollar inside, decimal strings outside. Never a float."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from typing import Final
 
 NANO = 1_000_000_000
+
+#: Whole dollars, and decimals down to the nano; nothing that would be long to work out.
+_AMOUNT: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?")
 
 
 def from_usd(text: str | int) -> int:
     """Return nano-USD of a decimal string such as "0.50"; raises ValueError for anything else or beyond nano."""
-    try:
-        nano = Decimal(str(text)) * NANO
-    except InvalidOperation as error:
-        raise ValueError(f'{text!r} is not an amount; write it as a decimal string, e.g. "0.50".') from error
-    if not nano.is_finite() or nano < 0 or nano != nano.to_integral_value():
-        raise ValueError(f"{text!r} is not an amount of at least 0 with at most nine decimals.")
-    return int(nano)
+    written = _AMOUNT.fullmatch(str(text))
+    if written is None:
+        raise ValueError(f'{str(text)[:40]!r} is no amount: write it as a decimal string, such as "0.50".')
+    return int(written[1]) * NANO + int((written[2] or "").ljust(9, "0"))
 
 
 def to_usd(nano: int) -> str:

@@ -60,6 +60,7 @@ def asks(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) ->
     return _evaluate(expression, names, values) is not False
 
 
+@lru_cache(maxsize=4096)
 def speaks_of(expression: str, names: tuple[str, ...], name: str) -> bool:
     """Say whether an expression over `names` needs `name`: without it, it does not compile."""
     try:

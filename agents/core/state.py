@@ -36,6 +36,19 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """What people have agreed to, until the call is made or becomes another one.
+
+    digest: of the very call; None for one whose arguments a person has changed, who agrees to it for themselves alone.
+    required: how many had to agree. rules: what they were asked because of.
+    """
+
+    digest: str | None
+    required: int
+    rules: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One tool call of the current turn.
 
@@ -43,7 +56,8 @@ class Call:
     phase: proposed → (asked → approved or edited) → requested → settled; `unknown` when its outcome is.
     tried: the tools that failed before it, in order.
     repeated: whether it was begun before, by a worker that stopped within it.
-    digest: what an approval was bound to. answer, is_error: what the model is told once settled.
+    digest: what a question about it is bound to; agreed: what came of it. answer, is_error: what the model is told once
+    settled.
     undoes: what a compensating call is to undo; such a call is `stuck` when it failed.
     edited_by: who changed its arguments; what is told then says so.
     """
@@ -57,7 +71,7 @@ class Call:
     tried: tuple[str, ...] = ()
     repeated: bool = False
     digest: str | None = None
-    approved_digest: str | None = None
+    agreed: Agreement | None = None
     answer: str = ""
     is_error: bool = False
     undoes: Effect | None = None
@@ -74,7 +88,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An open decision. proposal: what an approval would bring about; expires_at: ISO time, or None for never."""
+    """An open decision. proposal: what an approval would bring about; expires_at: ISO time, or None for never.
+
+    required: how many must approve; rule: because of what.
+    """
 
     escalation: str
     kind: str
@@ -83,6 +100,8 @@ class Question:
     digest: str
     proposal: Json
     expires_at: str | None = None
+    required: int = 1
+    rule: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,13 @@ from dataclasses import fields, replace
 from typing import Any
 
 from agents.core import conversation
+from agents.core.approvals import RULES
 from agents.core.events import WORKER_DIED, DecisionMade
 from agents.core.exact import disclose
 from agents.core.money import from_usd
 from agents.core.state import (
     BUDGET_EXHAUSTED,
+    Agreement,
     Extension,
     Extra,
     Question,
@@ -39,9 +41,10 @@ def _final(state: RunState, question: Question, made: DecisionMade) -> RunState:
 def _tool_call(state: RunState, question: Question, made: DecisionMade) -> RunState:
     index = _call(question)
     if made.decision == "approve":
-        return with_call(state, index, phase="approved", approved_digest=question.digest)
+        return with_call(state, index, phase="approved", agreed=_agreement(question, question.digest))
     if made.decision == "edit":
-        return with_call(state, index, phase="edited", arguments=disclose(made.arguments), edited_by=made.by)
+        changed = {"arguments": disclose(made.arguments), "edited_by": made.by}
+        return with_call(state, index, phase="edited", agreed=_agreement(question, None), **changed)
     if made.decision == "respond":
         return settled(state, index, f"Not executed. A person answered instead: {made.message}", is_error=True)
     return settled(state, index, f"A person rejected this call: {made.reason or 'no reason given'}", is_error=True)
@@ -78,14 +81,20 @@ def _budget(state: RunState, question: Question, made: DecisionMade) -> RunState
     state = evolve(_extended(state, amounts), failure=None, provider_attempts=0)
     if question.call is None:  # an answer that was cut off for want of budget is asked for anew
         return evolve(state, answered=None)
-    return with_call(state, question.call, phase="proposed")
+    agreed = state.calls[question.call].agreed
+    phase = "proposed" if agreed is None else "edited" if agreed.digest is None else "approved"
+    return with_call(state, question.call, phase=phase)  # it stays agreed to, whatever the cap on calls was
+
+
+def _agreement(question: Question, digest: str | None) -> Agreement:
+    return Agreement(digest, question.required, frozenset((question.rule or "").split(RULES)))
 
 
 def _compensation(state: RunState, question: Question, made: DecisionMade) -> RunState:
     index = _call(question)
     undone = state.calls[index].undoes
     if question.kind == "tool_call" and made.decision == "approve":
-        return with_call(state, index, phase="approved", approved_digest=question.digest)
+        return with_call(state, index, phase="approved", agreed=_agreement(question, question.digest))
     if question.reason == "outcome_unknown" and undone is not None and made.decision == "approve":
         return with_call(state, index, phase="proposed", undoes=replace(undone, result=_result(made), known=True))
     if question.kind == "reconcile" and question.reason != "outcome_unknown" and made.decision == "reject":

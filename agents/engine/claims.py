@@ -69,7 +69,7 @@ def _taken(claiming: trip.Statement, worker: str, where: UUID) -> Iterator[tuple
                     if not mine:
                         raise LostLease(run_id)
                     yield (taken := _loaded(connection, row, begun, stepping))
-            taken[0].count()
+        taken[0].count()
     except (psycopg.OperationalError, LostLease):
         raise
     except Exception as error:

@@ -128,7 +128,8 @@ class RunExecutor:
         if self.state.calling_model:
             return [lost(self.state, self.run.spec, self.run.now().date())]
         again = repeated(self.state, self.run.spec)
-        return recover(self.state, self.run.spec, step.holdings(again) if again else Holdings.assumed(again))
+        held = step.holdings(again, by=step.policies(), facts=True) if again else Holdings.assumed(again)
+        return recover(self.state, self.run.spec, held)
 
     # --- what the supplier takes at once ----------------------------------------------------------------------------
 

@@ -40,6 +40,7 @@ def reserve(step: Step, run: Claimed, state: RunState, wanted: Reserve) -> list[
         fold_all(happened, state),
         run.spec,
         budget=full.budget,
+        rule=full.kind,
         window=str(full.window_id),
         usd_nano=wanted.usd_nano if full.usd else 0,
         tokens=wanted.tokens if full.tokens else 0,

@@ -13,10 +13,16 @@ from quotas.reservations import SOFT_SPENT
 
 log = logging.getLogger(__name__)
 
-#: Whoever of many sets the mark writes the record, in the same transaction.
+#: Whoever of many sets the mark writes the record, in the same transaction. A limit that is set today says nothing of
+#: months gone by. Locks the windows in the order in which `quotas.reservations` does.
 _MARK: Final = f"""
-UPDATE quotas_window w SET soft_told = true FROM quotas_budget b
-WHERE w.tenant_id = %(tenant)s AND b.tenant_id = w.tenant_id AND b.id = w.budget_id AND {SOFT_SPENT}
+UPDATE quotas_window w SET soft_told = true
+FROM quotas_budget b JOIN (
+    SELECT id FROM quotas_window WHERE tenant_id = %(tenant)s AND NOT soft_told
+    AND starts_on >= date_trunc('month', (now() - interval '2 days') AT TIME ZONE 'UTC')::date
+    ORDER BY budget_id, starts_on FOR UPDATE) AS recent ON true
+WHERE w.id = recent.id AND w.tenant_id = %(tenant)s AND b.tenant_id = w.tenant_id AND b.id = w.budget_id
+    AND {SOFT_SPENT}
 RETURNING b.id, w.id, w.starts_on, w.spent_usd_nano, w.spent_tokens, b.of, b.period
 """  # noqa: S608 - constants only
 

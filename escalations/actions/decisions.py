@@ -56,7 +56,7 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
         check_decide(acting_as, escalation, run)
         _check_answer(escalation, answer)
         if answer.decision == "edit":
-            edits.check(run, escalation, answer.arguments)
+            edits.check(run, escalation, answer.arguments, acting_as=acting_as)
         vote = Vote.objects.create(escalation=escalation, user_id=acting_as.user_id, decision=answer.decision)
         votes = escalation.votes.filter(decision="approve").count()
         if answer.decision == "approve" and votes < escalation.required:

@@ -3,28 +3,36 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from access import permissions
 from agents.actions.versions import spec_of_run
 from agents.core.budgets import amount_problems
 from agents.core.exact import is_interoperable
+from agents.core.money import from_usd
 from agents.core.schema import Problem, problems
+from agents.core.state import BUDGET_EXHAUSTED
 from agents.models import Run
 from audit import journal
-from escalations.errors import AnswerNotAllowed, BadArguments
+from escalations.errors import AnswerNotAllowed, BadArguments, MayNotDecide
 from escalations.models import Escalation
+from tenants.principal import Principal
 
 Json = Any
 
 
-def check(run: Run, escalation: Escalation, arguments: Json) -> None:
+def check(run: Run, escalation: Escalation, arguments: Json, *, acting_as: Principal) -> None:
     """Raise `BadArguments` unless the tool that the question is about takes these; `AnswerNotAllowed` for no call.
 
-    Of a budget's question they are the amounts to add.
+    Of a budget's question they are the amounts to add. Raises `MayNotDecide` when they are more of a budget that others
+    share than was proposed, for who may not write budgets.
 
     Says what is wrong while the person is there. Grants, conditions and policies are asked when the call is made.
     """
     proposal = _proposal(escalation)
     if escalation.kind == "budget":
-        _refuse(amount_problems(proposal.get("arguments") or {}, arguments), "These amounts cannot be added.")
+        proposed = proposal.get("arguments") or {}
+        _refuse(amount_problems(proposed, arguments), "These amounts cannot be added.")
+        if escalation.reason == BUDGET_EXHAUSTED and not permissions.can(acting_as, "agents:write"):
+            _check_no_more(proposed, arguments)
         return
     tool = spec_of_run(run).tools.get(str(proposal.get("tool")))
     if tool is None:
@@ -33,6 +41,12 @@ def check(run: Run, escalation: Escalation, arguments: Json) -> None:
     if not wrong and not is_interoperable(arguments):
         raise BadArguments("A number is beyond 2^53 - 1 (write it as a string), or the nesting is too deep.")
     _refuse(wrong, f"{tool.name} does not take these arguments.")
+
+
+def _check_no_more(proposed: Mapping[str, Json], given: Mapping[str, Json]) -> None:
+    more = from_usd(given.get("usd") or 0) > from_usd(proposed.get("usd") or 0)
+    if more or (given.get("tokens") or 0) > (proposed.get("tokens") or 0):
+        raise MayNotDecide("Adding more to a budget than is proposed takes who may write budgets.")
 
 
 def _refuse(wrong: Sequence[Problem], detail: str) -> None:

@@ -69,10 +69,14 @@ class Payer:
 
 @dataclass(frozen=True, slots=True)
 class Full:
-    """A window without room for a reservation. budget: the name of its budget. usd, tokens: whether that one lacks."""
+    """A window without room for a reservation. budget: the name of its budget; kind: what that is of, and for how long.
+
+    usd, tokens: whether that one lacks.
+    """
 
     window_id: UUID
     budget: str
+    kind: str
     usd: bool
     tokens: bool
 
@@ -191,7 +195,7 @@ WHERE {_COUNTING} ORDER BY b.id
 """  # noqa: S608 - constants only
 
 _FULL: Final = f"""
-SELECT w.id, coalesce(b.name, b.of || '-' || b.period), NOT {_USD_FITS}, NOT {_TOKENS_FIT}
+SELECT w.id, coalesce(b.name, b.of || '-' || b.period), b.of || '-' || b.period, NOT {_USD_FITS}, NOT {_TOKENS_FIT}
 FROM quotas_budget b JOIN quotas_window w ON w.tenant_id = %(tenant)s AND w.budget_id = b.id,
     (SELECT %(hold_usd)s::bigint AS hold_usd, %(hold_tokens)s::bigint AS hold_tokens) AS c
 WHERE b.tenant_id = %(tenant)s AND NOT ({_USD_FITS} AND {_TOKENS_FIT})

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from agents.models import Run
+from agents.actions import policies
+from agents.models import Policy, PolicySet, Run
+from db.scope import tenant_scope
 from tenants.models import Role
 from tests.api.conftest import Caller, caller
 from tests.escalations.conftest import answers, drive
@@ -46,6 +48,25 @@ def test_a_policy_is_defined_read_replaced_and_taken_away(paying: World, alice: 
     assert alice("DELETE", "policies/large").status == 204
     assert alice("DELETE", "policies/large").code == "not_found"
     assert alice.get("policies").json["results"] == []
+
+
+def test_a_policy_that_is_so_already_changes_nothing_for_anybody(paying: World, alice: Caller) -> None:
+    def version() -> int:
+        with tenant_scope(paying.tenant_id):
+            return PolicySet.objects.get().version
+
+    alice.put("policies/large", {"spec": LARGE}, If_None_Match="*")
+    before = version()
+    assert alice.put("policies/large", {"spec": LARGE}, If_Match="*").json["version"] == 1
+    assert version() == before
+    alice.put("policies/large", {"spec": {**LARGE, "required": 3}}, If_Match="*")
+    assert version() == before + 1
+
+
+def test_a_tenant_has_as_many_policies_as_a_question_can_name(paying: World, alice: Caller) -> None:
+    with tenant_scope(paying.tenant_id):
+        Policy.objects.bulk_create(Policy(name=f"p{each}", document=LARGE) for each in range(policies.MOST))
+    assert alice.put("policies/large", {"spec": LARGE}, If_None_Match="*").code == "invalid_document"
 
 
 def test_a_policy_that_cannot_work_is_refused_with_its_place(paying: World, alice: Caller) -> None:

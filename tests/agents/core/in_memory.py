@@ -325,7 +325,12 @@ class Worker:
                 state = fold_all(extended, state)
             if not self.tenant.month.reserve(command.usd_nano):
                 lacks = {"usd_nano": command.usd_nano, "tokens": 0}
-                return [*extended, limits.budget_exhausted(state, self.spec, budget="month", window=WINDOW, **lacks)]
+                return [
+                    *extended,
+                    limits.budget_exhausted(
+                        state, self.spec, budget="month", rule="tenant-month", window=WINDOW, **lacks
+                    ),
+                ]
             return [*extended, BudgetReserved(usd_nano=command.usd_nano, tokens=command.tokens, window=WINDOW)]
         if isinstance(command, CheckGrants):
             return plan(state, self.spec, self._held(command.tools), now=self.tenant.now)

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from agents.core.approvals import call_digest, speak_of_principal
+from agents.core.decide import recover
 from agents.core.events import DecisionRequested, RunCancelRequested, ToolDenied, facts_and_payload
 from agents.core.holdings import Holding, Holdings
 from agents.core.policies import NONE, Policies, policy, policy_problems
-from agents.core.spec import Approval, ToolSpec
+from agents.core.spec import Approval, Limits, ToolSpec
 from agents.core.state import RunState
 from agents.tools.seam import Failed
 from tests.agents.core.simulation import DAN, Simulation, agent, text, tool, uses
@@ -214,6 +215,85 @@ def test_an_edit_to_what_needs_nobody_is_made_at_once() -> None:
     run = played(("refund", {"amount": 60_000}), tools=(refund(),), by=policies(large=LARGE))
     run.answer_question("edit", arguments={"amount": 100})
     assert run.performed == [("refund", {"amount": 100})]
+
+
+def approvable(name: str, **changes: Json) -> ToolSpec:
+    return tool(name, effect="write", approval_value=Approval("true"), **changes)
+
+
+def test_an_approval_is_not_for_what_asks_since() -> None:
+    """The read that taints ends after the payment beside it was asked about: then three have to agree, not one."""
+    slow, pay = web(approval_value=Approval("true")), approvable("refund")
+    wary = {"applies_to": {"tools": ["refund"]}, "when": "taint", "then": "approve", "required": 3, "queue": "security"}
+    every = held(slow, pay, by=policies(wary=wary))
+    run = Simulation(agent(slow, pay), [uses(("web", {}), ("refund", {})), text("done")], held=every).begin()
+
+    run.answer_question("approve")
+    run.answer_question("approve")
+
+    assert [name for name, _ in run.performed] == ["web"]
+    assert (asked(run)[-1].required, asked(run)[-1].queue) == (3, "security")
+    run.answer_question("approve")
+    assert [name for name, _ in run.performed] == ["web", "refund"]
+
+
+def test_an_approval_is_not_for_another_person() -> None:
+    pay = approvable("refund")
+    others = {
+        "applies_to": {"tools": ["refund"]},
+        "when": "principal.role != 'operator'",
+        "then": "approve",
+        "required": 4,
+    }
+    by = policies(others=others)
+    facts = {"id": "1", "email": "dan@example.org", "role": "operator", "teams": []}
+    run = Simulation(agent(pay), [uses(("refund", {})), text("done")], held=held(pay, by=by, facts=facts)).begin()
+
+    run.held = held(pay, by=by, facts={**facts, "role": "viewer"})
+    run.answer_question("approve")
+
+    assert (run.performed, asked(run)[-1].required) == ([], 4)
+
+
+def test_an_edit_does_not_carry_a_call_past_those_who_are_to_be_asked_then() -> None:
+    small = {"applies_to": {"tools": ["refund"]}, "when": "args.amount <= 100", "then": "approve", "queue": "support"}
+    large = {"applies_to": {"tools": ["refund"]}, "when": "args.amount > 100", "then": "approve", "queue": "finance"}
+    run = played(("refund", {"amount": 10}), tools=(refund(),), by=policies(small=small, large=large))
+
+    run.answer_question("edit", arguments={"amount": 1_000_000})
+
+    assert (run.performed, asked(run)[-1].queue, asked(run)[-1].excluded) == ([], "finance", ["user:r"])
+
+
+@pytest.mark.parametrize(("answer", "more"), [("approve", {}), ("edit", {"arguments": {"x": 1}})])
+def test_what_was_agreed_to_stays_so_when_the_cap_on_calls_is_reached(answer: str, more: Json) -> None:
+    one, other = approvable("refund"), approvable("send")
+    spec = agent(one, other, limits=Limits(tool_calls=1))
+    run = Simulation(spec, [uses(("refund", {}), ("send", {})), text("done")], held=held(one, other)).begin()
+    run.answer_question("approve")
+    run.answer_question(answer, **more)
+    assert run.state.questions[0].reason == "tool_calls"
+
+    run.answer_question("approve")
+
+    assert [name for name, _ in run.performed] == ["refund", "send"]
+
+
+@pytest.mark.parametrize(("effect", "becomes"), [("read", "tool.denied"), ("write", "tool.unknown")])
+def test_what_a_policy_came_to_deny_is_not_made_again_after_a_crash(effect: str, becomes: str) -> None:
+    one = tool("refund", effect=effect, idempotent=True)
+    never = policies(2, never={"applies_to": {"tools": ["refund"]}, "then": "deny"})
+    run = Simulation(agent(one), [uses(("refund", {}))], held=held(one))
+
+    def die(name: str, arguments: Json) -> Any:
+        raise KeyboardInterrupt
+
+    run.outcome = die
+    with pytest.raises(KeyboardInterrupt):
+        run.begin()
+
+    assert recover(run.state, run.spec, held(one)) == []
+    assert [event.action for event in recover(run.state, run.spec, held(one, by=never))] == [becomes]
 
 
 # --- taint --------------------------------------------------------------------------------------------------------

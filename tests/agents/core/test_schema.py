@@ -41,6 +41,13 @@ def test_a_pattern_that_cannot_be_bounded_is_refused_when_it_is_saved(keyword: J
     assert older[0] == "/x"
 
 
+def test_a_pattern_with_a_large_program_pays_for_it() -> None:
+    heavy = {"pattern": "^(a|b)*a" + "(a|b){900}" * 64 + "c$"}
+    [(_, said)] = found(heavy, "ab" * 10_000)
+    assert "too much work" in said
+    assert found({"pattern": r"^\p{L}{1,200}$"}, "Ångström") == []
+
+
 def test_words_that_look_like_patterns_are_none() -> None:
     schema = {"properties": {"pattern": {"type": "string"}, "y": {"const": {"pattern": "(?=a)"}}}}
     assert schema_problems(schema) == []

@@ -15,7 +15,7 @@ from agents.models import Run
 from audit.models import Record
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
-from escalations.errors import BadArguments
+from escalations.errors import BadArguments, MayNotDecide
 from escalations.models import Escalation
 from quotas.models import Budget, Window
 from tests.agents.engine.waiting import ended, until
@@ -128,7 +128,7 @@ def test_a_full_budget_asks_once_and_an_approval_lets_the_run_go_on(
 
     assert (waiting.status, waiting.waiting_for, waiting.cost_nano) == ("waiting", "decision", 0)
     asked = question(looker, run)
-    assert (asked.kind, asked.reason, asked.rule) == ("budget", "budget_exhausted", "small")
+    assert (asked.kind, asked.reason, asked.rule) == ("budget", "budget_exhausted", f"{subject}-{window}")
     [requested] = of_type(looker, run, "decision.requested")
     assert requested["proposal"]["arguments"] == {"usd": "0.5000"}
     assert "model.requested" not in looker.actions(run.id)
@@ -206,7 +206,7 @@ def test_two_full_budgets_are_asked_about_one_after_the_other(looker: World, dri
     answer(looker, run, "approve")
 
     rules = {first.rule, second.rule}
-    assert rules == {"first", "second"}
+    assert rules == {"agent-month", "tenant-day"}
     assert ended(looker, run).status == "completed"
 
 
@@ -315,3 +315,34 @@ def test_nothing_is_told_before_it_is_spent(looker: World, driver: Driver) -> No
     ended(looker, start(looker))
 
     assert told(looker) == []
+
+
+def test_a_limit_that_is_set_today_says_nothing_of_months_gone_by(looker: World) -> None:
+    set_budget(looker, "soft", {"tenant": True}, usd="1.00", soft=0.5)
+    with tenant_scope(looker.tenant_id):
+        budget = Budget.objects.get()
+        this = datetime.now(UTC).date().replace(day=1)
+        for starts_on in (date(2020, 1, 1), date(2024, 6, 1), this):
+            Window.objects.create(budget=budget, starts_on=starts_on, spent_usd_nano=900_000_000)
+
+    soft_limits.tell(looker.tenant_id)
+
+    assert [each["starts_on"] for each in told(looker)] == [this.isoformat()]
+
+
+def test_who_reviews_one_agent_adds_no_more_to_a_budget_of_all_than_is_proposed(
+    looker: World, driver: Driver, settles: Settles
+) -> None:
+    set_budget(looker, "small", {"tenant": True}, usd="0.40")
+    run = start(looker)
+    settles(looker, run.id)
+    looker.grant("review", looker.agent("looker"), looker.rita)
+    asked = question(looker, run)
+
+    with pytest.raises(MayNotDecide, match="who may write budgets"):
+        decide(asked.id, Answer("edit", asked.digest, arguments={"usd": "0.51"}), acting_as=looker.rita)
+    with pytest.raises(BadArguments, match="At most"):
+        decide(asked.id, Answer("edit", asked.digest, arguments={"usd": "1000001"}), acting_as=looker.rita)
+    decide(asked.id, Answer("edit", asked.digest, arguments={"usd": "0.45"}), acting_as=looker.rita)
+
+    assert ended(looker, run).status == "completed"
