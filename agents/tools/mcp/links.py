@@ -192,18 +192,21 @@ class Links:
         if sending.failed is not None:
             failed = sending.failed
             passing = failed.code in ("timeout", "unreachable")
-            return McpError(failed.code, failed.detail, sent=failed.sent, retryable=passing)
+            return McpError(failed.code, failed.detail, sent=failed.sent or sending.taken, retryable=passing)
         if sending.status == 404 or error.code == mcp_types.CONNECTION_CLOSED:
             self._end_soon(link)  # the next call opens another session
         if sending.status:
             unclear = sending.status in (408, 500, 502, 503, 504) or sending.status >= 520
             retryable = unclear or sending.status in (404, 425, 429)
-            return McpError("http_status", clean(sending.said, _SAID_CHARS), sent=unclear, retryable=retryable)
+            sent = unclear or sending.taken or sending.error == mcp_types.INTERNAL_ERROR
+            return McpError("http_status", clean(sending.said, _SAID_CHARS), sent=sent, retryable=retryable)
         if error.code == mcp_types.CONNECTION_CLOSED:
             why = link.meter.fault or "It broke off."
             return McpError("unreachable", _of(link, f"is gone. {why}"), sent=True, retryable=True)
         said = clean(error.message, _SAID_CHARS)
-        return McpError("tool_error", _of(link, f"says: {said}"), sent=error.code not in _NOT_DONE)
+        # Over stdio nobody makes up errors of these codes but the server.
+        code = sending.error if link.server.transport == "http" else error.code
+        return McpError("tool_error", _of(link, f"says: {said}"), sent=code not in _NOT_DONE)
 
     # --- sessions ---------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ A failure is told to the one request it befell, as a JSON-RPC error: raised, it 
 """
 
 import asyncio
-import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 import httpx2
 
+from agents.tools.mcp.answers import Events, error_in, number_of
 from agents.tools.mcp.sending import SENDING, Sending
 from egress.client import Client
 from egress.errors import EgressError
@@ -25,6 +25,8 @@ _NOT_PASSED: Final = frozenset(
 )
 _FAILED: Final = -32000
 _END: Final = None
+#: Redirects that have the same request sent elsewhere: who sends one did not take it.
+_NOT_TAKEN: Final = frozenset({307, 308})
 
 
 class _Enough(Exception):
@@ -92,6 +94,27 @@ class _Answer(httpx2.AsyncByteStream):
         self._closed.set()
 
 
+class _Read(httpx2.AsyncByteStream):
+    """A body on its way to the SDK, looked through for an error that the server itself wrote."""
+
+    def __init__(self, answer: _Answer, sending: Sending, number: Any, headers: Mapping[str, str]) -> None:
+        self._answer, self._sending, self._number = answer, sending, number
+        self._type = headers.get("content-type", "").lower()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        events = Events(self._number)
+        async for piece in self._answer:
+            if self._type.startswith("application/json"):
+                self._sending.error = error_in(piece, self._number)
+            elif self._type.startswith("text/event-stream"):
+                events.take(piece)
+                self._sending.error = events.error
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """Sends each request of the SDK through the guarded client, in a thread of its own.
 
@@ -106,6 +129,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         """Make one request; an error of the outside comes back as an answer that says so."""
         sending = SENDING.get() or Sending()
         body = await request.aread()
+        number = number_of(body)
         if request.method == "GET" and "last-event-id" not in request.headers:
             return httpx2.Response(405, request=request)
         answer = _Answer(asyncio.get_running_loop())
@@ -123,13 +147,16 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         try:
             status, headers = await answer.head
         except EgressError as error:
-            return _error(request, body, error.detail)
+            return _error(request, number, error.detail)
         except BaseException:
             await answer.aclose()
             raise
         if status < 400:
-            return httpx2.Response(status, headers=dict(headers), stream=answer, request=request)
-        sending.status, text = status, b"".join([piece async for piece in answer]).decode("utf-8", "replace")
+            sending.taken |= status not in _NOT_TAKEN
+            body_of_answer = _Read(answer, sending, number, headers)
+            return httpx2.Response(status, headers=dict(headers), stream=body_of_answer, request=request)
+        raw = b"".join([piece async for piece in answer])
+        sending.status, sending.error, text = status, error_in(raw, number), raw.decode("utf-8", "replace")
         sending.said = f"HTTP {status}: {text[:_MAX_SAID_CHARS].strip() or 'no explanation'}"
         return httpx2.Response(status, headers=dict(headers), content=text.encode(), request=request)
 
@@ -151,11 +178,6 @@ def _session(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if name == "mcp-session-id"}
 
 
-def _error(request: httpx2.Request, body: bytes, detail: str) -> httpx2.Response:
-    try:
-        message = json.loads(body)
-        number = message.get("id") if isinstance(message, dict) else None
-    except ValueError:
-        number = None
+def _error(request: httpx2.Request, number: Any, detail: str) -> httpx2.Response:
     error = {"jsonrpc": "2.0", "id": number, "error": {"code": _FAILED, "message": detail}}
     return httpx2.Response(502, json=error, request=request)

@@ -141,6 +141,62 @@ def test_a_write_that_breaks_off_is_unknown(call: Any) -> None:
     assert isinstance(called(call, effect="write")[0], OutcomeUnknown)
 
 
+def told(asked: Json, **more: Json) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": asked["id"], **more}).encode()
+
+
+def plain(body: bytes) -> bytes:
+    return answer(body, content_type="application/json")
+
+
+def event(data: bytes, end: bytes = b"\n\n", head: bytes = b"") -> bytes:
+    return answer(head + b"event: message\ndata: " + data + end, content_type="text/event-stream")
+
+
+UNREADABLE: dict[str, Any] = {
+    "cut": lambda asked: plain(told(asked, result=text("paid"))[:-20]),
+    "no object": lambda asked: plain(told(asked, result="paid")),
+    "html": lambda asked: answer(b"<p>paid", content_type="text/html"),
+    "no content type": lambda asked: answer(told(asked, result=text("paid"))),
+    "202": lambda asked: answer(b"", "202 Accepted"),
+    "204": lambda asked: answer(b"", "204 No Content"),
+    "event that is no JSON": lambda asked: event(b"{nonsense"),
+    "event that is cut": lambda asked: event(told(asked, result=text("paid"))[:30], b""),
+    "no event": lambda asked: answer(b": hello\n\n", content_type="text/event-stream"),
+    "event that is too large": lambda asked: event(b"x" * 2_000_000),
+    "stream that cannot be taken up": lambda asked: event(b"", head=b"id: 7\nretry: 1\n"),
+    "302": lambda asked: answer(b"", "302 Found", location="/other"),
+    "303": lambda asked: answer(b"", "303 See Other", location="/other"),
+    "302 elsewhere": lambda asked: answer(b"", "302 Found", location="http://elsewhere.example/"),
+    "500": lambda asked: answer(b"", "500 Oh no"),
+    "error half way": lambda asked: plain(told(asked, error={"code": -32603, "message": "half"})),
+    "error half way, as 400": lambda asked: answer(
+        told(asked, error={"code": -32603, "message": "half"}), "400 Bad Request", content_type="application/json"
+    ),
+    "error for another request": lambda asked: event(
+        told({"id": 10_000}, error={"code": -32602, "message": "no"}) + b"\n\ndata: {"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+def test_a_write_behind_an_answer_that_nobody_can_read_is_unknown(case: str) -> None:
+    outcome, seen = called(lambda peer, asked: UNREADABLE[case](asked), effect="write")
+
+    assert isinstance(outcome, OutcomeUnknown), outcome
+    assert sum(b'"tools/call"' in request for request in seen.requests) == 1
+
+
+@pytest.mark.parametrize("code", [-32700, -32600, -32601, -32602])
+@pytest.mark.parametrize("write", [plain, event], ids=["json", "events"])
+def test_a_write_that_the_server_itself_refused_was_not_made(write: Any, code: int) -> None:
+    refused = {"code": code, "message": "not with me"}
+
+    outcome, _ = called(lambda peer, asked: write(told(asked, error=refused)), effect="write")
+
+    assert outcome == Failed("tool_error", "The MCP server web says: not with me")
+
+
 @pytest.mark.parametrize(
     ("call", "code", "words"),
     [
