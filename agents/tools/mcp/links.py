@@ -100,8 +100,9 @@ class Links:
         begun = time.monotonic()
         async with self._used(tenant_id, server, deadline) as link, link.listing:
             if link.listed_at < begun:
-                link.listed_at = time.monotonic()
-                link.definitions = {each.name: each for each in await self._list(link, deadline)}
+                asked_at = time.monotonic()
+                listed = await self._list(link, deadline)
+                link.listed_at, link.definitions = asked_at, {each.name: each for each in listed}
             found = link.definitions.get(tool)
         if found is None:
             known = ", ".join(sorted(link.definitions)[:20]) or "none at all"
