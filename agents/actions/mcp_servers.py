@@ -1,5 +1,6 @@
 """Define MCP servers, ask them what they offer, remove them."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from agents.tools.mcp.faults import McpError
 from agents.tools.mcp.kind import McpKind, with_secrets
 from agents.tools.seam import McpServer
 from audit import journal
+from config.redaction import Redactor
 from tenants.principal import Principal
 from vault.actions import secrets
 
@@ -49,20 +51,21 @@ def discover(name: str, *, acting_as: Principal | str) -> McpServerRow:
     Tools stay pinned to what they were saved with. Raises `UnknownMcpServer`, `McpServerFailed`, `ChangedMeanwhile`,
     and what `acting` raises for `tools:write`.
     """
+    vault = _Vault()
     with acting(acting_as, "tools:write"):
         asked = by_name(name)
-        server = _with_secrets(asked.server)
+        server = _with_secrets(asked.server, vault)
     if not connection.in_atomic_block:
         connection.close()
-    found = _asked(server)
+    found = [_without_secrets(each, vault.redactor()) for each in _asked(server, vault)]
     with acting(acting_as, "tools:write") as actor:
         row = McpServerRow.objects.select_for_update().filter(id=asked.id).first()
         if row is None or row.document != asked.document:
             raise ChangedMeanwhile
-        row.discovered = [each.document() for each in found]
+        row.discovered = found
         row.discovered_at, row.seen = timezone.now(), {}
         row.save()
-        payload = {"name": name, "definitions": {each.name: each.sha256 for each in found}}
+        payload = {"name": name, "definitions": {each.get("name", ""): each["sha256"] for each in found}}
         facts = {"tools": len(found)}
         journal.record("mcp_server.discovered", stream=row.id, actor=actor, facts=facts, payload=payload)
         return row
@@ -102,26 +105,42 @@ def _problems(name: str, spec: Mapping[str, Json]) -> list[Problem]:
     return found
 
 
-def _asked(server: McpServer) -> list[Definition]:
+def _asked(server: McpServer, vault: "_Vault") -> list[Definition]:
     try:
         return _kind().discover(server, DISCOVER_S)
     except McpError as error:
-        raise McpServerFailed(error.detail) from error
+        raise McpServerFailed(vault.redactor()(error.detail)) from error
 
 
-def _with_secrets(server: McpServer) -> McpServer:
+def _without_secrets(definition: Definition, redact: Redactor) -> dict[str, Json]:
+    """Return the definition as it is kept: a server may say the secrets that it was sent. The hash is as it said it."""
+    said = definition.document()
+    clean = {key: redact.json(value, json.dumps(value, ensure_ascii=False)) for key, value in said.items()}
+    return {**clean, "sha256": definition.sha256}
+
+
+def _with_secrets(server: McpServer, vault: "_Vault") -> McpServer:
     try:
-        return with_secrets(server, _Vault())
+        return with_secrets(server, vault)
     except LookupError as error:
         raise McpServerFailed(str(error.args[0])) from error
 
 
 class _Vault:
-    """The secrets of the tenant in scope."""
+    """The secrets of the tenant in scope. It knows those that it has told."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
 
     def secret(self, name: str) -> str:
         """Return a secret's value; raises `LookupError`."""
-        return secrets.reveal(name)
+        value = secrets.reveal(name)
+        self._told.add(value)
+        return value
+
+    def redactor(self) -> Redactor:
+        """Return what takes the secrets that were told out of a text."""
+        return Redactor(self._told)
 
 
 def _kind() -> McpKind:

@@ -72,7 +72,8 @@ def definition(said: Mapping[str, Json]) -> Definition:
 def clean(text: str, longest: int) -> str:
     """Return a server's words without control and invisible characters, at most `longest` characters of them."""
     kept = without_control(text[: longest * 2])
-    return kept if len(kept) <= longest else kept[: longest - 1] + "…"
+    whole = len(kept) <= longest and len(text) <= longest * 2
+    return kept if whole else kept[: longest - 1] + "…"
 
 
 def without_control(text: str) -> str:

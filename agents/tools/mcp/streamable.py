@@ -12,6 +12,7 @@ from typing import Any, Final
 import httpx2
 
 from agents.tools.mcp.answers import Events, error_in, number_of
+from agents.tools.mcp.definitions import clean
 from agents.tools.mcp.sending import SENDING, Sending
 from egress.client import Client
 from egress.errors import EgressError
@@ -157,7 +158,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             return httpx2.Response(status, headers=dict(headers), stream=body_of_answer, request=request)
         raw = b"".join([piece async for piece in answer])
         sending.status, sending.error, text = status, error_in(raw, number), raw.decode("utf-8", "replace")
-        sending.said = f"HTTP {status}: {text[:_MAX_SAID_CHARS].strip() or 'no explanation'}"
+        sending.said = f"HTTP {status}: {clean(text, _MAX_SAID_CHARS).strip() or 'no explanation'}"
         return httpx2.Response(status, headers=dict(headers), content=text.encode(), request=request)
 
     def _send(self, asked: Request, answer: _Answer, sending: Sending) -> None:

@@ -1,6 +1,8 @@
 """MCP servers and the tools on them: defined, asked, pinned, approved anew."""
 
 import json
+import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,15 @@ from agents.actions import mcp_pins, mcp_servers, tools
 from agents.engine import mcp_seen
 from agents.errors import InvalidDocument, McpServerFailed, McpServerInUse, UnknownMcpServer
 from agents.models import McpServerRow, ToolVersion
+from agents.tools.mcp.definitions import definition
+from agents.tools.mcp.kind import McpKind
 from audit.models import Record
 from db.scope import tenant_scope
+from egress.allow import parse_allow
+from egress.client import Client
 from tests.agents.tools.mcp.allowing import mcp_programs
+from tests.agents.tools.mcp.web import speaks
+from tests.egress.servers import Handler, answer, serve
 from tests.journal.conftest import Failing, failing, superuser
 from tests.worlds import World, world
 from vault.actions import secrets
@@ -121,6 +129,60 @@ def test_a_secret_that_a_server_needs_is_kept(here: World) -> None:
 
         with pytest.raises(Exception, match="the MCP server desk"):
             secrets.remove("desk_token", acting_as=here.alice)
+
+
+TOKEN = "open-sesame-12345"
+
+
+def telling(sent: str) -> Json:
+    said = {"type": "object", TOKEN: sent}
+    return {**ECHO, "name": f"tool-{TOKEN}", "description": f"You sent {sent}.", "outputSchema": said}
+
+
+def echoing(refusal: bytes = b"") -> Handler:
+    """A server that tells what it was sent: in its tools, or in a refusal that begins so."""
+
+    def handle(peer: socket.socket, raw: bytes, nth: int) -> None:
+        [sent] = re.findall(rb"(?i)authorization: (.*)\r", raw)
+        if refusal:
+            return peer.sendall(answer(refusal + sent, "401 Unauthorized"))
+        tools = [telling(sent.decode()), {**ECHO, "description": "x" * 3990 + TOKEN}]
+        return speaks(lambda peer, asked: b"", lambda: tools)(peer, raw, nth)
+
+    return handle
+
+
+def asked_with_a_secret(here: World, monkeypatch: pytest.MonkeyPatch, handler: Handler) -> McpServerRow:
+    with tenant_scope(here.tenant_id):
+        secrets.put("desk_token", TOKEN, acting_as=here.alice)
+    with serve(handler) as seen:
+        kind = McpKind(Client(parse_allow([seen.url.split("//")[1]])))
+        monkeypatch.setattr(mcp_servers, "_kind", lambda: kind)
+        spec = {"transport": "http", "url": seen.url, "headers": {"Authorization": "Bearer secret:desk_token"}}
+        try:
+            return discovered(here, spec)
+        finally:
+            kind.close()
+
+
+@pytest.mark.parametrize("refusal", [b"bad token: ", b"x" * 1980])
+def test_a_secret_that_a_server_says_back_is_not_in_the_failure(
+    here: World, monkeypatch: pytest.MonkeyPatch, refusal: bytes
+) -> None:
+    with pytest.raises(McpServerFailed, match="HTTP 401") as failed:
+        asked_with_a_secret(here, monkeypatch, echoing(refusal))
+
+    assert TOKEN[:6] not in str(failed.value)
+
+
+def test_a_secret_that_a_server_says_back_is_not_kept(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = asked_with_a_secret(here, monkeypatch, echoing())
+
+    first, second = row.discovered
+    assert (first["name"], first["description"]) == ("tool-[redacted]", "You sent Bearer [redacted].")
+    assert TOKEN[:6] not in json.dumps(row.discovered)
+    assert second["description"].endswith("x[redacted]…")
+    assert first["sha256"] == definition(telling(f"Bearer {TOKEN}")).sha256  # as a call will meet it
 
 
 def test_what_a_server_offers_is_kept_clean(here: World, mcp_programs: Path) -> None:
