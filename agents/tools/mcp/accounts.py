@@ -1,5 +1,6 @@
 """Accounts for MCP servers, when the platform runs as root: one for each process, nobody else's while it lives."""
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -17,7 +18,8 @@ LOCKS: Final = STATE_ROOT / "mcp-accounts"
 def account(locks: Path = LOCKS) -> tuple[int | None, int | None]:
     """Return (user id, file descriptor that holds it); (None, None) for a platform that does not run as root.
 
-    Who holds the descriptor, or a copy of it, has the account. Raises `McpError` when all are taken.
+    Who holds the descriptor, or a copy of it, has the account. One that a process of the machine has already is left
+    alone. Raises `McpError` when all are taken.
     """
     if os.geteuid() != 0:
         return None, None
@@ -29,5 +31,21 @@ def account(locks: Path = LOCKS) -> tuple[int | None, int | None]:
         except BlockingIOError:
             os.close(held)
             continue
+        if uid in _at_work():  # now that nobody else begins with it
+            os.close(held)
+            continue
         return uid, held
     raise McpError("busy", "Too many MCP servers run on this machine.", retryable=True)
+
+
+def _at_work() -> set[int]:
+    """Return the user ids that processes have."""
+    found: set[int] = set()
+    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{name}/status").read_text(encoding="utf-8", errors="replace")
+                found |= {
+                    int(uid) for line in status.splitlines() if line.startswith("Uid:") for uid in line.split()[1:]
+                }
+    return found

@@ -3,7 +3,8 @@
 A script of its own, run as `python -I -S guard.py PLAN` with an empty environment; PLAN is JSON: {command: [path, …],
 env, home, uid (or null: stay who we are), parent: our parent's process id, limits: {name of a RLIMIT: value}}. stdin,
 stdout and stderr become the server's. It ends when the server ends, when it is told to (SIGTERM), and when its parent
-is gone, however that came about; before it does, it kills whatever descends from the server, and removes its home.
+is gone, however that came about; before it does, it kills whatever descends from the server, and removes its home and,
+where the server has an account of its own, all else that the account owns where everybody may write: it is lent again.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import sys
 from typing import Any
 
@@ -21,6 +23,11 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _FAILED = 127
+#: Where everybody may write.
+_SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")  # noqa: S108 - to clear them
+#: How far below those a folder is looked for in which everybody may write; in one of those: without end.
+_LEVELS = 3
+_IPC_RMID = 0
 
 
 def main(plan: dict[str, Any]) -> int:
@@ -30,6 +37,9 @@ def main(plan: dict[str, Any]) -> int:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)  # what the server leaves to itself becomes ours, and ends with it
     if os.getppid() != plan["parent"]:
         return _FAILED
+    if plan["uid"] is not None:
+        _clear(plan["uid"])  # of what a guard that was killed left
+        os.chown(plan["home"], plan["uid"], plan["uid"])
     own = os.getpid()
     server = os.fork()
     if server == 0:
@@ -39,7 +49,9 @@ def main(plan: dict[str, Any]) -> int:
         os.dup2(nothing, number)  # so that the server's end is the end of its pipes
     status = _wait(server)
     _end_all(plan["uid"])
-    shutil.rmtree(plan["home"], ignore_errors=True)
+    _remove(plan["home"], None)
+    if plan["uid"] is not None:
+        _clear(plan["uid"])
     return status
 
 
@@ -83,6 +95,66 @@ def _kill_all_of(uid: int) -> None:
         os._exit(0)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(child, 0)
+
+
+def _clear(uid: int) -> None:
+    """Remove what belongs to that account, which nobody uses now, where everybody may write."""
+    for folder in _SHARED:
+        with contextlib.suppress(OSError):
+            number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                _clear_in(number, uid, _LEVELS)
+            finally:
+                os.close(number)
+    _clear_ipc(uid)
+
+
+def _clear_in(folder: int, uid: int, levels: int) -> None:
+    """Likewise in an open folder and below. No symbolic link is followed, and none that comes in between."""
+    for name in os.listdir(folder):
+        with contextlib.suppress(OSError):
+            found = os.lstat(name, dir_fd=folder)
+            if found.st_uid == uid:
+                _remove(name, folder)
+            elif stat.S_ISDIR(found.st_mode) and (levels > 1 or found.st_mode & stat.S_IWOTH):
+                inside = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+                try:
+                    _clear_in(inside, uid, levels - 1)
+                finally:
+                    os.close(inside)
+
+
+def _remove(name: str, folder: int | None) -> None:
+    """Remove a file or a folder with all in it; what cannot be is nobody's but root's from then on."""
+    with contextlib.suppress(OSError):
+        if not stat.S_ISDIR(os.lstat(name, dir_fd=folder).st_mode):
+            os.unlink(name, dir_fd=folder)
+            return
+        with contextlib.suppress(RecursionError):
+            shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
+        number = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)  # still there, then
+        try:
+            os.fchown(number, os.getuid(), os.getgid())
+            os.fchmod(number, 0o700)
+        finally:
+            os.close(number)
+
+
+def _clear_ipc(uid: int) -> None:
+    """Likewise what System V IPC keeps beyond the end of whoever made it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    calls = {
+        "shm": lambda number: libc.shmctl(number, _IPC_RMID, None),
+        "sem": lambda number: libc.semctl(number, 0, _IPC_RMID, 0),
+        "msg": lambda number: libc.msgctl(number, _IPC_RMID, None),
+    }
+    for kind, remove in calls.items():
+        with contextlib.suppress(OSError), open(f"/proc/sysvipc/{kind}", encoding="ascii") as table:
+            columns = table.readline().split()
+            for line in table:
+                row = dict(zip(columns, line.split(), strict=False))
+                if str(uid) in (row.get("uid"), row.get("cuid")):
+                    remove(int(row[f"{kind}id"]))
 
 
 def _children() -> list[int]:

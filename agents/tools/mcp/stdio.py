@@ -108,11 +108,9 @@ async def _started(path: str, arguments: Sequence[str]) -> asyncio.subprocess.Pr
     uid, held = account()
     try:
         home = tempfile.mkdtemp(prefix="countersign-mcp-")
-        if uid is not None:
-            os.chown(home, uid, uid)
         plan: dict[str, Any] = {
             "command": [path, *arguments],
-            "env": {"PATH": _PATH, "HOME": home, "LANG": "C.UTF-8"},
+            "env": {"PATH": _PATH, "HOME": home, "TMPDIR": home, "LANG": "C.UTF-8"},
             "home": home,
             "uid": uid,
             "parent": os.getpid(),

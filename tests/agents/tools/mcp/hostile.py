@@ -17,7 +17,7 @@ TOOLS = [
     {"name": name, "description": f"Does {name}.", "inputSchema": ANY}
     for name in (
         *("echo", "surroundings", "exit", "hang", "flood", "huge", "garbage", "fail", "picture", "numbers", "ask"),
-        *("breed", "broken", "wide"),
+        *("breed", "broken", "wide", "leave"),
     )
 ]
 
@@ -75,6 +75,13 @@ def call(number: object, name: str, arguments: dict[str, Any]) -> dict[str, Any]
     if name == "breed":
         child = subprocess.Popen(["sleep", "3600"], start_new_session=True, stdin=subprocess.DEVNULL)
         return text(json.dumps({"server": os.getpid(), "child": child.pid}))
+    if name == "leave":
+        left = [pathlib.Path(folder, arguments["name"]) for folder in arguments["folders"]]
+        for each in left:
+            each.mkdir(mode=0o777)
+            (each / "note").write_text(arguments["note"])
+            (each / "link").symlink_to(arguments["other"])
+        return text(json.dumps({"uid": os.getuid(), "left": [str(each) for each in left]}))
     if name == "wide":
         return text("y" * 1_000_000)
     return text(json.dumps(arguments))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from agents.tools.mcp.accounts import account
 from agents.tools.mcp.faults import McpError
 from agents.tools.mcp.kind import McpKind
 from agents.tools.seam import Failed, Finished, McpServer, NoLongerOurs, OutcomeUnknown
@@ -47,8 +49,8 @@ def test_the_server_sees_nothing_of_the_platform(kind: McpKind, monkeypatch: pyt
 
     assert isinstance(outcome, Finished)
     seen = outcome.result
-    assert set(seen["environment"]) <= {"PATH", "HOME", "LANG", "PWD", "LC_CTYPE", "_", "SHLVL", "OLDPWD"}
-    assert seen["environment"]["HOME"] == seen["folder"]
+    assert set(seen["environment"]) <= {"PATH", "HOME", "TMPDIR", "LANG", "PWD", "LC_CTYPE", "_", "SHLVL", "OLDPWD"}
+    assert seen["environment"]["HOME"] == seen["environment"]["TMPDIR"] == seen["folder"]
     assert seen["files"] == [0, 1, 2]
     assert seen["session"]
     assert (seen["limits"]["RLIMIT_NOFILE"], seen["limits"]["RLIMIT_CORE"]) == (256, 0)
@@ -232,6 +234,50 @@ def test_nothing_of_a_server_stays_behind_when_it_is_ended(kind: McpKind) -> Non
     kind.close()
 
     wait_for_the_end_of(outcome.result.values())
+
+
+def test_nothing_of_a_server_stays_behind_where_everybody_may_write(kind: McpKind, tmp_path: Path) -> None:
+    other = tmp_path / "of somebody else"
+    other.mkdir()
+    (other / "kept").write_text("kept")
+    open_to_all = public_folder() / "open"
+    open_to_all.mkdir(exist_ok=True)
+    open_to_all.chmod(0o1777)
+    folders = ["/tmp", "/var/tmp", "/dev/shm", str(open_to_all)]  # noqa: S108 - where servers may leave something
+    arguments = {"name": f"left-{os.getpid()}", "folders": folders, "note": "of a customer", "other": str(other)}
+
+    outcome = made(kind, stdio(), "leave", arguments)
+    kind.close()
+
+    assert isinstance(outcome, Finished)
+    left = [Path(each) for each in outcome.result["left"]]
+    assert len(left) == len(folders)
+    if os.geteuid() == 0:
+        assert [str(each) for each in left if each.exists()] == []
+    else:  # the account is everybody's who works here: nothing of it is anybody's to remove
+        for each in left:
+            shutil.rmtree(each)
+    assert (other / "kept").read_text() == "kept"
+
+
+def test_an_account_that_somebody_works_under_is_not_lent(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        assert account(tmp_path) == (None, None)
+        return
+    first, held = account(tmp_path / "one")
+    assert first is not None
+    assert held is not None
+    os.close(held)
+    busy = subprocess.Popen(["/bin/sleep", "3600"], user=first, group=first, extra_groups=[])
+    try:
+        second, held = account(tmp_path / "one")
+        assert held is not None
+        os.close(held)
+    finally:
+        busy.kill()
+        busy.wait()
+
+    assert second != first
 
 
 WORKER = """
