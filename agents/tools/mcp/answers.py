@@ -17,6 +17,12 @@ def number_of(body: bytes) -> Json:
     return message.get("id") if isinstance(message, dict) else None
 
 
+def method_of(body: bytes) -> Json:
+    """Return the method that a body asks for; None for what is no request."""
+    message = _read(body)
+    return message.get("method") if isinstance(message, dict) else None
+
+
 def error_in(body: bytes, number: Json) -> int | None:
     """Return the code of the JSON-RPC error for that request, if that is what the body is."""
     message = _read(body) if b'"error"' in body else None

@@ -77,10 +77,10 @@ class McpKind:
         if now.sha256 != block["definition"] or now.fault:
             context.mcp_changed(server.name, block["tool"], now.sha256)
             return _changed(server, now)
-        context.begin()
         try:
             answered = self._run(
-                lambda links: links.call(context.tenant_id, server, now.name, call.arguments, deadline), deadline
+                lambda links: links.call(context.tenant_id, server, now.name, call.arguments, deadline, context.begin),
+                deadline,
             )
         except McpError as error:
             failed = Failed(error.code, error.detail, retryable=error.retryable)

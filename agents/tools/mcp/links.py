@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -110,12 +110,18 @@ class Links:
         return found
 
     async def call(
-        self, tenant_id: UUID, server: McpServer, tool: str, arguments: Mapping[str, Any], deadline: float
+        self,
+        tenant_id: UUID,
+        server: McpServer,
+        tool: str,
+        arguments: Mapping[str, Any],
+        deadline: float,
+        begin: Callable[[], None],
     ) -> Answered:
-        """Call a tool. Raises `McpError`."""
+        """Call a tool. begin: asked just before the first byte goes out. Raises `McpError`, and what `begin` raises."""
         async with self._used(tenant_id, server, deadline) as link:
             params = mcp_types.CallToolRequestParams(name=tool, arguments=dict(arguments))
-            raw = await self._asked(link, mcp_types.CallToolRequest(params=params), deadline)
+            raw = await self._asked(link, mcp_types.CallToolRequest(params=params), deadline, begin)
         if raw.get("resultType", "complete") != "complete":
             detail = f"The MCP server {server.name} asks for something before it answers, which is refused."
             raise McpError("tool_error", detail, sent=True)
@@ -166,14 +172,16 @@ class Links:
                 return found
         raise McpError("too_large", f"The MCP server {link.server.name} lists more than {MAX_TOOLS} tools.")
 
-    async def _asked(self, link: Link, request: mcp_types.CallToolRequest, deadline: float) -> dict[str, Any]:
+    async def _asked(
+        self, link: Link, request: mcp_types.CallToolRequest, deadline: float, begin: Callable[[], None]
+    ) -> dict[str, Any]:
         session = link.opened.result().session
-        answered: dict[str, Any] = await self._within(link, session.send_request(request, _CALLED), deadline)
+        answered: dict[str, Any] = await self._within(link, session.send_request(request, _CALLED), deadline, begin)
         return answered
 
-    async def _within(self, link: Link, asking: Any, deadline: float) -> Any:
-        """Await an answer until the deadline or the session's end. Raises `McpError`."""
-        sending = Sending(deadline)
+    async def _within(self, link: Link, asking: Any, deadline: float, begin: Callable[[], None] | None = None) -> Any:
+        """Await an answer until the deadline or the session's end. Raises `McpError`, and what `begin` raises."""
+        sending = Sending(deadline, begin=begin)
         link.meter.begin()
         token = SENDING.set(sending)
         try:
@@ -182,6 +190,8 @@ class Links:
         except TimeoutError:
             raise McpError("timeout", _of(link, "did not answer in time."), sent=True, retryable=True) from None
         except MCPError as error:
+            if sending.broken is not None:
+                raise sending.broken from None
             raise self._fault(link, sending, error) from None
         except (ValidationError, ValueError, RuntimeError, RecursionError):
             raise McpError("bad_result", _of(link, "answered what is not of the protocol."), sent=True) from None

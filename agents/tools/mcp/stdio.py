@@ -25,6 +25,7 @@ from mcp.shared.message import SessionMessage
 from agents.tools.mcp.accounts import account
 from agents.tools.mcp.definitions import clean
 from agents.tools.mcp.faults import McpError
+from agents.tools.mcp.sending import CALL, SENDING, Sending
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +50,13 @@ _PATH: Final = "/usr/local/bin:/usr/bin:/bin"
 _GUARD: Final = Path(__file__).with_name("guard.py")
 _END_S: Final = 5.0
 
-Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], "_Writing"]
 _Read = MemoryObjectSendStream[SessionMessage | Exception]
+
+
+_Said = tuple[SessionMessage, Sending | None]
+#: Of the error by which a call that was not begun is answered here.
+_NOT_BEGUN: Final = -32000
 
 
 class Meter:
@@ -81,6 +87,27 @@ class Meter:
         return bool(self.fault)
 
 
+class _Writing:
+    """What the SDK's session writes to: each message goes on with what its request brings along."""
+
+    def __init__(self, stream: MemoryObjectSendStream[_Said]) -> None:
+        self._stream = stream
+
+    async def send(self, item: SessionMessage, /) -> None:
+        """Pass a message on."""
+        await self._stream.send((item, SENDING.get()))
+
+    async def aclose(self) -> None:
+        """Have no more said."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> "_Writing":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
 @asynccontextmanager
 async def stdio(name: str, path: str, arguments: Sequence[str], meter: Meter) -> AsyncGenerator[Streams, None]:
     """Run the server and yield what the SDK's session reads and writes. name: for the log.
@@ -89,13 +116,13 @@ async def stdio(name: str, path: str, arguments: Sequence[str], meter: Meter) ->
     """
     process = await _started(path, arguments)
     read_writer, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-    write, write_reader = anyio.create_memory_object_stream[SessionMessage](0)
+    write, write_reader = anyio.create_memory_object_stream[_Said](0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_hear, process, read_writer, meter)
         tasks.start_soon(_say, process, write_reader, read_writer)
         tasks.start_soon(_log, process, name)
         try:
-            yield read, write
+            yield read, _Writing(write)
         finally:
             with anyio.CancelScope(shield=True):
                 await _end(process)
@@ -160,14 +187,22 @@ async def _hear(process: asyncio.subprocess.Process, heard: _Read, meter: Meter)
                 await heard.send(SessionMessage(message))
 
 
-async def _say(
-    process: asyncio.subprocess.Process, said: MemoryObjectReceiveStream[SessionMessage], heard: _Read
-) -> None:
+async def _say(process: asyncio.subprocess.Process, said: MemoryObjectReceiveStream[_Said], heard: _Read) -> None:
+    """Pass on what is said to the server; a call only if it may be begun now."""
     assert process.stdin is not None  # noqa: S101 - it was asked for
     try:
         async with said:
-            async for message in said:
-                text = message.message.model_dump_json(by_alias=True, exclude_unset=True)
+            async for message, sending in said:
+                request = message.message
+                text = request.model_dump_json(by_alias=True, exclude_unset=True)
+                if isinstance(request, mcp_types.JSONRPCRequest) and request.method == CALL and sending is not None:
+                    try:
+                        sending.begins()
+                    except Exception:  # kept by it, for the one who asked
+                        error = mcp_types.ErrorData(code=_NOT_BEGUN, message="The call was not begun.")
+                        answer = mcp_types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error)
+                        await heard.send(SessionMessage(answer))
+                        continue
                 process.stdin.write(text.encode() + b"\n")
                 await process.stdin.drain()
     except (OSError, anyio.ClosedResourceError, anyio.BrokenResourceError):

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import httpx2
 
-from agents.tools.mcp.answers import Events, error_in, number_of
+from agents.tools.mcp.answers import Events, error_in, method_of, number_of
 from agents.tools.mcp.definitions import clean
-from agents.tools.mcp.sending import SENDING, Sending
+from agents.tools.mcp.sending import CALL, SENDING, Sending
 from egress.client import Client
-from egress.errors import EgressError
+from egress.errors import EgressError, EgressFailed
 from egress.messages import Request, Response
 
 MAX_ANSWER_BYTES: Final = 8 * 1024 * 1024
@@ -142,6 +142,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             timeout_s=max(0.001, sending.deadline - time.monotonic()),
             max_bytes=MAX_ANSWER_BYTES,
             max_redirects=0,
+            before_sent=sending.begins if method_of(body) == CALL else None,
             on_answer=answer.begins,
         )
         threading.Thread(target=self._send, args=(asked, answer, sending), name="mcp-http", daemon=True).start()
@@ -169,6 +170,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
             failed = sending.failed = error
         except _Enough:
             return
+        except Exception as error:
+            if error is not sending.broken:
+                raise
+            failed = EgressFailed("unreachable", "The call was not begun.", sent=False)
         try:
             answer.ends(response, failed)
         except _Enough:

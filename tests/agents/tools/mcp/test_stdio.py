@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from agents.tools.mcp.faults import McpError
 from agents.tools.mcp.kind import McpKind
 from agents.tools.seam import Failed, Finished, McpServer, NoLongerOurs, OutcomeUnknown
 from egress.client import Client
+from tests.agents.tools.contexts import Context
 from tests.agents.tools.mcp.conftest import context_of, made, pin, stdio
 from tests.agents.tools.mcp.reachable import public_folder
 
@@ -212,6 +214,26 @@ def test_a_tool_that_is_gone_is_named(kind: McpKind) -> None:
 def test_a_run_that_is_another_workers_sends_nothing(kind: McpKind) -> None:
     with pytest.raises(NoLongerOurs):
         made(kind, stdio(), "echo", context=context_of(stdio(), lost=True))
+
+
+class LostOnTheWay(Context):
+    """A context that says yes to whoever prepares a call, and no where it is written to the server."""
+
+    def begin(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            raise NoLongerOurs
+
+
+def test_a_run_that_is_lost_while_the_call_is_on_its_way_sends_nothing(kind: McpKind) -> None:
+    folder = public_folder() / "untouched"
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o777)
+    arguments = {"name": "left", "folders": [str(folder)], "note": "sent", "other": "/nowhere"}
+    with pytest.raises(NoLongerOurs):
+        made(kind, stdio(), "leave", arguments, context=LostOnTheWay(servers={"here": stdio()}))
+
+    assert made(kind, stdio(), "echo", {"n": 1}) == Finished({"n": 1})  # on the same session
+    assert list(folder.iterdir()) == []
 
 
 def alive(pid: int) -> bool:

@@ -11,7 +11,7 @@ import pytest
 
 from agents.tools.mcp.faults import McpError
 from agents.tools.mcp.kind import McpKind
-from agents.tools.seam import Failed, Finished, McpServer, OutcomeUnknown
+from agents.tools.seam import Failed, Finished, McpServer, NoLongerOurs, OutcomeUnknown
 from egress.allow import parse_allow
 from egress.client import Client
 from tests.agents.tools.mcp.conftest import context_of, made
@@ -307,6 +307,27 @@ def test_who_waited_for_a_list_that_failed_asks_anew() -> None:
     codes = sorted(each.code for each in outcomes if isinstance(each, Failed))
     assert codes == ["definition_changed", "unreachable"]
     assert len(calls) == 2
+
+
+def test_a_run_that_is_lost_while_the_call_is_on_its_way_sends_nothing() -> None:
+    calls: list[bytes] = []
+    context = context_of(at(""))
+
+    def handle(peer: socket.socket, raw: bytes, nth: int) -> None:
+        if b'"tools/call"' not in raw:
+            return speaks(lambda peer, asked: b"")(peer, raw, nth)
+        calls.append(raw)
+        context.lost = True
+        return peer.sendall(answer(b"", "307 Temporary Redirect", location="/mcp/"))
+
+    with serve(handle) as seen:
+        kind, server = allowing(seen.url), at(f"{seen.url}/mcp")
+        context.servers["web"] = server
+        with pytest.raises(NoLongerOurs):
+            made(kind, server, "echo", context=context, effect="write")
+        kind.close()
+
+    assert len(calls) == 1  # which was sent elsewhere
 
 
 def test_a_session_that_the_server_forgot_is_opened_anew() -> None:
