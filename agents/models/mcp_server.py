@@ -48,5 +48,5 @@ class McpServerRow(TenantModel):
 
     def seen_hash(self, tool: str) -> str | None:
         """Return the hash of the tool's newest definition that is known here."""
-        newest: str | None = self.seen.get(tool)
-        return newest or (self.definition(tool) or {}).get("sha256")
+        newest: str | None = self.seen[tool] if tool in self.seen else (self.definition(tool) or {}).get("sha256")
+        return newest

@@ -4,6 +4,7 @@ All of it is data of somebody else: what it says reaches a page or a model only 
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A tool as its server defines it. name: as the server spells it, to be sent back; sha256: hex, over `HASHED`.
+    """A tool as its server defines it. name: as the server spells it, to be sent back; sha256: hex, over `HASHED`; where
+    those have no canonical form, a mark that tells it from others.
 
     description, input_schema, output_schema, annotations: clean, and cut to the bounds. fault: why it cannot be
     called, in words; "" when it can.
@@ -51,9 +53,8 @@ def definition(said: Mapping[str, Json]) -> Definition:
     try:
         text = canonical({key: said[key] for key in HASHED if said.get(key) is not None})
     except (NotCanonical, RecursionError) as error:
-        return Definition(
-            clean(name, MAX_NAME_CHARS), "", fault=f"The definition is not JSON of the plain kind: {error}"
-        )
+        fault = f"The definition is not JSON of the plain kind: {error}"
+        return Definition(clean(name, MAX_NAME_CHARS), _mark(said), fault=fault)
     sha256 = hashlib.sha256(text.encode()).hexdigest()
     schemas = [said.get("inputSchema"), said.get("outputSchema"), said.get("annotations")]
     fault = ""
@@ -67,6 +68,15 @@ def definition(said: Mapping[str, Json]) -> Definition:
         return Definition(clean(name, MAX_NAME_CHARS), sha256, fault=fault)
     kept = [mapped(schema, without_control) for schema in schemas]
     return Definition(name, sha256, clean(str(said.get("description") or ""), MAX_DESCRIPTION_CHARS), *kept)
+
+
+def _mark(said: Mapping[str, Json]) -> str:
+    """Return what tells a definition that has no canonical form from others, as far as it can be written at all."""
+    try:
+        text = json.dumps({key: said.get(key) for key in HASHED}, sort_keys=True)
+    except (TypeError, ValueError, RecursionError):
+        text = ""
+    return hashlib.sha256(b"not canonical\n" + text.encode()).hexdigest()
 
 
 def clean(text: str, longest: int) -> str:

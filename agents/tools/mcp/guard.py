@@ -16,6 +16,7 @@ import shutil
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
@@ -143,7 +144,7 @@ def _remove(name: str, folder: int | None) -> None:
 def _clear_ipc(uid: int) -> None:
     """Likewise what System V IPC keeps beyond the end of whoever made it."""
     libc = ctypes.CDLL(None, use_errno=True)
-    calls = {
+    calls: dict[str, Callable[[int], Any]] = {
         "shm": lambda number: libc.shmctl(number, _IPC_RMID, None),
         "sem": lambda number: libc.semctl(number, 0, _IPC_RMID, 0),
         "msg": lambda number: libc.msgctl(number, _IPC_RMID, None),

@@ -77,11 +77,12 @@ class Link:
     listed_at: float = 0.0
     used_at: float = field(default_factory=time.monotonic)
     users: int = 0
+    retired: bool = False
 
     @property
     def is_over(self) -> bool:
         """Whether it takes no more calls."""
-        return bool(self.closing.is_set() or self.meter.fault or self.task is None or self.task.done())
+        return bool(self.retired or self.closing.is_set() or self.meter.fault or self.task is None or self.task.done())
 
 
 class Links:
@@ -205,7 +206,7 @@ class Links:
             passing = failed.code in ("timeout", "unreachable")
             return McpError(failed.code, failed.detail, sent=failed.sent or sending.taken, retryable=passing)
         if sending.status == 404 or error.code == mcp_types.CONNECTION_CLOSED:
-            self._end_soon(link)  # the next call opens another session
+            self._retire(link)  # the next call opens another session
         if sending.status:
             unclear = sending.status in (408, 500, 502, 503, 504) or sending.status >= 520
             retryable = unclear or sending.status in (404, 425, 429)
@@ -228,7 +229,7 @@ class Links:
         key = (tenant_id, server.name)
         link = self._links.get(key)
         if link is not None and (link.is_over or link.server != server):
-            self._end_soon(self._links.pop(key))
+            self._retire(link)
             link = None
         if link is None:
             self._make_room(tenant_id, server)
@@ -242,6 +243,8 @@ class Links:
         finally:
             link.users -= 1
             link.used_at = time.monotonic()
+            if link.retired and not link.users:
+                self._drop(link)
 
     async def _ready(self, link: Link, deadline: float) -> None:
         try:
@@ -332,6 +335,22 @@ class Links:
     def _tick(self) -> None:
         self._sweep()
         self._timer = asyncio.get_running_loop().call_later(IDLE_S / 2, self._tick) if self._links else None
+
+    def _retire(self, link: Link) -> None:
+        """Give no more calls to a session, and end it when the last of those that use it is over."""
+        link.retired = True
+        if not link.users:
+            self._drop(link)
+            return
+        for key, each in list(self._links.items()):
+            if each is link and key[1] == link.server.name:  # out of the way, and counted for as long as it lives
+                self._links[key[0], f"{link.server.name} {id(link)}"] = self._links.pop(key)
+
+    def _drop(self, link: Link) -> None:
+        for key, each in list(self._links.items()):
+            if each is link:
+                del self._links[key]
+        self._end_soon(link)
 
     def _end_soon(self, link: Link) -> None:
         link.closing.set()

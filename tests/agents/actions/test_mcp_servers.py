@@ -16,6 +16,7 @@ from agents.errors import InvalidDocument, McpServerFailed, McpServerInUse, Unkn
 from agents.models import McpServerRow, ToolVersion
 from agents.tools.mcp.definitions import definition
 from agents.tools.mcp.kind import McpKind
+from agents.tools.seam import McpServer
 from audit.models import Record
 from db.scope import tenant_scope
 from egress.allow import parse_allow
@@ -282,6 +283,26 @@ def test_what_a_worker_met_is_told_once_a_hash(here: World, mcp_programs: Path) 
     assert actions(here)[2:] == ["mcp_tool.changed", "mcp_tool.changed"]
     with pytest.raises(InvalidDocument, match="changed the tool since it was discovered"):
         tools.put("again", TOOL, acting_as=here.alice)
+
+
+def test_a_definition_that_cannot_be_hashed_is_a_changed_one_and_told_once(here: World, mcp_programs: Path) -> None:
+    spec = says(mcp_programs, ECHO)
+    discovered(here, spec)
+    put(here)
+    says(mcp_programs, {**ECHO, "inputSchema": {"type": "object", "maximum": 2**70}})
+    [listed] = mcp_servers._asked(McpServer("desk", "stdio", tuple(spec["command"])), mcp_servers._Vault())
+    with tenant_scope(here.tenant_id):
+        for sha256 in (listed.sha256, listed.sha256):
+            mcp_seen.changed("desk", "echo", sha256)
+        assert mcp_pins.states([tools.by_name("repeat")])["repeat"]["changed"]
+    assert actions(here)[2:] == ["mcp_tool.changed"]
+
+    [found] = discovered(here, spec).discovered
+
+    assert "not JSON of the plain kind" in found["fault"]
+    assert (found["sha256"], len(found["sha256"])) == (listed.sha256, 64)
+    with tenant_scope(here.tenant_id):
+        assert mcp_pins.states([tools.by_name("repeat")])["repeat"]["changed"]
 
 
 def test_a_server_with_a_tool_on_it_stays(here: World, mcp_programs: Path) -> None:

@@ -309,6 +309,37 @@ def test_who_waited_for_a_list_that_failed_asks_anew() -> None:
     assert len(calls) == 2
 
 
+def test_a_server_that_is_defined_otherwise_meanwhile_ends_no_call() -> None:
+    called_slowly, changed = threading.Event(), threading.Event()
+
+    def call(peer: socket.socket, asked: Json) -> bytes:
+        if asked["params"]["arguments"].get("slow"):
+            called_slowly.set()
+            changed.wait(30)
+        return result(asked["id"], text("paid"))
+
+    with serve(speaks(call)) as seen:
+        kind = allowing(seen.url)
+        old, new = (at(f"{seen.url}/mcp", **{"X-Version": version}) for version in "12")
+        pinned = kind.discover(old, 20)[0].sha256
+        outcomes: list[Any] = []
+
+        def go() -> None:
+            outcomes.append(made(kind, old, "echo", {"slow": True}, pinned=pinned, effect="write"))
+
+        first = threading.Thread(target=go)
+        first.start()
+        assert called_slowly.wait(30)
+        assert made(kind, new, "echo", pinned=pinned) == Finished("paid")
+        assert sorted(users(kind)) == [0, 1]
+        changed.set()
+        first.join()
+        until(lambda: users(kind) == [0])
+        kind.close()
+
+    assert outcomes == [Finished("paid")]
+
+
 def test_a_run_that_is_lost_while_the_call_is_on_its_way_sends_nothing() -> None:
     calls: list[bytes] = []
     context = context_of(at(""))
