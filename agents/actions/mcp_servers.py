@@ -26,6 +26,8 @@ from vault.actions import secrets
 
 Json = Any
 DISCOVER_S: Final = 20.0
+MAX_KEPT_CHARS: Final = 4 * 1024 * 1024
+"""Of all definitions of a server together, as JSON."""
 
 
 def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> McpServerRow:
@@ -58,6 +60,8 @@ def discover(name: str, *, acting_as: Principal | str) -> McpServerRow:
     if not connection.in_atomic_block:
         connection.close()
     found = [_without_secrets(each, vault.redactor()) for each in _asked(server, vault)]
+    if sum(len(json.dumps(each, ensure_ascii=False)) for each in found) > MAX_KEPT_CHARS:
+        raise McpServerFailed(f"The MCP server {name} defines its tools in more than {MAX_KEPT_CHARS} characters.")
     with acting(acting_as, "tools:write") as actor:
         row = McpServerRow.objects.select_for_update().filter(id=asked.id).first()
         if row is None or row.document != asked.document:

@@ -45,7 +45,9 @@ def test_a_server_is_defined_asked_used_and_approved_anew(alice: Caller, bob: Ca
     saved = alice.put("tools/repeat", {"spec": pinned}, If_Match=str(read.headers["ETag"]))
     assert (saved.json["version"], saved.json["mcp"]["changed"]) == (2, False)
     assert alice("DELETE", "mcp_servers/desk").code == "mcp_server_in_use"
-    assert [each["name"] for each in bob.get("mcp_servers").json["results"]] == ["desk"]
+    [listed] = bob.get("mcp_servers").json["results"]
+    assert (listed["name"], "definitions" in listed) == ("desk", False)
+    assert bob.get("mcp_servers/desk").json["definitions"] == [new]
 
 
 def test_what_is_wrong_is_told_with_its_place(alice: Caller) -> None:

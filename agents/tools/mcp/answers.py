@@ -33,6 +33,11 @@ def error_in(body: bytes, number: Json) -> int | None:
     return code if isinstance(code, int) and not isinstance(code, bool) else None
 
 
+def many(body: bytes) -> int:
+    """Return how many values a piece of JSON holds at most, before anybody reads it."""
+    return sum(map(body.count, (b"[", b"{", b",")))
+
+
 class Events:
     """A stream of events, piece by piece. error: as of `error_in`, of the event that was one."""
 

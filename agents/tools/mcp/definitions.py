@@ -6,8 +6,9 @@ All of it is data of somebody else: what it says reaches a page or a model only 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from agents.tools.results import MAX_DEPTH, mapped
@@ -26,8 +27,8 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A tool as its server defines it. name: as the server spells it, to be sent back; sha256: hex, over `HASHED`; where
-    those have no canonical form, a mark that tells it from others.
+    """A tool as its server defines it. name: as the server spells it, to be sent back; sha256: hex, over `HASHED`;
+    where those have no canonical form, a mark that tells it from others.
 
     description, input_schema, output_schema, annotations: clean, and cut to the bounds. fault: why it cannot be
     called, in words; "" when it can.
@@ -68,6 +69,13 @@ def definition(said: Mapping[str, Json]) -> Definition:
         return Definition(clean(name, MAX_NAME_CHARS), sha256, fault=fault)
     kept = [mapped(schema, without_control) for schema in schemas]
     return Definition(name, sha256, clean(str(said.get("description") or ""), MAX_DESCRIPTION_CHARS), *kept)
+
+
+def told_apart(listed: Sequence[Definition]) -> list[Definition]:
+    """Return the definitions; of those that share a name none can be used, as nobody knows which one a call is for."""
+    many = Counter(each.name for each in listed)
+    fault = "The server lists several tools of this name."
+    return [each if many[each.name] == 1 or each.fault else replace(each, fault=fault) for each in listed]
 
 
 def _mark(said: Mapping[str, Json]) -> str:

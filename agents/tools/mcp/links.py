@@ -22,7 +22,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import TypeAdapter, ValidationError
 
 from agents.tools.mcp.commands import executable
-from agents.tools.mcp.definitions import MAX_TOOLS, Definition, clean, definition
+from agents.tools.mcp.definitions import MAX_TOOLS, Definition, clean, definition, told_apart
 from agents.tools.mcp.faults import McpError
 from agents.tools.mcp.sending import SENDING, Sending
 from agents.tools.mcp.stdio import Meter, stdio
@@ -170,7 +170,7 @@ class Links:
             if len(found) > MAX_TOOLS:
                 break
             if not cursor:
-                return found
+                return told_apart(found)
         raise McpError("too_large", f"The MCP server {link.server.name} lists more than {MAX_TOOLS} tools.")
 
     async def _asked(

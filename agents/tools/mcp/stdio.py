@@ -23,9 +23,11 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.shared.message import SessionMessage
 
 from agents.tools.mcp.accounts import account
+from agents.tools.mcp.answers import many
 from agents.tools.mcp.definitions import clean
 from agents.tools.mcp.faults import McpError
 from agents.tools.mcp.sending import CALL, SENDING, Sending
+from agents.tools.results import MAX_VALUES
 
 logger = logging.getLogger(__name__)
 
@@ -178,6 +180,9 @@ async def _hear(process: asyncio.subprocess.Process, heard: _Read, meter: Meter)
                     return
                 if meter.take(len(line)):
                     return
+                if many(line) > MAX_VALUES:
+                    meter.fault = f"It wrote a message of more than {MAX_VALUES} values."
+                    return
                 try:
                     message = mcp_types.jsonrpc_message_adapter.validate_json(line, by_name=False)
                 except (ValueError, RecursionError):
@@ -210,14 +215,14 @@ async def _say(process: asyncio.subprocess.Process, said: MemoryObjectReceiveStr
 
 
 async def _log(process: asyncio.subprocess.Process, name: str) -> None:
-    """Log the beginning of what the server writes to stderr, and swallow the rest."""
+    """Log the beginning of what the server writes to stderr for whoever looks for faults, and swallow the rest."""
     assert process.stderr is not None  # noqa: S101 - it was asked for
     left = MAX_LOGGED_CHARS
     with contextlib.suppress(OSError):
         while data := await process.stderr.read(8192):
             for line in data[:left].decode("utf-8", "replace").splitlines():
                 if line.strip():
-                    logger.info("The MCP server %s says: %s", name, clean(line, 500))
+                    logger.debug("The MCP server %s says: %s", name, clean(line, 500))
             left = max(0, left - len(data))
 
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 import httpx2
 
-from agents.tools.mcp.answers import Events, error_in, method_of, number_of
+from agents.tools.mcp.answers import Events, error_in, many, method_of, number_of
 from agents.tools.mcp.definitions import clean
 from agents.tools.mcp.sending import CALL, SENDING, Sending
+from agents.tools.results import MAX_VALUES
 from egress.client import Client
 from egress.errors import EgressError, EgressFailed
 from egress.messages import Request, Response
@@ -43,6 +44,7 @@ class _Answer(httpx2.AsyncByteStream):
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._closed = threading.Event()
         self._begun = False  # of the thread's
+        self._values = 0  # likewise
 
     def begins(self, status: int, headers: Mapping[str, str]) -> "Callable[[bytes], None] | None":
         """In the thread: take the body piece by piece if it is a stream of events; else it is wanted whole."""
@@ -64,7 +66,14 @@ class _Answer(httpx2.AsyncByteStream):
     def _piece(self, data: bytes) -> None:
         if self._closed.is_set():
             raise _Enough
+        self.count(data)
         self._tell(self._pieces.put_nowait, data)
+
+    def count(self, data: bytes) -> None:
+        """In the thread: raise `EgressFailed` for more than anybody is to read as JSON."""
+        self._values += many(data)
+        if self._values > MAX_VALUES:
+            raise EgressFailed("too_large", f"The answer holds more than {MAX_VALUES} values.", sent=True)
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
         try:
@@ -166,8 +175,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         response, failed = None, None
         try:
             response = self._client.send(asked)
+            answer.count(response.body)
         except EgressError as error:
-            failed = sending.failed = error
+            response, failed = None, error
+            sending.failed = error
         except _Enough:
             return
         except Exception as error:

@@ -43,7 +43,7 @@ _SERVER = component(
         "discovered_at": {**_TIME, "type": ["string", "null"]},
         "definitions": {
             "type": "array",
-            "description": "What the server said of its tools when it was last asked; words of somebody else.",
+            "description": "What the server said of its tools when last asked; words of somebody else. Not in lists.",
             "items": {
                 "type": "object",
                 "properties": {
@@ -161,7 +161,8 @@ class Discovery(View):
 
 def _page_json(listed: Sequence[McpServerRow]) -> list[Json]:
     specs = tools.specs()
-    return [_shown(server, specs) for server in listed]
+    shown = [_shown(server, specs) for server in listed]
+    return [{key: value for key, value in each.items() if key != "definitions"} for each in shown]
 
 
 def _json(server: McpServerRow) -> Json:

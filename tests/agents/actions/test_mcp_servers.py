@@ -197,6 +197,23 @@ def test_what_a_server_offers_is_kept_clean(here: World, mcp_programs: Path) -> 
     assert "holds characters that nobody sees" in second["fault"]
 
 
+def test_tools_that_share_a_name_cannot_be_used(here: World, mcp_programs: Path) -> None:
+    row = discovered(here, says(mcp_programs, ECHO, {**ECHO, "description": "Repeats, too."}, {**ECHO, "name": "b"}))
+
+    assert [each.get("fault") for each in row.discovered] == ["The server lists several tools of this name."] * 2 + [
+        None
+    ]
+    with pytest.raises(InvalidDocument, match="several tools of this name"):
+        put(here)
+
+
+def test_more_than_is_kept_of_a_server_is_refused(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = {"type": "object", "description": "x" * 60_000}
+    many = [{**ECHO, "name": f"tool{n}", "inputSchema": wide, "outputSchema": wide} for n in range(40)]
+    with pytest.raises(McpServerFailed, match="in more than 4194304 characters"):
+        asked_with_a_secret(here, monkeypatch, speaks(lambda peer, asked: b"", lambda: many))
+
+
 def test_a_new_tool_is_pinned_to_what_was_discovered(here: World, mcp_programs: Path) -> None:
     row = discovered(here, says(mcp_programs, ECHO))
 

@@ -17,7 +17,7 @@ TOOLS = [
     {"name": name, "description": f"Does {name}.", "inputSchema": ANY}
     for name in (
         *("echo", "surroundings", "exit", "hang", "flood", "huge", "garbage", "fail", "picture", "numbers", "ask"),
-        *("breed", "broken", "wide", "leave"),
+        *("breed", "broken", "wide", "leave", "many"),
     )
 ]
 
@@ -82,6 +82,8 @@ def call(number: object, name: str, arguments: dict[str, Any]) -> dict[str, Any]
             (each / "note").write_text(arguments["note"])
             (each / "link").symlink_to(arguments["other"])
         return text(json.dumps({"uid": os.getuid(), "left": [str(each) for each in left]}))
+    if name == "many":
+        return text("", structuredContent=[[]] * 400_000)
     if name == "wide":
         return text("y" * 1_000_000)
     return text(json.dumps(arguments))

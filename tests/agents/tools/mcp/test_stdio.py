@@ -1,6 +1,7 @@
 """MCP servers as processes of this machine: with little around them, and bounded whatever they do."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -112,7 +113,7 @@ def test_an_idle_server_is_ended(kind: McpKind, monkeypatch: pytest.MonkeyPatch)
     wait_for_the_end_of([outcome.result["pid"]])
 
 
-@pytest.mark.parametrize("tool", ["exit", "flood", "huge", "garbage"])
+@pytest.mark.parametrize("tool", ["exit", "flood", "huge", "garbage", "many"])
 def test_a_server_that_breaks_down_is_a_bounded_failure_and_then_a_new_process(kind: McpKind, tool: str) -> None:
     server = stdio()
     outcome = made(kind, server, tool)
@@ -150,6 +151,15 @@ def test_an_answer_that_is_not_of_the_protocol_is_a_bad_result(kind: McpKind) ->
 
     assert isinstance(outcome, Failed)
     assert outcome.code == "bad_result"
+
+
+def test_what_a_server_writes_to_stderr_is_not_in_the_log(kind: McpKind, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(McpError, match="is gone"):
+        kind.discover(stdio("dead"), 30)
+
+    [said] = [each for each in caplog.records if "I would rather not" in each.getMessage()]
+    assert said.levelno == logging.DEBUG  # and the log holds what is from INFO on
 
 
 def test_a_list_without_end_is_too_much(kind: McpKind) -> None:

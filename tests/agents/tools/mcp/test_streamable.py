@@ -121,14 +121,30 @@ def cut(peer: socket.socket, asked: Json) -> bytes:
     return b""
 
 
+def many(peer: socket.socket, asked: Json) -> bytes:
+    return plain(told(asked, result={"content": [], "structuredContent": [[]] * 600_000}))
+
+
+def many_in_an_event(peer: socket.socket, asked: Json) -> bytes:
+    events = b"".join(b"data: " + told(asked, method="x", params={"n": [[]] * 100_000}) + b"\n\n" for _ in range(6))
+    return answer(events, content_type="text/event-stream")
+
+
 def huge(peer: socket.socket, asked: Json) -> bytes:
     return result(asked["id"], text("x" * 9_000_000))
 
 
 @pytest.mark.parametrize(
     ("call", "code"),
-    [(endless, "too_large"), (silent, "timeout"), (cut, "unreachable"), (huge, "too_large")],
-    ids=["endless", "silent", "cut", "huge"],
+    [
+        (endless, "too_large"),
+        (silent, "timeout"),
+        (cut, "unreachable"),
+        (huge, "too_large"),
+        (many, "too_large"),
+        (many_in_an_event, "too_large"),
+    ],
+    ids=["endless", "silent", "cut", "huge", "many", "many in events"],
 )
 def test_what_never_ends_or_breaks_off_is_bounded(call: Any, code: str) -> None:
     outcome, _ = called(call, timeout_s=2 if call is silent else 20)
