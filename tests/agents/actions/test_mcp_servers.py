@@ -157,13 +157,15 @@ def asked_with_a_secret(here: World, monkeypatch: pytest.MonkeyPatch, handler: H
     with tenant_scope(here.tenant_id):
         secrets.put("desk_token", TOKEN, acting_as=here.alice)
     with serve(handler) as seen:
-        kind = McpKind(Client(parse_allow([seen.url.split("//")[1]])))
+        client = Client(parse_allow([seen.url.split("//")[1]]))
+        kind = McpKind(client)
         monkeypatch.setattr(mcp_servers, "_kind", lambda: kind)
         spec = {"transport": "http", "url": seen.url, "headers": {"Authorization": "Bearer secret:desk_token"}}
         try:
             return discovered(here, spec)
         finally:
             kind.close()
+            client.close()
 
 
 @pytest.mark.parametrize("refusal", [b"bad token: ", b"x" * 1980])
