@@ -35,13 +35,16 @@ def large(key: str) -> list[dict[str, Any]]:
 SCHEMA = {"type": "array", "minItems": ROWS, "items": {"required": ["key", "n"]}}
 LARGE = {**LOOKUP, "python": {"function": "test_large"}, "output_schema": SCHEMA}
 
+#: Two heads are a long input: what an agent may spend at its default pays for no answer to both.
+LIMITS = {"usd": "5"}
+
 
 def events_of(answer: Answer) -> list[Any]:
     return [event for event in answer.json["results"] if event["type"] == "tool.finished"]
 
 
 def test_the_model_goes_on_with_the_head_and_people_see_all(acme: World, driver: Driver, settles: Any) -> None:
-    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LARGE})
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LARGE}, limits=LIMITS)
     run = acme.submit("looker", {"a": "one", "b": "two"})
 
     assert settles(acme, run.id).status == "completed"
@@ -60,7 +63,7 @@ def test_the_model_goes_on_with_the_head_and_people_see_all(acme: World, driver:
 
 
 def test_a_run_that_is_taken_up_again_is_loaded_without_the_whole(acme: World, means: Means) -> None:
-    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LARGE})
+    acme.define("looker", role="You look up twice.", tool_specs={"lookup": LARGE}, limits=LIMITS)
     run = acme.submit("looker", {"a": "one", "b": "two"})
     executor = claim_and_begin(means, run)
     command = executor.one_step(CallModel(1))
@@ -84,7 +87,9 @@ def vars_of(event: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("wrong", [{"maxItems": 5}, {"items": {"required": ["nothing"]}}])
 def test_the_schema_speaks_of_the_whole(acme: World, driver: Driver, settles: Any, wrong: dict[str, Any]) -> None:
-    acme.define("looker", role="You look up twice.", tool_specs={"lookup": {**LARGE, "output_schema": wrong}})
+    acme.define(
+        "looker", role="You look up twice.", tool_specs={"lookup": {**LARGE, "output_schema": wrong}}, limits=LIMITS
+    )
     run = acme.submit("looker", {"a": "one", "b": "two"})
     settles(acme, run.id)
 
