@@ -1,37 +1,16 @@
 """Workers that are told to stop end in time, whatever the database does; what they held runs out."""
 
 import os
-import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from db.embedded import Server
 from tests.agents.engine.clusters import Cluster, cluster, drivers
+from tests.agents.engine.doorways import doorway
 from tests.agents.engine.test_clusters import SCRIPTS, alone
 from tests.agents.providers.servers import rehearsal
 from tests.ops.processes import eventually
 from tests.worlds import World
 
 __all__ = ["alone"]
-
-
-@contextmanager
-def frozen(server: Server) -> Iterator[None]:
-    """Stop the database server with all of its processes: connections stand, and nobody answers."""
-    postmaster = (Path(server.layout.data) / "postmaster.pid").read_text().split()[0]
-    os.kill(int(postmaster), signal.SIGSTOP)  # first, so that it makes no more
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", postmaster], capture_output=True, text=True, check=True)
-    processes = [*map(int, listed.stdout.split()), int(postmaster)]
-    try:
-        for each in processes:
-            os.kill(each, signal.SIGSTOP)
-        yield
-    finally:
-        for each in processes:
-            with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGCONT)
 
 
 def is_gone(stopped: Cluster) -> bool:
@@ -50,11 +29,15 @@ def test_workers_end_although_the_database_does_not_answer_and_their_runs_go_on_
     embedded_server: Server,
 ) -> None:
     acme.define("slow", role="You take two minutes.")
-    with rehearsal(SCRIPTS) as url, cluster(process_environment, url) as stopped:
+    with (
+        rehearsal(SCRIPTS) as url,
+        doorway(embedded_server) as way,
+        cluster(way.environment(process_environment), url) as stopped,
+    ):
         run = acme.submit("slow", {"of": acme.slug})
         assert eventually(lambda: acme.run(run.id).status == "running")
 
-        with frozen(embedded_server):
+        with way.shut():
             assert stopped.stop() == 0
             assert eventually(lambda: is_gone(stopped))
 
