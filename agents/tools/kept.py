@@ -1,8 +1,9 @@
 """The session that a process keeps for what workers share of tools: its advisory locks end when the process does.
 
 So whoever is killed in the middle of a call, however, holds nothing up: the server lets go of the locks with the
-session. When the session breaks while the process lives on, it takes them anew before it asks for anything else, as far
-as nobody else was quicker. A process that is frozen keeps its locks until it is thawed or killed.
+session. When the session breaks while the process lives on, it takes them anew at once, else before it asks for
+anything else, as far as nobody else was quicker. An error that leaves the session whole costs no lock of another call.
+A process that is frozen keeps its locks until it is thawed or killed.
 """
 
 import hashlib
@@ -10,12 +11,13 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Final, TypeVar
 
 import psycopg
 from django.db import InterfaceError, OperationalError
+from psycopg import pq
 
 from agents.tools import attempts
 from agents.tools.seam import ToolContext
@@ -34,6 +36,18 @@ AWAY: Final = (psycopg.OperationalError, OperationalError, InterfaceError)
 BEGIN: Final[trip.Call] = (trip.statement("kept_begin", "BEGIN"), ())
 COMMIT: Final[trip.Call] = (trip.statement("kept_commit", "COMMIT"), ())
 _GIVE_BACK: Final = trip.statement("kept_give_back", "SELECT pg_advisory_unlock(%(key)s::bigint)", "key")
+_ROLLBACK: Final[trip.Call] = (trip.statement("kept_rollback", "ROLLBACK"), ())
+# A lock outlives the transaction that took it, also one that failed.
+_LET_GO: Final = trip.statement(
+    "kept_let_go",
+    """
+WITH own AS MATERIALIZED (
+    SELECT (classid::bigint << 32) | objid::bigint AS key FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND pid = pg_backend_pid())
+SELECT pg_advisory_unlock(key) FROM own WHERE NOT key = ANY(%(held)s::bigint[])
+""",
+    "held",
+)
 _RETAKE: Final = "SELECT pg_try_advisory_lock(key) FROM unnest(%s::bigint[]) AS key"
 
 #: What a trip brought back.
@@ -75,16 +89,13 @@ class Kept:
         That what comes before may be lost is no fault of the call, whose outcome is at hand: the log says so.
         """
         with self._lock:
-            self._held.discard(key)  # first: should the session break, it is not taken anew
+            self._held.discard(key)  # first: whatever happens now, it is free
             try:
                 with self._session() as kept:
                     trip.make(kept, *before, (_GIVE_BACK, [str(key)]))
             except (psycopg.Error, UnicodeError) as error:  # the latter before anything was sent
-                self._drop()
                 names = ", ".join(called.name.decode() for called, _ in before)
-                logger.warning(
-                    "A lock came free with the session (%s), without %s.", type(error).__name__, names or "any loss"
-                )
+                logger.warning("A lock came free (%s), without %s.", type(error).__name__, names or "any loss")
 
     def close(self) -> None:
         """End the session, and with it what it holds."""
@@ -97,9 +108,21 @@ class Kept:
         kept = self._connection or self._connect()
         try:
             yield kept
+        except (psycopg.Error, UnicodeError):
+            self._settle(kept)
+            raise
+
+    def _settle(self, kept: Connection) -> None:
+        """After an error: undo what was begun and let go of all but what is held; else connect anew."""
+        try:
+            if kept.info.transaction_status != pq.TransactionStatus.IDLE:
+                trip.make(kept, _ROLLBACK)
+            trip.make(kept, (_LET_GO, [array(self._held)]))
         except psycopg.Error:
             self._drop()
-            raise
+            if self._held:
+                with suppress(psycopg.Error):  # it is away: whoever asks next tries again
+                    self._connect()
 
     def _connect(self) -> Connection:
         kept = session.connect()
@@ -150,6 +173,11 @@ def patiently(context: ToolContext, tool: str, ask: Callable[[], T]) -> T:
                 waited_s = time.monotonic() - away_since
                 logger.warning("A call of the tool %s waits no longer, after %.1f s.", tool, waited_s)
             return found
+
+
+def array(keys: Iterable[int]) -> str:
+    """Return keys as a parameter of the type bigint[]."""
+    return f"{{{','.join(map(str, keys))}}}"
 
 
 def key_of(*parts: object) -> int:

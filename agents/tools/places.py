@@ -8,13 +8,13 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
-from agents.tools.kept import Kept, Rows, Turns, kept, key_of, patiently
+from agents.tools.kept import Kept, Rows, Turns, array, kept, key_of, patiently
 from agents.tools.seam import ToolContext
 from db import trip
 
@@ -104,7 +104,7 @@ class Places:
         keys = keys[first:] + keys[:first]  # so that workers do not all try the same ones
 
         def calls(held: frozenset[int]) -> list[trip.Call]:
-            return [(_TAKE, [_array(keys), _array(held.intersection(keys))])]
+            return [(_TAKE, [array(keys), array(held.intersection(keys))])]
 
         def taken(rows: Rows) -> int | None:
             return trip.integer(rows[0][0][0]) if rows[0] else None
@@ -115,10 +115,6 @@ class Places:
 @lru_cache(maxsize=256)
 def _keys(tool: UUID, many: int) -> tuple[int, ...]:
     return tuple(key_of("place", tool, number) for number in range(many))
-
-
-def _array(keys: Iterable[int]) -> str:
-    return f"{{{','.join(map(str, keys))}}}"
 
 
 places: Final = Places(kept)
