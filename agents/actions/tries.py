@@ -31,6 +31,7 @@ from agents.errors import (
     UnknownTool,
 )
 from agents.models import Policy
+from agents.tools.guarding import in_place
 from agents.tools.perform import perform
 from agents.tools.seam import Failed, Finished, NoLongerOurs, Outcome, ToolCall, unclear
 from audit import journal
@@ -182,11 +183,20 @@ def _performed(trial: UUID, tool: ToolSpec, arguments: Json, acting_as: Principa
     definition = replace(tool.definition, timeout_s=min(tool.definition.timeout_s, LONGEST_S))
     context = toolbox.TryContext(acting_as.tenant_id, acting_as.user_id, until=until)
     call = ToolCall(definition, arguments, f"try-{trial}")
-    try:
+    begun = False
+
+    def made() -> Outcome:
+        nonlocal begun
+        begun = True
         return perform(call, context, registry=registry(), may_go_on=lambda: time.monotonic() < until)
+
+    try:
+        # Past the cache and the breaker: who tries wants to know what the tool does now, also whether it works again.
+        return made() if tool.guards is None else in_place(tool, tool.guards, call, context, made)
     except NoLongerOurs:
         told = f"The platform's own database kept the try waiting for {LONGEST_S:g} seconds."
-        return unclear(definition, Failed("busy", told, retryable=True))
+        failed = Failed("busy", told, retryable=True)
+        return unclear(definition, failed) if begun else failed
 
 
 def _ended(trial: UUID, tool: ToolSpec, outcome: Outcome, acting_as: Principal) -> None:

@@ -135,6 +135,9 @@ class TryContext(_Tenant):
         if time.monotonic() > self._until:
             raise NoLongerOurs
 
+    def waited(self) -> None:
+        """Change nothing: somebody waits for the answer, so that the time is counted from the beginning."""
+
 
 @lru_cache(maxsize=1)
 def registry() -> Registry:

@@ -48,21 +48,25 @@ def _behind_the_breaker(
     tool: ToolSpec, guards: Guards, call: ToolCall, context: WaitingContext, make: Callable[[], Outcome]
 ) -> Outcome:
     if guards.breaker is None:
-        return _in_place(tool, guards, call, context, make)
+        return in_place(tool, guards, call, context, make)
     admitted = breakers.admit(tool, context)
     if isinstance(admitted, Failed):
         return admitted
     outcome: Outcome | None = None
     try:
-        outcome = _in_place(tool, guards, call, context, make)
+        outcome = in_place(tool, guards, call, context, make)
     finally:
         breakers.tell(tool, guards.breaker, context.tenant_id, admitted, outcome)
     return outcome
 
 
-def _in_place(
+def in_place(
     tool: ToolSpec, guards: Guards, call: ToolCall, context: WaitingContext, make: Callable[[], Outcome]
 ) -> Outcome:
+    """Make the call in one of the tool's places, however many processes there are; `busy` when none came free in time.
+
+    Raises `NoLongerOurs`, and what `make` raises.
+    """
     if guards.concurrency is None:
         return make()
     try:

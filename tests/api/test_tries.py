@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 
 from agents.actions import policies, tries
 from agents.engine import toolbox
+from agents.tools.places import places
 from agents.tools.python import tool
 from agents.tools.registry import build_registry
 from agents.tools.seam import NoLongerOurs
@@ -21,6 +22,7 @@ from egress.client import Client
 from tenants.models import Role
 from tests.api.conftest import Caller, caller
 from tests.egress.servers import Seen, answer, serve
+from tests.ops.processes import eventually
 from tests.worlds import LEDGER, LOOKUP, PAY, World, world
 
 Json = Any
@@ -220,6 +222,30 @@ def test_only_so_many_are_under_way_at_once(acme: World, alice: Caller) -> None:
 
 
 # The way out
+
+
+def test_a_try_waits_for_one_of_the_tools_places(acme: World, alice: Caller) -> None:
+    define(alice, "waits", LOOKUP | {"python": {"function": "test_waits"}, "concurrency": 1, "timeout_s": 60})
+    GO.clear()
+    with ThreadPoolExecutor(2) as threads:
+        try:
+            keys = [f"{number} {acme.slug}" for number in range(2)]
+            tried = [threads.submit(alice.post, "tools/waits/try", {"arguments": {"key": key}}) for key in keys]
+            assert eventually(lambda: sum(turns.users for turns in places._turns.values()) == 2)
+            assert eventually(lambda: sum(LEDGER.effects[f"waits {key}"] for key in keys) == 1)
+        finally:
+            GO.set()
+        assert [each.result().json["outcome"] for each in tried] == ["finished", "finished"]
+
+
+def test_tries_pass_the_breaker_by(acme: World, alice: Caller) -> None:
+    guards = {"concurrency": 2, "breaker": {"failures": 1, "open_s": 600}}
+    define(alice, "fail", LOOKUP | {"python": {"function": "test_fail"}} | guards)
+
+    tried = [alice.post("tools/fail/try", {"arguments": {"key": "a"}}) for _ in range(2)]
+
+    assert [each.json["error"]["code"] for each in tried] == ["raised", "raised"]
+    assert alice.get("tools/fail").json["breaker"]["state"] == "closed"
 
 
 @pytest.fixture
