@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from typing import Final
+from uuid import UUID
 
 from django.db import Error, connection
 
@@ -27,7 +28,7 @@ from agents.tools.seam import Failed, Finished, Outcome, ToolCall, ToolContext
 from audit.canonical import canonical
 from db import trip
 from db.roles import dispatch
-from db.scope import SCOPE
+from db.scope import SCOPE, tenant_scope
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ ROW_CHARS: Final = 200
 PURGED: Final = 1000
 PURGE_S: Final = 60.0
 
-#: Of how many results stored one looks whether the tenant has too many.
+#: After how many results stored a process looks, when it purges next, whether the tenant has too many.
 LOOKED_AT: Final = 64
 
 # The lock before the look: who gets it sees what the last holder wrote, for that one wrote before it let go.
@@ -76,17 +77,13 @@ ON CONFLICT (key) DO UPDATE SET run_id = excluded.run_id, result = excluded.resu
     *("key", "tool", "run", "result", "truncated", "ttl"),
 )
 # Latest end first, so that what is over the bound is what would have gone soonest.
-_BOUND: Final = trip.statement(
-    "tool_result_bound",
-    f"""
+_BOUND: Final = f"""
 DELETE FROM agents_toolresult WHERE tenant_id = current_setting('app.tenant')::uuid AND expires_at <= (
     SELECT max(expires_at) FROM (
         SELECT expires_at, sum(size + {ROW_CHARS}) OVER (ORDER BY expires_at DESC) AS total FROM agents_toolresult
         WHERE tenant_id = current_setting('app.tenant')::uuid) AS kept
-    WHERE total > %(most)s::bigint)
-""",  # noqa: S608 - a constant only
-    "most",
-)
+    WHERE total > %s)
+"""  # noqa: S608 - a constant only
 _PURGE: Final = """
 DELETE FROM agents_toolresult WHERE key IN (
     SELECT key FROM agents_toolresult WHERE expires_at <= statement_timestamp() ORDER BY expires_at LIMIT %s)
@@ -109,9 +106,10 @@ class Cache:
     def __init__(self, session: Kept, *, most_chars: int = MOST_CHARS) -> None:
         self._session = session
         self._most_chars = most_chars
-        self._lock = threading.Lock()  # guards the three below, and each entry's `users`
+        self._lock = threading.Lock()  # guards the four below, and each entry's `users`
         self._flights: dict[str, _Flight] = {}
         self._stored = random.randrange(LOOKED_AT)  # noqa: S311 - no secret; a process may live for a few calls only
+        self._grown: set[UUID] = set()  # tenants who may have too many
         self._next_purge = 0.0
 
     def call(
@@ -236,25 +234,33 @@ class Cache:
         calls: list[trip.Call] = [BEGIN, (SCOPE, [str(context.tenant_id)]), (_STORE, values)]
         with self._lock:
             self._stored += 1
-            looks = self._stored % LOOKED_AT == 0
-        if looks:
-            calls.append((_BOUND, [str(self._most_chars)]))
+            if self._stored % LOOKED_AT == 0:
+                self._grown.add(context.tenant_id)
         return [*calls, COMMIT]
 
-    # --- what has expired -----------------------------------------------------------------------------------------
+    # --- what has expired, and what is too much ----------------------------------------------------------------------
 
     def purge_if_due(self) -> None:
-        """Delete what has expired, whoever's it is, unless this process did so just now."""
+        """Delete what has expired, whoever's it is, unless this process did so just now, and what is too much.
+
+        Over a connection of the pool: it takes longer than anybody may have the session that all calls share.
+        """
         with self._lock:
-            if time.monotonic() < self._next_purge:
-                return
-            self._next_purge = time.monotonic() + PURGE_S
+            grown, self._grown = self._grown, set()
+            due = time.monotonic() >= self._next_purge
+            if due:
+                self._next_purge = time.monotonic() + PURGE_S
+        if not (due or grown):
+            return
         try:
-            purge()
+            if due:
+                purge()
+            for tenant_id in grown:
+                bound(tenant_id, self._most_chars)
         except AWAY as error:
-            logger.warning("expired results of tools are not purged this time (%s)", type(error).__name__)
+            logger.warning("results of tools are not purged this time (%s)", type(error).__name__)
         except Error:
-            logger.exception("expired results of tools are not purged this time")
+            logger.exception("results of tools are not purged this time")
         finally:
             connection.close()
 
@@ -263,6 +269,13 @@ def purge() -> int:
     """Delete what has expired, of all tenants, in a transaction of its own; returns how many went: `PURGED` at most."""
     with dispatch(), connection.cursor() as cursor:
         cursor.execute(_PURGE, [PURGED])
+        return int(cursor.rowcount)
+
+
+def bound(tenant_id: UUID, most_chars: int) -> int:
+    """Delete what a tenant has over `most_chars`, in a transaction of its own; returns how many results went."""
+    with tenant_scope(tenant_id), connection.cursor() as cursor:
+        cursor.execute(_BOUND, [most_chars])
         return int(cursor.rowcount)
 
 
