@@ -6,7 +6,6 @@ environment: no proxies, no netrc. One `Client` serves any number of threads; id
 (scheme, name, port, address) they were checked for and never cross a fork.
 """
 
-import os
 import socket
 import ssl
 import threading
@@ -20,6 +19,7 @@ from egress.addresses import Address, why_not_public
 from egress.allow import Allow
 from egress.bodies import pass_body, read_body
 from egress.errors import EgressDenied, EgressError, EgressFailed
+from egress.forks import start_afresh_in_children
 from egress.messages import Request, Response, check_headers
 from egress.ports import why_not_the_web
 from egress.redirects import FOLLOWED, Hop, after
@@ -76,13 +76,11 @@ class Client:
         self._resolver = resolver
         self._tls = tls
         self._lock = threading.Lock()  # guards what follows
-        self._pid = os.getpid()
         self._idle: dict[_Place, list[tuple[_Connection, Stream]]] = {}
+        start_afresh_in_children(self)
 
     def send(self, request: Request) -> Response:
         """Make the call, following redirects. Raises EgressDenied or EgressFailed, and nothing else of its own."""
-        if self._pid != os.getpid():
-            self._start_afresh()
         check_headers(request.headers)
         deadline = time.monotonic() + request.timeout_s
         headers = {"User-Agent": "Countersign", "Accept": "*/*"}
@@ -229,9 +227,9 @@ class Client:
                     connection.close()
         return None
 
-    def _start_afresh(self) -> None:
+    def start_afresh(self) -> None:
         """After a fork: the lock may be held by a thread that is not here, the connections are the parent's."""
-        self._pid, self._lock = os.getpid(), threading.Lock()
+        self._lock = threading.Lock()
         self.close()  # only this process's handles: nothing goes over the wire
 
     def _give_back(self, place: _Place, connection: _Connection, stream: Stream) -> None:

@@ -4,13 +4,14 @@ Python cannot stop a thread, so an abandoned call goes on until it ends by itsel
 may be. The threads are daemons (they never hold up the end of the process) and are made anew after a fork.
 """
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from contextvars import Context
 from queue import Empty, SimpleQueue
 from typing import Any
+
+from egress.forks import start_afresh_in_children
 
 
 class OutOfTimeError(Exception):
@@ -44,10 +45,11 @@ class Threads:
         self._name = name
         self._max_abandoned = max_abandoned
         self._idle_s = idle_s
-        self._start_afresh()
+        self.start_afresh()
+        start_afresh_in_children(self)
 
-    def _start_afresh(self) -> None:
-        self._pid = os.getpid()
+    def start_afresh(self) -> None:
+        """Make threads anew: after a fork there are none."""
         self._lock = threading.Lock()  # guards the two below and every job's `abandoned`
         self._idle: list[SimpleQueue[_Job]] = []
         self._abandoned = 0
@@ -63,8 +65,6 @@ class Threads:
         more: asked whenever the time is up; returns how many seconds the call gets beyond it. Raises nothing.
         Raises OutOfTimeError after `timeout_s` seconds and those, TooManyAbandonedError without having called it.
         """
-        if self._pid != os.getpid():
-            self._start_afresh()
         job = _Job(function)
         with self._lock:
             if self._abandoned >= self._max_abandoned:

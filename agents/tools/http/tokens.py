@@ -22,6 +22,7 @@ from uuid import UUID
 from agents.tools.http.auth import Block, client_basic
 from egress.client import Client
 from egress.errors import EgressError
+from egress.forks import start_afresh_in_children
 from egress.messages import Request, Response
 from egress.urls import parse
 
@@ -69,10 +70,11 @@ class Tokens:
         self._client = client
         self._clock = clock
         self._salt = os.urandom(32)
-        self._start_afresh()
+        self.start_afresh()
+        start_afresh_in_children(self)
 
-    def _start_afresh(self) -> None:
-        self._pid = os.getpid()
+    def start_afresh(self) -> None:
+        """Forget all: after a fork, whoever held the lock or fetched is not here."""
         self._lock = threading.Lock()  # guards the two below
         self._kept: dict[Key, _Kept] = {}
         self._fetching: dict[Key, Future[str]] = {}
@@ -87,8 +89,6 @@ class Tokens:
 
         Raises TokenError.
         """
-        if self._pid != os.getpid():
-            self._start_afresh()  # after a fork: whoever fetched is not here
         while True:
             with self._lock:
                 kept = self._kept.get(key)
