@@ -24,7 +24,7 @@ KEPT = LOOKUP | {"cache_ttl_s": 600}
 @tool("test_call_off")
 def call_off(key: str) -> Any:
     """Never answer in time."""
-    Event().wait(1.0)
+    Event().wait(20.0)
     return key
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from agents.engine import toolbox
 from agents.tools.breaker import breakers
+from agents.tools.kept import kept
 from egress import installed
 from egress.client import Client
 from tests.agents.tools.guards.office import Office, office
@@ -19,6 +20,7 @@ def bureau(database: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
         monkeypatch.setattr(installed, "client", lambda: allowed)
         toolbox.registry.cache_clear()
         breakers.forget()
+        kept.quiet_until = 0.0  # an earlier test may have broken the session
         yield made
         allowed.close()
     toolbox.registry.cache_clear()
