@@ -25,7 +25,7 @@ _PR_SET_NO_NEW_PRIVS = 38
 _WATCHED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD}
 _FAILED = 127
 #: Where everybody may write.
-_SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")  # noqa: S108 - to clear them
+_SHARED = ("/tmp", "/var/tmp", "/dev/shm", "/dev/mqueue", "/run/lock")  # noqa: S108 # nosec B108 - to clear them
 #: How far below those a folder is looked for in which everybody may write; in one of those: without end.
 _LEVELS = 3
 _IPC_RMID = 0
