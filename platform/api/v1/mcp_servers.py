@@ -74,6 +74,7 @@ _SERVER = component(
         "created_at": _TIME,
         "updated_at": _TIME,
     },
+    optional=("definitions",),
 )
 _PAGE = page_of("McpServerPage", _SERVER)
 _PATH = {"server_name": "The MCP server's name."}
