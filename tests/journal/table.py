@@ -1,4 +1,4 @@
-"""Every action there is: how each is called, and how many records it leaves."""
+"""Every action there is that leaves records: how each is called, and how many."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,44 +6,66 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
-from allauth.socialaccount.models import SocialAccount
-
 from access import grants, refusals
 from access.errors import MissingScope
+from agents.actions import grants as agent_grants
 from agents.actions import (
-    agents,
-    budgets,
     mcp_servers,
-    policies,
     runs,
     sources,
-    tools,
     tries,
     trying_policies,
-    versions,
 )
-from agents.actions import grants as agent_grants
-from agents.actions.runs import Request
 from agents.config import applying
-from agents.config.reading import read
 from audit import search
-from db.scope import PLATFORM, tenant_scope
-from escalations.actions import decisions, queues
-from escalations.actions.decisions import Answer
+from escalations.actions import queues
 from signin import records as sign_in_records
-from signin.actions import email_domains, identities, identity_providers
+from signin.actions import email_domains, identity_providers
 from signin.actions.identity_providers import Wanted
-from signin.models import EmailDomain, IdentityProvider
-from tenants.actions import api_keys, invitations, members, refused_keys, staff, teams, tenants
-from tenants.models import Role, User
-from tenants.principal import COMMAND, Principal
-from tests.journal.scene import SPEC, Scene
-from tests.worlds import LOOKUP
-from vault.actions import keys, secrets
-from vault.models import FieldKey
+from tenants.actions import api_keys, invitations, members, staff, teams, tenants
+from tenants.models import Role
+from tenants.principal import COMMAND
+from tests.journal.preparing import (
+    ELSEWHERE_HTTP,
+    Call,
+    accept,
+    apply_documents,
+    change_budget,
+    change_mcp_server,
+    change_policy,
+    change_provider,
+    change_secret,
+    change_source,
+    close_access,
+    create_version,
+    decide,
+    delete_policy,
+    discard_draft,
+    forget_key,
+    inside,
+    look,
+    policy_of,
+    publish,
+    put_budget,
+    put_draft,
+    put_policy,
+    put_tool,
+    refuse_key,
+    release_identity,
+    remove_budget,
+    remove_grant,
+    remove_mcp_server,
+    remove_provider,
+    remove_secret,
+    remove_staff,
+    roll_back,
+    submit,
+    withdraw_domain,
+)
+from tests.journal.scene import Scene
+from vault.actions import secrets
 
 Json = Any
-Call = Callable[[], Any]
 
 
 @dataclass(frozen=True)
@@ -52,185 +74,6 @@ class Case:
 
     prepare: Callable[[Scene], Call]
     records: int = 1
-
-
-def inside(scene: Scene, call: Callable[..., Any], *args: Any, **named: Any) -> Call:
-    """Return the call, made in the tenant's scope."""
-
-    def made() -> Any:
-        with tenant_scope(scene.world.tenant_id):
-            return call(*args, **named)
-
-    return made
-
-
-def put_tool(scene: Scene, name: str, **changed: Json) -> Call:
-    return partial(tools.put, name, LOOKUP | changed, acting_as=scene.alice)
-
-
-def put_draft(scene: Scene, slug: str, **changed: Json) -> Call:
-    return partial(agents.put_draft, slug, SPEC | changed, acting_as=scene.alice)
-
-
-def discard_draft(scene: Scene) -> Call:
-    with tenant_scope(scene.world.tenant_id):
-        spec = dict(agents.spec_of(scene.agent) or {})
-    put_draft(scene, "agent")()
-    return partial(agents.put_draft, "agent", spec, acting_as=scene.alice)
-
-
-def create_version(scene: Scene) -> Call:
-    return partial(versions.create, put_draft(scene, "agent")(), acting_as=scene.alice)
-
-
-def publish(scene: Scene) -> Call:
-    scene.second_version(live=False)
-    return partial(versions.publish, scene.agent, 2, acting_as=scene.alice)
-
-
-def roll_back(scene: Scene) -> Call:
-    scene.second_version(live=True)
-    return partial(versions.rollback, scene.agent, acting_as=scene.alice)
-
-
-def change_source(scene: Scene) -> Call:
-    sources.put("sales", {"engine": "sqlite", "url": "a.db"}, acting_as=scene.alice)
-    return partial(sources.put, "sales", {"engine": "sqlite", "url": "b.db"}, acting_as=scene.alice)
-
-
-def policy_of(then: str) -> Json:
-    return {"applies_to": {"tools": ["lookup"]}, "then": then}
-
-
-def put_policy(scene: Scene, then: str) -> Call:
-    return partial(policies.put, "lookups", policy_of(then), acting_as=scene.alice)
-
-
-def change_policy(scene: Scene) -> Call:
-    put_policy(scene, "deny")()
-    return put_policy(scene, "approve")
-
-
-def delete_policy(scene: Scene) -> Call:
-    put_policy(scene, "deny")()
-    return partial(policies.delete, "lookups", acting_as=scene.alice)
-
-
-ELSEWHERE_HTTP: Json = {"transport": "http", "url": "https://tools.example/mcp"}
-
-
-def change_mcp_server(scene: Scene) -> Call:
-    mcp_servers.put("desk", ELSEWHERE_HTTP, acting_as=scene.alice)
-    return partial(mcp_servers.put, "desk", ELSEWHERE_HTTP | {"url": "https://b.example"}, acting_as=scene.alice)
-
-
-def remove_mcp_server(scene: Scene) -> Call:
-    mcp_servers.put("desk", ELSEWHERE_HTTP, acting_as=scene.alice)
-    return partial(mcp_servers.remove, "desk", acting_as=scene.alice)
-
-
-def remove_grant(scene: Scene) -> Call:
-    with tenant_scope(scene.world.tenant_id):
-        grant = grants.of(scene.agent)[0]
-    return partial(grants.remove, scene.agent, grant.id, acting_as=scene.alice)
-
-
-def decide(scene: Scene, required: int = 1) -> Call:
-    question = scene.question(required)
-    return partial(decisions.decide, question.id, Answer("approve", question.digest), acting_as=scene.world.rita)
-
-
-def accept(scene: Scene) -> Call:
-    _, token = scene.invited()
-    user = User.objects.create(email=scene.email("new"))
-    return partial(invitations.accept, token, user_id=user.id)
-
-
-def remove_staff(scene: Scene) -> Call:
-    scene.opened()
-    return partial(staff.remove, email=scene.staffer, acting_as=COMMAND)
-
-
-def close_access(scene: Scene) -> Call:
-    scene.opened()
-    return partial(staff.close_access, scene.tenant, email=scene.staffer, acting_as=COMMAND)
-
-
-def look(scene: Scene) -> Call:
-    access = scene.opened()
-    looking = Principal(scene.world.tenant_id, access.user_id, Role.COMPLIANCE, staff_access_id=access.id)
-    return partial(staff.looked, looking, route="api:runs", method="GET", path="/api/v1/runs")
-
-
-def refuse_key(scene: Scene) -> Call:
-    key = api_keys.revoke(scene.key(), acting_as=COMMAND)
-    return partial(refused_keys.record, bytes(key.digest))
-
-
-def remove_secret(scene: Scene) -> Call:
-    secrets.put("token", "long enough", acting_as=scene.alice)
-    return partial(secrets.remove, "token", acting_as=scene.alice)
-
-
-def put_budget(scene: Scene, name: str, of: Json, usd: str = "5.00") -> Call:
-    spec = {"of": of, "window": "month", "usd": usd, "soft": 0.5}
-    return partial(budgets.put, name, spec, acting_as=scene.alice)
-
-
-def change_budget(scene: Scene) -> Call:
-    put_budget(scene, "agents", {"agent": "agent"})()
-    return put_budget(scene, "agents", {"agent": "agent"}, "6.00")
-
-
-def remove_budget(scene: Scene, of: Json) -> Call:
-    put_budget(scene, "some", of)()
-    return partial(budgets.remove, "some", acting_as=scene.alice)
-
-
-def change_secret(scene: Scene) -> Call:
-    secrets.put("token", "long enough", acting_as=scene.alice)
-    return partial(secrets.put, "token", "another one", acting_as=scene.alice)
-
-
-def forget_key(scene: Scene) -> Call:
-    lost = uuid4().hex[:8]
-    with tenant_scope(PLATFORM):
-        FieldKey.objects.create(id=lost)
-    return partial(keys.forget, lost, acting_as=COMMAND)
-
-
-def withdraw_domain(scene: Scene) -> Call:
-    return partial(email_domains.withdraw, scene.tenant, f"{scene.world.slug}.example", acting_as=COMMAND)
-
-
-def release_identity(scene: Scene) -> Call:
-    SocialAccount.objects.create(user_id=scene.bob.id, provider=str(uuid4()), uid="bob")
-    return partial(identities.release, scene.tenant, scene.bob.email, acting_as=COMMAND)
-
-
-def change_provider(scene: Scene) -> Call:
-    with tenant_scope(scene.world.tenant_id):
-        EmailDomain.objects.update(provider=None)
-    wanted = Wanted("https://idp.example", "another", domains=[f"{scene.world.slug}.example"])
-    return partial(identity_providers.put, "idp", wanted, acting_as=scene.olga)
-
-
-def remove_provider(scene: Scene) -> Call:
-    with tenant_scope(scene.world.tenant_id):
-        provider = IdentityProvider.objects.get()
-    return inside(scene, identity_providers.remove, provider, acting_as=scene.olga)
-
-
-def apply_documents(scene: Scene) -> Call:
-    text = (
-        "apiVersion: countersign/v1\nkind: Queue\nmetadata: {name: late}\nspec: {members: [], teams: []}\n---\n"
-        "apiVersion: countersign/v1\nkind: DataSource\nmetadata: {name: sales}\nspec: {engine: sqlite, url: a.db}\n"
-    )
-    return inside(scene, applying.apply, list(read(text, "a.yaml")), publish=False, acting_as=COMMAND)
-
-
-def submit(scene: Scene) -> Call:
-    return partial(runs.submit, Request(agent="agent", input={"a": 1}), acting_as=scene.alice)
 
 
 REFUSED: Final = MissingScope("This key lacks the scope runs:write.", permission="runs:write")
@@ -465,123 +308,4 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "audit.search.leave_record": {
         "": Case(lambda s: inside(s, search.leave_record, actor=s.olga.actor, facts={"count": 0})),
     },
-}
-
-
-#: What changes nothing: look-ups, checks, and what is kept ready for the actions.
-READS: Final = frozenset(
-    {
-        "agents.actions.agents.by_slug",
-        "agents.actions.agents.digest_of",
-        "agents.actions.agents.locked",
-        "agents.actions.agents.may_edit",
-        "agents.actions.agents.newest",
-        "agents.actions.agents.spec_of",
-        "agents.actions.checking.refuse",
-        "agents.actions.grants.written",
-        "agents.actions.policies.by_name",
-        "agents.actions.policies.digest_of",
-        "agents.actions.policies.problems",
-        "agents.actions.mcp_pins.pinned",
-        "agents.actions.mcp_pins.raise_at",
-        "agents.actions.mcp_pins.state",
-        "agents.actions.mcp_pins.states",
-        "agents.actions.mcp_servers.by_name",
-        "agents.actions.runs.above",
-        "agents.actions.runs.requesters",
-        "agents.actions.budgets.current",
-        "agents.actions.usage.estimate",
-        "agents.actions.usage.used",
-        "agents.actions.budgets.named",
-        "agents.actions.budgets.spec_of",
-        "agents.actions.budgets.specs_of",
-        "agents.actions.runs.transaction_time",
-        "agents.actions.sources.by_name",
-        "agents.actions.tools.by_name",
-        "agents.actions.tools.specs",
-        "agents.actions.tries.became",
-        "agents.actions.uses.of_secret",
-        "agents.actions.versions.by_number",
-        "agents.actions.versions.is_live",
-        "agents.actions.versions.preview",
-        "agents.actions.versions.spec_of_run",
-        "agents.config.applying.plan",
-        "access.grants.grant_of",
-        "access.grants.held",
-        "access.grants.held_by_all",
-        "access.grants.of",
-        "access.grants.one",
-        "access.grants.permissions",
-        "access.grants.rows_of",
-        "audit.search.payload_of",
-        "audit.search.records",
-        "escalations.actions.decisions.check",
-        "escalations.actions.decisions.given",
-        "escalations.actions.edits.check",
-        "escalations.actions.queues.spec_of",
-        "signin.actions.email_domains.of",
-        "signin.actions.identity_providers.all_of_tenant",
-        "signin.actions.identity_providers.by_slug",
-        "tenants.actions.api_keys.authenticate",
-        "tenants.actions.api_keys.ends_at",
-        "tenants.actions.api_keys.named",
-        "tenants.actions.api_keys.standing",
-        "tenants.actions.invitations.find",
-        "tenants.actions.members.any_by_email",
-        "tenants.actions.members.by_email",
-        "tenants.actions.members.by_emails",
-        "tenants.actions.members.check_address",
-        "tenants.actions.members.hold",
-        "tenants.actions.members.principal",
-        "tenants.actions.members.tenants_of",
-        "tenants.actions.names.check_name",
-        "tenants.actions.names.check_slug",
-        "tenants.actions.owners.changing_people",
-        "tenants.actions.owners.check_another",
-        "tenants.actions.staff.by_email",
-        "tenants.actions.teams.by_slug",
-        "tenants.actions.teams.hold",
-        "tenants.actions.tenants.by_id",
-        "tenants.actions.tenants.by_slug",
-        "vault.actions.keys.lost",
-        "vault.actions.keys.outdated",
-        "vault.actions.keys.refuse_lost",
-        "vault.actions.secrets.kept",
-        "vault.actions.secrets.reveal",
-    }
-)
-
-#: What changes something as a part of an action above, which writes the record.
-PARTS: Final = frozenset(
-    {
-        "agents.actions.runs.record_decision",
-        "tenants.actions.belongings.take_belongings",
-        "tenants.actions.belongings.withdraw_invitations",
-        "tenants.actions.members.set_password",
-        "signin.records.together",
-    }
-)
-
-#: What is tried elsewhere, and where: it reaches beyond one tenant, or needs a browser's request.
-ELSEWHERE: Final = {
-    "agents.actions.mcp_servers.discover": (
-        "agents/actions/test_mcp_servers.py::test_what_cannot_be_recorded_is_not_discovered"
-    ),
-    "vault.actions.keys.rotate": (
-        "vault/actions/test_keys.py::test_each_batch_is_told_in_its_tenants_journal_without_names"
-    ),
-    "signin.records.succeeded": "journal/test_sign_in.py::test_who_comes_in_is_recorded_or_stays_outside",
-    "signin.records.ended": "journal/test_sign_in.py::test_who_leaves_is_recorded_or_stays",
-    "signin.records.failed": "journal/test_sign_in.py::test_a_wrong_password_is_recorded_once",
-    "signin.records.code_failed": "signin/test_second_factors.py::test_wrong_code_lets_nobody_in_and_leaves_a_record",
-    "signin.records.throttled": "signin/test_guesses.py::test_guesses_from_everywhere_come_to_an_end",
-    "signin.records.changed": "signin/test_passwords.py::test_change_that_cannot_be_recorded_does_not_happen",
-    "signin.records.was_reset": "signin/test_passwords.py::test_link_sets_a_password_once_and_ends_every_session",
-    "signin.records.factor_added": (
-        "signin/test_second_factors.py::test_setting_up_that_cannot_be_recorded_does_not_happen"
-    ),
-    "signin.records.factor_removed": (
-        "signin/test_second_factors.py::test_removing_the_app_leaves_one_record_and_takes_the_recovery_codes_along"
-    ),
-    "signin.records.revoked": "signin/test_sessions.py::test_ending_that_cannot_be_recorded_does_not_happen",
 }

@@ -19,8 +19,9 @@ from db.models import new_id
 from db.scope import PLATFORM
 from db.tables import listed
 from tests.journal.conftest import Failing
+from tests.journal.exempt import ELSEWHERE, PARTS, READS
 from tests.journal.scene import Scene
-from tests.journal.table import CASES, ELSEWHERE, PARTS, READS
+from tests.journal.table import CASES
 
 pytestmark = pytest.mark.usefixtures("database")
 
