@@ -1,7 +1,5 @@
 """Errors of escalations."""
 
-from collections.abc import Sequence
-
 from db.errors import Refusal
 
 
@@ -61,19 +59,6 @@ class AnswerNotAllowed(EscalationError):
     """This question does not take that answer."""
 
     code = "answer_not_allowed"
-
-
-class BadArguments(EscalationError):
-    """The tool does not take these arguments.
-
-    errors: `[{pointer, detail}]`, with pointers into the answer.
-    """
-
-    code = "invalid_arguments"
-
-    def __init__(self, detail: str | None = None, *, errors: Sequence[dict[str, str]] = ()) -> None:
-        super().__init__(detail)
-        self.errors = list(errors)
 
 
 class MessageMissing(EscalationError):

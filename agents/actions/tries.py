@@ -14,10 +14,9 @@ from access.errors import MissingGrant
 from agents.actions import tools
 from agents.core import document
 from agents.core.approvals import IRREVERSIBLE, demanded
-from agents.core.exact import enclose, enclosed_text, is_interoperable
+from agents.core.exact import enclose, enclosed_text
 from agents.core.holdings import Holding, Holdings
 from agents.core.policies import Policies, policy
-from agents.core.schema import problems
 from agents.core.spec import AgentSpec, ToolSpec, tool_spec
 from agents.core.state import RunState
 from agents.engine import statements, toolbox
@@ -159,12 +158,8 @@ def _check(trial: UUID, tool: ToolSpec, arguments: Json, held: Holdings, *, conf
     if held.gone or not held.ever(tool.id):
         raise MissingGrant(f"You may not use {tool.name}.", permission="use")
     wrong = [
-        {"pointer": f"/arguments{problem.pointer}", "detail": problem.message}
-        for problem in problems(tool.arguments, arguments)
+        {"pointer": f"/arguments{problem.pointer}", "detail": problem.message} for problem in tool.faults(arguments)
     ]
-    if not wrong and not is_interoperable(arguments):
-        detail = "A number is beyond 2^53 - 1 (write it as a string), or the nesting is too deep."
-        wrong = [{"pointer": "/arguments", "detail": detail}]
     if wrong:
         raise InvalidArguments(f"The arguments of {tool.name} are not valid.", errors=wrong)
     if held.proofs(tool.id, arguments) is None:

@@ -26,7 +26,6 @@ from agents.core.events import (
 from agents.core.exact import disclose, enclose, enclosed_text, is_interoperable
 from agents.core.fold import call_key, fold
 from agents.core.holdings import Holdings, Proof
-from agents.core.schema import problems
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
 from agents.tools.seam import Failed, Finished, Outcome
@@ -117,9 +116,7 @@ def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, held: Holdings)
         return "unknown_tool", f"There is no tool {call.tool!r}. The tools are: {', '.join(names) or 'none'}."
     if not held.ever(tool.id):
         return "not_granted", f"The person this run acts for may not use {call.tool}. Do not try it again."
-    wrong = problems(tool.arguments, call.arguments)
-    if not wrong and not is_interoperable(call.arguments):
-        return "invalid_arguments", "A number is beyond 2^53 - 1 (write it as a string), or the nesting is too deep."
+    wrong = tool.faults(call.arguments)
     if wrong:
         lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
         return "invalid_arguments", f"The arguments of {call.tool} are not valid. {lines}. Mend them and call again."

@@ -12,9 +12,8 @@ from agents.core import calls, rules
 from agents.core.approvals import call_digest, demanded
 from agents.core.asking import ask
 from agents.core.events import Event, RunCancelled, RunCompensating, RunFailed
-from agents.core.exact import enclose, is_interoperable
+from agents.core.exact import enclose
 from agents.core.holdings import Holdings
-from agents.core.schema import problems
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, Effect, RunState
 
@@ -90,8 +89,8 @@ def _template(spec: AgentSpec, call: Call, undone: Effect) -> tuple[ToolSpec | N
             arguments[argument] = rules.value(expression, rules.COMPENSATION, values)
         except rules.BadRule as error:
             return tool, None, f"The argument {argument} of {name}: {error}"
-    wrong = problems(tool.arguments, arguments)
-    if wrong or not is_interoperable(arguments):
+    wrong = tool.faults(arguments)
+    if wrong:
         lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
         return tool, None, f"The arguments of {name} are not valid. {lines}"
     return tool, arguments, ""

@@ -13,10 +13,11 @@ from uuid import UUID
 from jsonschema.protocols import Validator
 
 from agents.core.builtin import ESCALATE
+from agents.core.exact import is_interoperable
 from agents.core.guards import Guards, guards_of
 from agents.core.money import from_usd
 from agents.core.prompt import escalation_tool, model_tool
-from agents.core.schema import validator
+from agents.core.schema import Problem, problems, validator
 from agents.tools.seam import ToolDefinition
 
 Json = Any
@@ -102,6 +103,13 @@ class ToolSpec:
     def arguments(self) -> Validator:
         """The validator of its arguments."""
         return validator(self.document.get("input_schema") or {"type": "object"})
+
+    def faults(self, arguments: Json) -> list[Problem]:
+        """Return why it does not take these arguments; empty when it does."""
+        found = problems(self.arguments, arguments)
+        if found or is_interoperable(arguments):
+            return found
+        return [Problem("", "A number is beyond 2^53 - 1 (write it as a string), or the nesting is too deep.")]
 
     @cached_property
     def definition(self) -> ToolDefinition:

@@ -49,7 +49,7 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
     An approval of a question that needs several counts as one vote. An edit answers it whatever the votes: the call is
     checked anew with its new arguments, and asked about again where more people than the editor must agree. Raises
     `UnknownEscalation`, `MayNotDecide` and its kinds, `AlreadyDecided`, `DigestDiffers`, `AnswerNotAllowed`,
-    `MessageMissing`, `BadArguments`.
+    `MessageMissing`, `InvalidArguments`.
     """
     with tenant_scope(acting_as.tenant_id):
         escalation, run = _locked(escalation_id, acting_as)

@@ -6,13 +6,13 @@ from typing import Any
 from access import permissions
 from agents.actions.versions import spec_of_run
 from agents.core.budgets import amount_problems
-from agents.core.exact import is_interoperable
 from agents.core.money import from_usd
-from agents.core.schema import Problem, problems
+from agents.core.schema import Problem
 from agents.core.state import BUDGET_EXHAUSTED
+from agents.errors import InvalidArguments
 from agents.models import Run
 from audit import journal
-from escalations.errors import AnswerNotAllowed, BadArguments, MayNotDecide
+from escalations.errors import AnswerNotAllowed, MayNotDecide
 from escalations.models import Escalation
 from tenants.principal import Principal
 
@@ -20,7 +20,7 @@ Json = Any
 
 
 def check(run: Run, escalation: Escalation, arguments: Json, *, acting_as: Principal) -> None:
-    """Raise `BadArguments` unless the tool that the question is about takes these; `AnswerNotAllowed` for no call.
+    """Raise `InvalidArguments` unless the tool that the question is about takes these; `AnswerNotAllowed` for no call.
 
     Of a budget's question they are the amounts to add. Raises `MayNotDecide` when they are more of a budget that others
     share than was proposed, for who may not write budgets.
@@ -37,10 +37,7 @@ def check(run: Run, escalation: Escalation, arguments: Json, *, acting_as: Princ
     tool = spec_of_run(run).tools.get(str(proposal.get("tool")))
     if tool is None:
         raise AnswerNotAllowed("This question is about no call of a tool whose arguments could be changed.")
-    wrong = problems(tool.arguments, arguments)
-    if not wrong and not is_interoperable(arguments):
-        raise BadArguments("A number is beyond 2^53 - 1 (write it as a string), or the nesting is too deep.")
-    _refuse(wrong, f"{tool.name} does not take these arguments.")
+    _refuse(tool.faults(arguments), f"{tool.name} does not take these arguments.")
 
 
 def _check_no_more(proposed: Mapping[str, Json], given: Mapping[str, Json]) -> None:
@@ -52,7 +49,7 @@ def _check_no_more(proposed: Mapping[str, Json], given: Mapping[str, Json]) -> N
 def _refuse(wrong: Sequence[Problem], detail: str) -> None:
     if wrong:
         listed = [{"pointer": f"/arguments{each.pointer}", "detail": each.message} for each in wrong]
-        raise BadArguments(f"{detail} {wrong[0].message}", errors=listed)
+        raise InvalidArguments(f"{detail} {wrong[0].message}", errors=listed)
 
 
 def _proposal(escalation: Escalation) -> Mapping[str, Json]:

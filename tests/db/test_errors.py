@@ -14,7 +14,7 @@ def refusals(of: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 
 
 #: What several apps call by the same name on purpose.
-SHARED = {"forbidden", "invalid_arguments"}
+SHARED = {"forbidden"}
 
 
 def test_each_code_is_one_refusals() -> None:

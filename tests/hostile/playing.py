@@ -16,10 +16,11 @@ from agents.actions.runs import Request, submit
 from agents.engine import claims
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.toolbox import perform_call
+from agents.errors import InvalidArguments
 from agents.models import Run, Tool
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
-from escalations.errors import AlreadyDecided, BadArguments, MayNotDecide
+from escalations.errors import AlreadyDecided, MayNotDecide
 from escalations.models import Escalation, Vote
 from tenants.actions import teams
 from tenants.models import Role, User
@@ -114,7 +115,7 @@ def _decide(question: Escalation, answer: Answer, who: Principal) -> None:
     """Give an answer; an edit that no tool takes is refused at the edge, and becomes a no."""
     try:
         decide(question.id, answer, acting_as=who)
-    except BadArguments:
+    except InvalidArguments:
         decide(question.id, Answer("reject", question.digest, reason="no"), acting_as=who)
     except (AlreadyDecided, MayNotDecide):
         return

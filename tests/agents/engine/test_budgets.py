@@ -11,11 +11,12 @@ from django.db import connection
 from agents.actions import budgets
 from agents.engine import soft_limits
 from agents.engine.driver import Driver
+from agents.errors import InvalidArguments
 from agents.models import Run
 from audit.models import Record
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
-from escalations.errors import BadArguments, MayNotDecide
+from escalations.errors import MayNotDecide
 from escalations.models import Escalation
 from quotas.models import Budget, Window
 from tests.agents.engine.waiting import ended, until
@@ -182,7 +183,7 @@ def test_an_edit_adds_another_amount_and_asks_again_when_that_is_too_little(
         decide(asked.id, Answer("edit", asked.digest, arguments=amounts), acting_as=looker.rita)
 
     for wrong in ({"tokens": 5}, {"usd": "much"}, {"usd": "-1"}, {"usd": None}):
-        with pytest.raises(BadArguments):
+        with pytest.raises(InvalidArguments):
             edit(**wrong)
     edit(usd="0.05")
     until(looker, run, lambda now: len(of_type(looker, run, "decision.requested")) == 2)
@@ -341,7 +342,7 @@ def test_who_reviews_one_agent_adds_no_more_to_a_budget_of_all_than_is_proposed(
 
     with pytest.raises(MayNotDecide, match="who may write budgets"):
         decide(asked.id, Answer("edit", asked.digest, arguments={"usd": "0.51"}), acting_as=looker.rita)
-    with pytest.raises(BadArguments, match="At most"):
+    with pytest.raises(InvalidArguments, match="At most"):
         decide(asked.id, Answer("edit", asked.digest, arguments={"usd": "1000001"}), acting_as=looker.rita)
     decide(asked.id, Answer("edit", asked.digest, arguments={"usd": "0.45"}), acting_as=looker.rita)
 

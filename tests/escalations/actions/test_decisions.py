@@ -9,13 +9,13 @@ from django.db import connections
 
 from access.errors import AccessDenied, MissingScope
 from agents.actions.runs import cancel
+from agents.errors import InvalidArguments
 from agents.models import Run
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
 from escalations.errors import (
     AlreadyDecided,
     AnswerNotAllowed,
-    BadArguments,
     DigestDiffers,
     EscalationError,
     MayNotDecide,
@@ -99,7 +99,7 @@ def test_a_key_without_the_scope_may_not_decide(acme: World, question: Escalatio
     [
         (Answer("approve", "0" * 64), DigestDiffers),
         (Answer("expire", ""), AnswerNotAllowed),
-        (Answer("edit", ""), BadArguments),
+        (Answer("edit", ""), InvalidArguments),
         (Answer("respond", "", message=" "), MessageMissing),
     ],
 )
