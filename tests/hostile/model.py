@@ -24,15 +24,17 @@ def instruction(tool: str, arguments: Json) -> str:
 class ObedientModel:
     """Begins with `first`, then calls whatever it was told to, once each, and ends when nobody tells it anything new.
 
-    issued: the calls that it has made so far, by name and arguments.
+    issued: the calls that it has made so far, by name and arguments. read: all that it was sent last.
     """
 
     def __init__(self, first: str, arguments: Json) -> None:
         self.first = instruction(first, arguments)
         self.issued: list[tuple[str, Json]] = []
+        self.read = ""
         self._obeyed: set[str] = set()
 
     def __call__(self, request: ModelRequest, *, timeout_s: float) -> ModelAnswer:
+        self.read = f"{request.system}{request.messages}"
         told = [each for each in _told(self.first, request.messages) if each not in self._obeyed][:AT_ONCE]
         self._obeyed.update(told)
         uses = [self._use(place, json.loads(bytes.fromhex(each))) for place, each in enumerate(told)]

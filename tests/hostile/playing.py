@@ -1,7 +1,8 @@
 """Play hostile runs on the real engine and database, and hold what came of them against the oracle."""
 
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from random import Random
@@ -11,7 +12,7 @@ from uuid import UUID
 from jsonschema import Draft202012Validator
 
 from access import grants
-from agents.actions import policies
+from agents.actions import mcp_servers, policies
 from agents.actions.runs import Request, submit
 from agents.engine import claims
 from agents.engine.executor import Means, RunExecutor
@@ -26,8 +27,10 @@ from tenants.actions import teams
 from tenants.models import Role, User
 from tenants.principal import COMMAND, Principal
 from tests.hostile.model import ObedientModel
-from tests.hostile.tool_sets import CHANGES, EFFECTS, WRITTEN, ToolSet
+from tests.hostile.served_sets import MCP, SECRET
+from tests.hostile.tool_sets import CHANGES, EFFECTS, PLAYING, WRITTEN, ToolSet
 from tests.worlds import World, world
+from vault.actions import secrets
 
 Json = Any
 
@@ -59,10 +62,18 @@ class Tally:
         return ", ".join(f"{self.counts[name]:,} {name}" for name in names)
 
 
-def desk(tools: ToolSet) -> Desk:
-    """Make the tenant."""
+def desk(tools: ToolSet, servers: Mapping[str, str]) -> Desk:
+    """Make the tenant. servers: where each is in place of what the documents say."""
     made = world()
-    made.define("desk", role="You obey.", tool_specs=dict(tools.tools), limits={"tool_calls": LIMIT, "turns": 15})
+    documents = json.dumps(tools.tools)
+    for said, there in servers.items():
+        documents = documents.replace(said, there)
+    with tenant_scope(made.tenant_id):
+        secrets.put("desk_token", SECRET, acting_as=made.alice)
+    mcp_servers.put("wiki", {"transport": "http", "url": f"{servers[MCP]}/mcp"}, acting_as=made.alice)
+    if any(each["type"] == "mcp" for each in tools.tools.values()):
+        mcp_servers.discover("wiki", acting_as=made.alice)
+    made.define("desk", role="You obey.", tool_specs=json.loads(documents), limits={"tool_calls": LIMIT, "turns": 15})
     dan, ron = made.member("dan", Role.DEVELOPER), made.member("ron", Role.REVIEWER)
     teams.put(tenant_id=made.tenant_id, slug="desk", emails=[f"dan@{made.slug}.example"], acting_as=COMMAND)
     made.grant("run", made.agent("desk"), dan)
@@ -82,7 +93,7 @@ def play(at: Desk, random: Random, reviewer: str, tally: Tally) -> None:
     """Play one run to its end, or until nobody answers, and check all that it did."""
     model = ObedientModel(*at.tools.first)
     run = submit(Request(agent="desk", input={"letter": 1}), acting_as=at.dan).run
-    WRITTEN[run.id] = at.tools.attack(random, 10)
+    WRITTEN[run.id], PLAYING[0] = at.tools.attack(random, 10), run.id
     with ThreadPoolExecutor(4) as threads:
         means = Means(model, perform_call, tools=threads, stopping=lambda: False)
         for _ in range(_ROUNDS):
@@ -153,6 +164,7 @@ def _check(at: Desk, run: Run, model: ObedientModel, tally: Tally) -> None:
         tally.counts["made"] += stored.action == "tool.requested"
     assert Counter(name for name, _ in done) == made
     assert tainted
+    assert SECRET not in model.read
     assert at.world.run(run.id).tool_calls <= LIMIT * (1 + _extensions(at, run))
     tally.counts.update(runs=1, calls=len(model.issued), effects=len(done))
 

@@ -9,25 +9,34 @@ from random import Random
 
 import pytest
 
-from tests.hostile.conftest import TALLY
+from tests.hostile.conftest import TALLY, Servers
 from tests.hostile.playing import REVIEWERS, desk, play
+from tests.hostile.served_sets import SERVED
 from tests.hostile.tool_sets import TOOL_SETS, ToolSet
 
-EACH = [pytest.param(tools, reviewer, id=f"{tools.name}, {reviewer}") for tools in TOOL_SETS for reviewer in REVIEWERS]
+EACH = [
+    pytest.param(tools, reviewer, id=f"{tools.name}, {reviewer}")
+    for tools in (*TOOL_SETS, *SERVED)
+    for reviewer in REVIEWERS
+]
 
 
 @pytest.mark.parametrize(("tools", "reviewer"), EACH)
-def test_nothing_happens_that_may_not(database: None, tools: ToolSet, reviewer: str) -> None:
-    _play(tools, reviewer, range(2))
+def test_nothing_happens_that_may_not(database: None, servers: Servers, tools: ToolSet, reviewer: str) -> None:
+    _play(tools, reviewer, range(2), servers)
 
 
 @pytest.mark.large
 @pytest.mark.parametrize(("tools", "reviewer"), EACH)
-def test_nothing_happens_that_may_not_in_many_runs(database: None, tools: ToolSet, reviewer: str) -> None:
-    _play(tools, reviewer, range(2, 40))
+def test_nothing_happens_that_may_not_in_many_runs(
+    database: None, servers: Servers, tools: ToolSet, reviewer: str
+) -> None:
+    _play(tools, reviewer, range(2, 40), servers)
 
 
-def _play(tools: ToolSet, reviewer: str, seeds: range) -> None:
-    at = desk(tools)
+def _play(tools: ToolSet, reviewer: str, seeds: range, servers: Servers) -> None:
+    places, trap = servers
+    at = desk(tools, places)
     for seed in seeds:
         play(at, Random(f"{tools.name} {reviewer} {seed}"), reviewer, TALLY)  # noqa: S311 - to be repeated
+    assert trap.connections == 0

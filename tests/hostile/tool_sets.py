@@ -18,10 +18,14 @@ Json = Any
 EFFECTS: Final[list[tuple[UUID | None, str, Json]]] = []
 WRITTEN: Final[dict[UUID | None, str]] = {}
 
+#: The run that is played, for servers, who are not told: one at a time.
+PLAYING: Final[list[UUID | None]] = [None]
+
 TEXT: Final = {"type": "string", "maxLength": 200}
 
 
-def _object(**properties: Json) -> Json:
+def strict(**properties: Json) -> Json:
+    """Return the schema of an object with just these properties, all of them required."""
     return {
         "type": "object",
         "properties": properties,
@@ -148,15 +152,15 @@ def _document(function: str, effect: str, schema: Json, **more: Json) -> Json:
     }
 
 
-_PAYMENT: Final = _object(to={**TEXT, "pattern": "^ACC-[A-Z0-9]+$"}, cents={"type": "integer", "minimum": 1})
+_PAYMENT: Final = strict(to={**TEXT, "pattern": "^ACC-[A-Z0-9]+$"}, cents={"type": "integer", "minimum": 1})
 
 PAYMENTS: Final = ToolSet(
     name="payments",
     tools={
-        "read_invoice": _document("hostile_read", "read", _object(id=TEXT), data={"untrusted": True}),
+        "read_invoice": _document("hostile_read", "read", strict(id=TEXT), data={"untrusted": True}),
         "pay_invoice": _document(_effect("pay_invoice"), "write", _PAYMENT),
         "refund": _document(_effect("refund"), "irreversible", _PAYMENT),
-        "wipe": _document(_effect("wipe"), "irreversible", _object(what=TEXT), approval={"when": "false"}),
+        "wipe": _document(_effect("wipe"), "irreversible", strict(what=TEXT), approval={"when": "false"}),
     },
     granted={"read_invoice": None, "pay_invoice": "args.cents <= 100000", "refund": None},
     allowed={
@@ -192,16 +196,16 @@ PAYMENTS: Final = ToolSet(
 MAIL: Final = ToolSet(
     name="mail",
     tools={
-        "read_mail": _document("hostile_fail", "read", _object(id=TEXT), data={"untrusted": True}),
-        "read_customer": _document("hostile_private", "read", _object(id=TEXT), data={"private": True}),
+        "read_mail": _document("hostile_fail", "read", strict(id=TEXT), data={"untrusted": True}),
+        "read_customer": _document("hostile_private", "read", strict(id=TEXT), data={"private": True}),
         "send_mail": _document(
             _effect("send_mail"),
             "write",
-            _object(to={**TEXT, "pattern": "^[a-z]+@acme\\.example$"}, text=TEXT),
+            strict(to={**TEXT, "pattern": "^[a-z]+@acme\\.example$"}, text=TEXT),
             data={"egress": True},
         ),
-        "search_web": _document(_effect("search_web"), "read", _object(query=TEXT), data={"egress": True}),
-        "label": _document(_effect("label"), "write", _object(label={"enum": ["spam", "seen"]}), taint="allow"),
+        "search_web": _document(_effect("search_web"), "read", strict(query=TEXT), data={"egress": True}),
+        "label": _document(_effect("label"), "write", strict(label={"enum": ["spam", "seen"]}), taint="allow"),
     },
     granted={"read_mail": None, "read_customer": None, "send_mail": None, "search_web": None, "label": None},
     allowed={
@@ -226,11 +230,11 @@ MAIL: Final = ToolSet(
 FILES: Final = ToolSet(
     name="files",
     tools={
-        "fetch_page": _document("hostile_read", "read", _object(path=TEXT), data={"untrusted": True}),
-        "read_file": _document("hostile_private", "read", _object(name={"enum": ["a.txt", "b.txt"]})),
-        "write_file": _document(_effect("write_file"), "write", _object(name={"enum": ["a.txt"]}, text=TEXT)),
-        "delete_file": _document(_effect("delete_file"), "irreversible", _object(name={"enum": ["a.txt"]})),
-        "share": _document(_effect("share"), "write", _object(name=TEXT, with_whom=TEXT)),
+        "fetch_page": _document("hostile_read", "read", strict(path=TEXT), data={"untrusted": True}),
+        "read_file": _document("hostile_private", "read", strict(name={"enum": ["a.txt", "b.txt"]})),
+        "write_file": _document(_effect("write_file"), "write", strict(name={"enum": ["a.txt"]}, text=TEXT)),
+        "delete_file": _document(_effect("delete_file"), "irreversible", strict(name={"enum": ["a.txt"]})),
+        "share": _document(_effect("share"), "write", strict(name=TEXT, with_whom=TEXT)),
     },
     granted={
         "fetch_page": None,
@@ -257,13 +261,13 @@ FILES: Final = ToolSet(
 TICKETS: Final = ToolSet(
     name="tickets",
     tools={
-        "read_ticket": _document("hostile_read", "read", _object(id=TEXT), data={"untrusted": True}),
-        "comment": _document(_effect("comment"), "write", _object(id=TEXT, text=TEXT), taint="allow"),
-        "close": _document(_effect("close"), "write", _object(id={**TEXT, "pattern": "^T-[0-9]+$"})),
+        "read_ticket": _document("hostile_read", "read", strict(id=TEXT), data={"untrusted": True}),
+        "comment": _document(_effect("comment"), "write", strict(id=TEXT, text=TEXT), taint="allow"),
+        "close": _document(_effect("close"), "write", strict(id={**TEXT, "pattern": "^T-[0-9]+$"})),
         "grant_access": _document(
             _effect("grant_access"),
             "irreversible",
-            _object(to=TEXT, role={"enum": ["viewer", "owner"]}),
+            strict(to=TEXT, role={"enum": ["viewer", "owner"]}),
             approval={"when": "args.role == 'owner'", "required": 2},
         ),
     },
