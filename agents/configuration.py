@@ -5,6 +5,7 @@ from typing import Any
 
 from agents.actions import agents, budgets, grants, mcp_servers, policies, sources, tools, versions
 from agents.config.kinds import Kind
+from agents.core import agent_tools
 from agents.core.document import is_shaped
 from agents.errors import McpServerFailed
 from agents.models import Agent, DataSourceRow, McpServerRow, Policy, Tool
@@ -83,7 +84,8 @@ class ToolKind:
         self, name: str, spec: Spec, *, beside: Mapping[str, Spec], publish: bool, acting_as: Principal | str
     ) -> list[str]:
         shaped = {other: its for other, its in beside.items() if is_shaped(its)}
-        saved = tools.put(name, spec, beside=shaped, acting_as=acting_as)
+        # Agents are made after the tools that they name: one that is missing in the end is warned of.
+        saved = tools.put(name, spec, beside=shaped, agents=agent_tools.names(spec), acting_as=acting_as)
         return [f"version {saved.version.number}"] if saved.changed else []
 
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
@@ -92,6 +94,8 @@ class ToolKind:
             yield "/approval/queue", "Queue", approval["queue"]
         if spec["type"] == "sql":
             yield "/sql/source", "DataSource", spec["sql"]["source"]
+        for slug in agent_tools.names(spec):
+            yield "/agent/name", "Agent", slug
 
 
 class PolicyKind:
@@ -127,6 +131,23 @@ class AgentKind:
     def names(self) -> list[str]:
         return list(Agent.objects.order_by("slug").values_list("slug", flat=True))
 
+    def arranged(self, beside: Mapping[str, Spec]) -> list[str]:
+        """Return the agents with those first that others call: what these take is pinned by the callers' tools."""
+        known, found = tools.specs(), list[str]()
+
+        def visit(slug: str, above: tuple[str, ...]) -> None:
+            named = beside[slug].get("tools", ()) if isinstance(beside[slug], Mapping) else ()
+            for tool in named if isinstance(named, list) else ():
+                for callee in agent_tools.names(known.get(tool, {})) if isinstance(tool, str) else ():
+                    if callee in beside and callee not in (*above, slug, *found):
+                        visit(callee, (*above, slug))
+            if slug not in found:
+                found.append(slug)
+
+        for slug in beside:
+            visit(slug, ())
+        return found
+
     def current(self, name: str, *, publish: bool) -> Spec | None:
         agent = Agent.objects.select_related("live").filter(slug=name).first()
         if agent is None:
@@ -146,7 +167,7 @@ class AgentKind:
         if not publish:
             return []
         made = versions.create(agent, acting_as=acting_as)
-        versions.publish(agent, made.version.number, acting_as=acting_as)
+        versions.publish(agent, made.version.number, beside=beside, acting_as=acting_as)
         return [f"version {made.version.number} goes live"]
 
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:

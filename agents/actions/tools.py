@@ -1,6 +1,6 @@
 """Define tools, look them up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -9,10 +9,11 @@ from django.db import connection
 from access.acting import acting
 from agents.actions import grants, mcp_pins
 from agents.actions.checking import refuse
-from agents.core import document
+from agents.core import agent_tools, document
+from agents.core.schema import Problem
 from agents.engine.toolbox import registry
 from agents.errors import ChangedMeanwhile, UnknownTool
-from agents.models import Tool, ToolVersion
+from agents.models import Agent, Tool, ToolVersion
 from audit import journal
 from db.scope import current_tenant_id
 from tenants.principal import Principal
@@ -35,6 +36,7 @@ def put(
     acting_as: Principal | str,
     expected: str | None = None,
     beside: Mapping[str, Spec] = MappingProxyType({}),
+    agents: Iterable[str] = (),
 ) -> Saved:
     """Define the tool `name`; agents published from now on get it. Only a changed definition is a new version.
 
@@ -43,6 +45,7 @@ def put(
     spec: the document's `spec`; its `grants`, if given, become the tool's only ones.
     expected: digest of the version it was written after; None for whatever there is.
     beside: the `spec` of other tools that the same transaction is about to put; each has the shape of a tool.
+    agents: the slugs of agents that it is about to make.
     Raises `InvalidDocument`, `ChangedMeanwhile`, and what `acting` raises for `tools:write`.
     """
     with acting(acting_as, "tools:write") as actor:
@@ -50,6 +53,7 @@ def put(
         others = {other: known for other, known in {**specs(), **beside}.items() if other != name}
         spec = mcp_pins.pinned(name, spec)
         refuse(document.tool_problems(name, spec, kinds=registry(), tools=others), f"The tool {name} is not valid.")
+        refuse(_unknown_agents(spec, agents), f"The tool {name} is not valid.")
         Tool.objects.get_or_create(name=name)
         # No join here: after a wait for the lock its other side would still be that of before.
         tool = Tool.objects.select_for_update().get(name=name)
@@ -71,6 +75,13 @@ def by_name(name: str) -> Tool:
 def specs() -> dict[str, Spec]:
     """Return the live `spec` of every tool of the tenant in scope, by name."""
     return dict(Tool.objects.exclude(live=None).order_by("name").values_list("name", "live__document"))
+
+
+def _unknown_agents(spec: Spec, made: Iterable[str]) -> list[Problem]:
+    """Return which agents the tool calls that there are not. made: agents that are about to be."""
+    named = agent_tools.names(spec)
+    known = {*made, *Agent.objects.filter(slug__in=named).values_list("slug", flat=True)} if named else set()
+    return list(agent_tools.unknown(spec, known))
 
 
 def _one_at_a_time() -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 from access.acting import acting
 from agents.actions import agents, tools
 from agents.actions.checking import refuse
-from agents.core import document, partners, prompt
+from agents.core import agent_tools, document, partners, prompt
 from agents.core.builtin import ESCALATE
+from agents.core.schema import Problem
 from agents.core.spec import AgentSpec
 from agents.engine.specs import spec_of
 from agents.errors import NotAvailable, NothingToPublish, NothingToRollBackTo, UnknownTool, UnknownVersion
@@ -72,11 +73,19 @@ def create(agent: Agent, *, acting_as: Principal | str) -> Made:
         return Made(_made(agent, spec, pinned, digest, newest.number + 1 if newest else 1, actor), True)
 
 
-def publish(agent: Agent, number: int, *, percent: int | None = None, acting_as: Principal | str) -> AgentVersion:
+def publish(
+    agent: Agent,
+    number: int,
+    *,
+    percent: int | None = None,
+    beside: Iterable[str] = (),
+    acting_as: Principal | str,
+) -> AgentVersion:
     """Let new runs of the agent use version `number`; a version that is live already stays so, without a record.
 
-    percent: 100 or None; a part of the runs is not available in this version.
-    Raises `UnknownVersion`, `NotAvailable`, and what `agents.may_edit` raises.
+    percent: 100 or None; a part of the runs is not available in this version. beside: the slugs of other agents that
+    the same transaction is about to publish.
+    Raises `UnknownVersion`, `NotAvailable`, `InvalidDocument`, and what `agents.may_edit` raises.
     """
     with acting(acting_as) as actor:
         agents.may_edit(agent.slug, acting_as)
@@ -85,6 +94,7 @@ def publish(agent: Agent, number: int, *, percent: int | None = None, acting_as:
         agent = agents.locked(id=agent.id)
         version = by_number(agent, number)
         if agent.live != version:
+            refuse(_not_published(version, {agent.slug, *beside}), f"The agent {agent.slug} cannot be published.")
             _go_live(agent, version, "agent.published", actor)
         return version
 
@@ -212,17 +222,46 @@ def _checked(slug: str, spec: Spec) -> list[Json]:
     return pinned
 
 
+def _not_published(version: AgentVersion, published: Set[str]) -> list[Problem]:
+    """Return which agents the version's tools call that are not published. published: agents that are, or will be."""
+    pinned = version.compiled["tools"]
+    called = {slug for tool in pinned for slug in agent_tools.names(tool["document"])} - published
+    live = (
+        set(Agent.objects.filter(slug__in=called).exclude(live=None).values_list("slug", flat=True)) if called else ()
+    )
+    return [
+        Problem("/tools", f"{tool['name']} calls the agent {slug}, which is not published.", "document")
+        for tool in pinned
+        for slug in agent_tools.names(tool["document"])
+        if slug in called and slug not in live
+    ]
+
+
 def _pinned(tool: Tool, *, offered: bool) -> dict[str, Json]:
     if tool.live is None:
         raise UnknownTool(f"The tool {tool.name} has no definition.")
+    spec, digest = tool.live.document, tool.live.digest
+    if (schema := _input_of_callee(spec)) is not None:
+        spec = {**spec, "input_schema": schema}
+        digest = document.digest(tool.name, spec)
     return {
         "id": str(tool.id),
         "name": tool.name,
         "version": tool.live.number,
-        "digest": tool.live.digest,
-        "document": document.tool_document(tool.name, tool.live.document),
+        "digest": digest,
+        "document": document.tool_document(tool.name, spec),
         "offered": offered,
     }
+
+
+def _input_of_callee(spec: Spec) -> Spec | None:
+    """Return what the agent takes that a tool calls, unless the tool says it itself; None when nothing says it."""
+    slugs = agent_tools.names(spec)
+    if not slugs or "input_schema" in spec:
+        return None
+    callee = Agent.objects.filter(slug=slugs[0]).first()
+    written = agents.spec_of(callee) if callee is not None else None
+    return (written or {}).get("input_schema")
 
 
 def _digest(slug: str, spec: Spec, pinned: list[Json]) -> str:

@@ -1,6 +1,6 @@
 """Apply documents, all or nothing; plan them, which is to apply them and take it back."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from typing import Any
@@ -108,7 +108,7 @@ def _apply_kind(
 ) -> Iterator[Change]:
     beside = {each.name: each.spec for each in documents}
     faults: list[Fault] = []
-    for each in documents:
+    for each in _arranged(kind, documents, beside):
         before = kind.current(each.name, publish=publish)
         try:
             notes = kind.put(each.name, each.spec, beside=beside, publish=publish, acting_as=acting_as)
@@ -121,6 +121,13 @@ def _apply_kind(
     if faults:
         # The kinds that come after would only repeat that these are missing.
         raise ConfigError(*faults)
+
+
+def _arranged(kind: Kind, documents: Sequence[_Document], beside: Mapping[str, Spec]) -> list[_Document]:
+    """Return the documents in the order of the files, or in that which their kind wants."""
+    arrange: Callable[[Mapping[str, Spec]], list[str]] = getattr(kind, "arranged", list)
+    by_name = {each.name: each for each in documents}
+    return [by_name[name] for name in arrange(beside)]
 
 
 def _faults(each: _Document, error: AgentError | TenantError | AccessDenied) -> Iterator[Fault]:

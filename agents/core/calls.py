@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from agents.core import children
 from agents.core.approvals import Demand, call_digest, demanded
 from agents.core.asking import ask
 from agents.core.builtin import ESCALATE
@@ -24,7 +25,7 @@ from agents.core.events import (
     ToolUnknown,
 )
 from agents.core.exact import disclose, enclose, enclosed_text, is_interoperable
-from agents.core.fold import call_key, fold
+from agents.core.fold import call_key, fold, fold_all
 from agents.core.holdings import Holdings, Proof
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
@@ -52,6 +53,10 @@ def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> 
             event = _plan_one(state, spec, call, held, now)
             happened.append(event)
             state = fold(state, event)
+            if isinstance(event, ToolRequested) and (tool := spec.tools[event.tool]).agents:
+                began = children.started(state, spec, tool, event, held.callees)
+                happened += began
+                state = fold_all(began, state)
     return happened
 
 
@@ -61,7 +66,7 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now:
     if call.tool == ESCALATE and spec.escalates:
         return _escalate(state, spec, call)
     tool = spec.tools.get(call.tool)
-    refused = _refusal(spec, tool, call, held)
+    refused = _refusal(state, spec, tool, call, held)
     if refused or tool is None:
         code, error = refused or ("unknown_tool", "")
         return denied(state, call, code, error, known=code != "unknown_tool")
@@ -110,7 +115,9 @@ def intent(state: RunState, tool: ToolSpec, call: Call, digest: str) -> ToolRequ
     )
 
 
-def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, held: Holdings) -> tuple[str, str] | None:
+def _refusal(
+    state: RunState, spec: AgentSpec, tool: ToolSpec | None, call: Call, held: Holdings
+) -> tuple[str, str] | None:
     if tool is None or not (tool.offered or call.fallback):
         names = [each["name"] for each in spec.offered]
         return "unknown_tool", f"There is no tool {call.tool!r}. The tools are: {', '.join(names) or 'none'}."
@@ -122,7 +129,7 @@ def _refusal(spec: AgentSpec, tool: ToolSpec | None, call: Call, held: Holdings)
         return "invalid_arguments", f"The arguments of {call.tool} are not valid. {lines}. Mend them and call again."
     if held.proofs(tool.id, call.arguments) is None:
         return "not_granted", f"The person this run acts for may not use {call.tool} with these arguments."
-    return None
+    return children.refusal(state, spec, tool, call, held.callees) if tool.agents else None
 
 
 def proofs(spec: AgentSpec, held: Holdings, planned: Iterable[Event]) -> list[Proof]:

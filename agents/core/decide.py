@@ -79,6 +79,19 @@ class Perform:
 
 
 @dataclass(frozen=True, slots=True)
+class StopChildren(Perform):
+    """Ask the runs of these calls to end, since this one does; their ends are waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitChildren:
+    """Record which of these runs have ended, then decide again; when none has, park."""
+
+    runs: frozenset[UUID]
+    park: "Park"
+
+
+@dataclass(frozen=True, slots=True)
 class Park:
     """Let go of the run. until: when to take it up again by itself, for a timer or provider."""
 
@@ -92,7 +105,7 @@ class Finished:
     """Nothing more will happen."""
 
 
-Command = Record | Reserve | CallModel | CheckGrants | Perform | Park | Finished
+Command = Record | Reserve | CallModel | CheckGrants | Perform | AwaitChildren | Park | Finished
 
 
 def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) -> Command:
@@ -103,6 +116,8 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     if state.ended:
         return Finished()
     over = _over(state, spec, now) if state.ending is None else []
+    if over and state.open_children:
+        return StopChildren(tuple(call for call in state.calls if call.phase == "delegated"))
     if over:
         return Record(over)
     if aside.is_open(state):
@@ -254,7 +269,14 @@ def _on_calls(state: RunState, spec: AgentSpec) -> Command:
     unknown = [call for call in state.calls if call.phase == "unknown" and call.index not in asked_about]
     if unknown:
         return Record([_reconcile(state, spec, unknown[0])])
-    return _park(state)
+    return await_children(state) if state.open_children else _park(state)
+
+
+def await_children(state: RunState) -> AwaitChildren:
+    """Wait for the runs that calls of this turn have started, and for people, if they are asked as well."""
+    open_runs = frozenset(child.run for child in state.open_children)
+    until = datetime.fromisoformat(state.deadline) if state.deadline else None
+    return AwaitChildren(open_runs, _park(state) if state.questions else Park("child", "children", until))
 
 
 def _park(state: RunState) -> Park:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from agents.core import conditions, guards, partners, rules
+from agents.core import agent_tools, conditions, guards, partners, rules
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
@@ -65,6 +65,7 @@ def tool_problems(name: str, spec: Json, *, kinds: Mapping[str, Kind], tools: Ma
         *_tool_rule_problems(spec),
         *_condition_problems(name, spec),
         *partners.problems(name, spec, tools),
+        *agent_tools.problems(name, spec, tools),
         *_secret_problems(spec),
     ]
 
@@ -81,7 +82,7 @@ def tool_document(name: str, spec: Spec) -> dict[str, Json]:
         "input_schema": SQL_INPUT if spec["type"] == "sql" else {"type": "object", "properties": {}},
         "output_schema": None,
         "examples": [],
-        "effect": "read",
+        "effect": agent_tools.effect_of(spec),
         "idempotent": False,
         "timeout_s": 30,
         "fallback": None,
@@ -161,7 +162,7 @@ def _url_problems(spec: Spec) -> Iterator[Problem]:
 def _effect_problems(spec: Spec) -> Iterator[Problem]:
     effect = spec.get("effect")
     reads = spec["type"] == "sql" or (spec["type"] == "http" and spec.get("http", {}).get("method", "GET") == "GET")
-    if effect is None and not reads:
+    if effect is None and not reads and not agent_tools.is_one(spec):
         yield _problem("", _NO_EFFECT)
     yield from (_problem(place, words) for place, words in guards.faults(spec))
 

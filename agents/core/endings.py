@@ -5,7 +5,7 @@ Pure.
 
 from typing import Any
 
-from agents.core import compensation
+from agents.core import children, compensation
 from agents.core.events import BudgetSettled, Event, RunCancelled, RunCompleted, RunFailed
 from agents.core.exact import enclose
 from agents.core.state import RunState
@@ -17,9 +17,11 @@ def ended(state: RunState, end: RunCompleted | RunFailed | RunCancelled) -> list
     """Return the facts that end a run with `end`, or the fact that it is compensated before."""
     if not isinstance(end, RunCompleted) and compensation.is_needed(state):
         return [compensation.begun(state, end)]
-    if state.held is None:
+    end = children.marked(state, end)
+    held = state.within or state.held
+    if held is None:
         return [end]
-    return [BudgetSettled(usd_nano=state.cost_nano, tokens=state.spent_tokens, window=state.held.window), end]
+    return [BudgetSettled(usd_nano=state.cost_nano, tokens=state.spent_tokens, window=held.window), end]
 
 
 def completed(state: RunState, output: Json) -> list[Event]:

@@ -32,7 +32,9 @@ class Event:
 class RunSubmitted(Event):
     """A client asked for a run. principal: whom it acts for; requested_by: who asked; parent: the run it is part of.
 
-    start_by: ISO time until which a worker must have begun it.
+    start_by: ISO time until which a worker must have begun it. levels: of a run that a tool call of its parent started:
+    how many levels of children there may be below it; what it may spend is set aside by its parent then. untrusted,
+    private: what its parent had read already.
     """
 
     action = "run.submitted"
@@ -47,6 +49,9 @@ class RunSubmitted(Event):
     deadline: str | None = None
     parent: str | None = None
     start_by: str | None = None
+    levels: int | None = None
+    untrusted: bool | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +94,18 @@ class RunCancelRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCompleted(Event):
-    """The run ended with an output."""
+    """The run ended with an output. untrusted, private: what a child read, which its parent reads with the output."""
 
     action = "run.completed"
     erasable = frozenset({"output"})
     output: Json
+    untrusted: bool | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFailed(Event):
-    """The run ended without an output. suggestion: what the client can do now."""
+    """The run ended without an output. suggestion: what the client can do now. untrusted, private: as of an output."""
 
     action = "run.failed"
     outcome = "failed"
@@ -106,13 +113,17 @@ class RunFailed(Event):
     code: str
     detail: str
     suggestion: str
+    untrusted: bool | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCancelled(Event):
-    """The run was ended on request."""
+    """The run was ended on request. untrusted, private: as of an output."""
 
     action = "run.cancelled"
+    untrusted: bool | None = None
+    private: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,6 +299,50 @@ class ToolCompensated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildStarted(Event):
+    """A tool call started a run of another agent, in the transaction that records the call's intent.
+
+    run, agent, version: of the child. usd_nano, tokens: what is set aside for it of what this run may spend.
+    """
+
+    action = "child.started"
+    run: str
+    agent: str
+    version: int
+    turn: int
+    call: int
+    usd_nano: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildFinished(Event):
+    """A child has ended. status: how. cost_nano: all that it cost, its own children included.
+
+    usd_nano, tokens: what of it counts on this run: no more than was set aside; the rest a person added to the child,
+    and it is settled there. What follows is what it used in all. untrusted, private: what it had read.
+    """
+
+    action = "child.finished"
+    run: str
+    agent: str
+    turn: int
+    call: int
+    status: str
+    cost_nano: int
+    usd_nano: int
+    tokens: int
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+    untrusted: bool | None = None
+    private: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutputAccepted(Event):
     """The output passed its schema and rules."""
 
@@ -371,7 +426,8 @@ class DecisionMade(Event):
 class BudgetReserved(Event):
     """The run holds this much of its tenant's month. window: the month's first day.
 
-    windows: the ids of all the budgets' windows that hold it, where more than the tenant's month counts.
+    windows: the ids of all the budgets' windows that hold it, where more than the tenant's month counts. within: the
+    run that set it aside of its own, and holds it everywhere but in `windows`: those of the child's own agent.
     """
 
     action = "budget.reserved"
@@ -379,6 +435,7 @@ class BudgetReserved(Event):
     tokens: int
     window: str
     windows: Sequence[str] = ()
+    within: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from agents.core import conversation, events
 from agents.core.conversation import Messages
@@ -12,7 +13,19 @@ from agents.core.events import Event
 from agents.core.exact import disclose, is_interoperable
 from agents.core.lifecycle import after
 from agents.core.model import Usage
-from agents.core.state import Call, Effect, Held, Question, RunState, did, evolve, settled, with_call
+from agents.core.state import (
+    Below,
+    Call,
+    Child,
+    Effect,
+    Held,
+    Question,
+    RunState,
+    did,
+    evolve,
+    settled,
+    with_call,
+)
 from agents.core.verdicts import apply_verdict
 from audit.canonical import canonical
 
@@ -59,6 +72,10 @@ def _submitted(state: RunState, e: events.RunSubmitted) -> RunState:
         requested_tokens=e.tokens,
         deadline=e.deadline,
         start_by=e.start_by,
+        parent=None if e.levels is None or e.parent is None else UUID(e.parent),
+        levels=e.levels,
+        is_tainted=bool(e.untrusted),
+        has_read_private=bool(e.private),
     )
 
 
@@ -73,7 +90,7 @@ def _waiting(state: RunState, e: events.RunWaiting) -> RunState:
 
 def _resumed(state: RunState, e: events.RunResumed) -> RunState:
     waited = state.waited_s
-    if state.waiting_since and state.waiting_for == "decision":
+    if state.waiting_since and state.waiting_for in {"decision", "child"}:  # a child has a limit of its own
         waited += (datetime.fromisoformat(e.at) - datetime.fromisoformat(state.waiting_since)).total_seconds()
     # Woken early, by whatever: the failure stands until its time has come.
     early = state.retry_at is not None and datetime.fromisoformat(e.at) < datetime.fromisoformat(state.retry_at)
@@ -200,7 +217,28 @@ def _tool_compensated(state: RunState, e: events.ToolCompensated) -> RunState:
     return settled(state, e.call, conversation.result_text(disclose(e.result)), is_error=False)
 
 
-def _read(state: RunState, e: events.ToolFinished | events.ToolFailed | events.ToolUnknown) -> RunState:
+def _child_started(state: RunState, e: events.ChildStarted) -> RunState:
+    child = Child(UUID(e.run), e.agent, e.usd_nano, e.tokens)
+    return with_call(state, e.call, phase="delegated", children=(*state.calls[e.call].children, child))
+
+
+def _child_finished(state: RunState, e: events.ChildFinished) -> RunState:
+    run, call = UUID(e.run), state.calls[e.call]
+    children = tuple(replace(each, ended=True) if each.run == run else each for each in call.children)
+    used = Usage(e.input_tokens, e.output_tokens, e.cache_read_input_tokens, e.cache_creation_input_tokens)
+    below = Below(
+        usage=state.below.usage + used,
+        model_calls=state.below.model_calls + e.model_calls,
+        tool_calls=state.below.tool_calls + e.tool_calls,
+        beyond_nano=state.below.beyond_nano + e.cost_nano - e.usd_nano,
+    )
+    spent = {"cost_nano": state.cost_nano + e.usd_nano, "spent_tokens": state.spent_tokens + e.tokens}
+    return with_call(_read(evolve(state, below=below, **spent), e), e.call, children=children)
+
+
+def _read(
+    state: RunState, e: events.ToolFinished | events.ToolFailed | events.ToolUnknown | events.ChildFinished
+) -> RunState:
     """Keep what kind of thing the run has read; it never forgets that."""
     tainted, private = state.is_tainted or bool(e.untrusted), state.has_read_private or bool(e.private)
     if (tainted, private) == (state.is_tainted, state.has_read_private):
@@ -259,6 +297,8 @@ def _decision_expired(state: RunState, e: events.DecisionExpired) -> RunState:
 
 
 def _budget_reserved(state: RunState, e: events.BudgetReserved) -> RunState:
+    if e.within is not None:
+        return evolve(state, within=Held(e.usd_nano, e.tokens, e.window, tuple(e.windows)))
     held = state.held or Held(0, 0, e.window, tuple(e.windows))
     return evolve(state, held=replace(held, usd_nano=held.usd_nano + e.usd_nano, tokens=held.tokens + e.tokens))
 
@@ -268,7 +308,7 @@ def _budget_extended(state: RunState, e: events.BudgetExtended) -> RunState:
 
 
 def _budget_settled(state: RunState, e: events.BudgetSettled) -> RunState:
-    return evolve(state, held=None)
+    return evolve(state, held=None, within=None)
 
 
 def _ended(state: RunState, e: Event) -> RunState:
@@ -294,6 +334,8 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "tool.failed": _tool_failed,
     "tool.unknown": _tool_unknown,
     "tool.compensated": _tool_compensated,
+    "child.started": _child_started,
+    "child.finished": _child_finished,
     "output.accepted": _output_accepted,
     "output.rejected": _output_rejected,
     "decision.requested": _decision_requested,

@@ -6,6 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from agents.core import rules
+from agents.core.children import NOBODY, Callees
 from agents.core.policies import NONE, Policies
 
 Json = Any
@@ -42,7 +43,7 @@ class Holdings:
     """principals: all that the call is made for; each must hold the tool. held: by (principal, tool).
 
     active: who of them is an active member of the tenant. policies: the tenant's. facts: what conditions may speak of
-    as `principal`, of the first of them; None when nothing asked for it.
+    as `principal`, of the first of them; None when nothing asked for it. callees: the agents that calls are of.
     """
 
     principals: tuple[UUID, ...]
@@ -50,6 +51,7 @@ class Holdings:
     held: Mapping[tuple[UUID, UUID], Holding]
     policies: Policies = NONE
     facts: Mapping[str, Json] | None = None
+    callees: Callees = NOBODY
 
     @classmethod
     def assumed(cls, tools: Iterable[UUID], policies: Policies = NONE) -> "Holdings":

@@ -27,14 +27,26 @@ def allowance(state: RunState, spec: AgentSpec) -> tuple[int, int]:
     return min(usd + state.extra.usd_nano, MOST), min(tokens + state.extra.tokens, MOST)
 
 
+def left(state: RunState, spec: AgentSpec) -> tuple[int, int]:
+    """Return what the run may still spend, in nano-USD and tokens, less what is set aside for children under way."""
+    usd, tokens = allowance(state, spec)
+    usd -= state.cost_nano + sum(child.usd_nano for child in state.open_children)
+    tokens -= state.spent_tokens + sum(child.tokens for child in state.open_children)
+    return max(0, usd), max(0, tokens)
+
+
 def missing(state: RunState, spec: AgentSpec) -> tuple[int, int] | None:
-    """Return what must still be reserved of the tenant's budget before the run goes on, or None."""
+    """Return what must still be reserved of the tenant's budget before the run goes on, or None.
+
+    A child takes first what its parent has set aside for it, which the parent holds for both.
+    """
     usd, tokens = allowance(state, spec)
     if state.questions:
         return None
-    if state.held is None:
+    holds = [held for held in (state.held, state.within) if held is not None]
+    if not holds:
         return usd, tokens
-    lacking = max(0, usd - state.held.usd_nano), max(0, tokens - state.held.tokens)
+    lacking = max(0, usd - sum(held.usd_nano for held in holds)), max(0, tokens - sum(held.tokens for held in holds))
     return lacking if any(lacking) else None
 
 

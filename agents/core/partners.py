@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from agents.core import conditions, rules
+from agents.core.agent_tools import effect_of
 from agents.core.schema import Problem
 from agents.core.shapes import EFFECTS, SQL_INPUT
 from agents.core.wording import meant, pointer
@@ -64,7 +65,7 @@ def _fallback_problems(name: str, spec: Spec, tools: Mapping[str, Spec]) -> Iter
 
 def _unfit(fallback: str, its: Spec, name: str, spec: Spec) -> Iterator[str]:
     """Yield why `fallback` cannot stand in for `name`."""
-    less, more = spec.get("effect") or "read", its.get("effect") or "read"
+    less, more = effect_of(spec), effect_of(its)
     if EFFECTS.index(more) > EFFECTS.index(less):
         yield f"{fallback} has the effect {more} and is the fallback of {name}, which has the effect {less}."
     asked = set((its.get("input_schema") or {}).get("required", ()))

@@ -14,7 +14,10 @@ POINTER: Final = "^(/([^~/]|~[01])*)+$"
 EFFORTS: Final = ("low", "medium", "high", "xhigh", "max")
 #: From harmless to irrevocable.
 EFFECTS: Final = ("read", "write", "irreversible")
-TOOL_TYPES: Final = ("http", "mcp", "python", "sql")
+TOOL_TYPES: Final = ("http", "mcp", "python", "sql", "agent")
+
+#: Levels of runs that calls of agents start, at most, whatever an agent's limits say.
+MAX_DEPTH: Final = 8
 
 MONTH_S: Final = 31 * 24 * 3600
 YEAR_S: Final = 366 * 24 * 3600
@@ -64,6 +67,7 @@ TOOL: Final = {
             "mcp": {"type": "object"},
             "python": {"type": "object"},
             "sql": {"type": "object"},
+            "agent": {"type": "object"},
             "input_schema": {"type": "object"},
             "output_schema": {"type": ["object", "boolean"]},
             "examples": {
@@ -179,6 +183,7 @@ AGENT: Final = {
                     "usd": {"type": ["string", "integer"]},
                     "tokens": _whole(1, 10**9),
                     "seconds": _whole(1, MONTH_S),
+                    "depth": _whole(0, MAX_DEPTH),
                     "model_s": _whole(1, 3600),
                     "queued_s": _whole(1, MONTH_S),
                 }

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from jsonschema.protocols import Validator
 
+from agents.core import agent_tools
 from agents.core.builtin import ESCALATE
 from agents.core.exact import is_interoperable
 from agents.core.guards import Guards, guards_of
@@ -30,6 +31,8 @@ class Limits:
     turns: model calls answered. tool_calls: calls made. validation_retries: outputs sent back before a person gets it.
     usd_nano: nano-USD. tokens: of all kinds. seconds: wall time since the start, less the time waited for people.
 
+    depth: levels of runs that calls of agents may start below this one; 0 for none.
+
     Two more end what they limit: model_s: seconds one model call may take. queued_s: seconds until a worker must have
     begun the run; None for any time.
     """
@@ -40,6 +43,7 @@ class Limits:
     usd_nano: int = 1_000_000_000
     tokens: int = 500_000
     seconds: int = 3600
+    depth: int = 3
     model_s: int = 600
     queued_s: int | None = None
 
@@ -142,6 +146,11 @@ class ToolSpec:
         """How a call of it is undone, if it can be."""
         with_ = self.document.get("compensate_with")
         return Compensation(with_["tool"], with_.get("arguments") or {}) if with_ else None
+
+    @cached_property
+    def agents(self) -> tuple[str, ...]:
+        """The slugs of the agents whose runs a call starts; empty of a tool that is performed."""
+        return tuple(agent_tools.names(self.document))
 
     @cached_property
     def is_untrusted(self) -> bool:

@@ -19,7 +19,7 @@ Json = Any
 #: Why a run waits that a budget of its tenant, its agent or whom it acts for has no room for.
 BUDGET_EXHAUSTED: Final = "budget_exhausted"
 
-Phase = Literal["proposed", "approved", "edited", "asked", "requested", "unknown", "stuck", "settled"]
+Phase = Literal["proposed", "approved", "edited", "asked", "requested", "delegated", "unknown", "stuck", "settled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,36 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """A run that a tool call started. agent: the id of its agent. usd_nano, tokens: what is set aside for it.
+
+    ended: whether what came of it is recorded.
+    """
+
+    run: UUID
+    agent: str
+    usd_nano: int
+    tokens: int
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Below:
+    """What a run's children used in all. beyond_nano: of their cost, what does not count on the run's own limit."""
+
+    usage: Usage = field(default_factory=Usage)
+    model_calls: int = 0
+    tool_calls: int = 0
+    beyond_nano: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One tool call of the current turn.
 
     tool: the tool that is tried now; fallback: whether in place of one that failed; arguments as the model gave them.
-    phase: proposed → (asked → approved or edited) → requested → settled; `unknown` when its outcome is.
+    phase: proposed → (asked → approved or edited) → requested → settled; `unknown` when its outcome is; `delegated` in
+    place of requested while runs that it started, its children, are at it.
     tried: the tools that failed before it, in order.
     repeated: whether it was begun before, by a worker that stopped within it.
     digest: what a question about it is bound to; agreed: what came of it. answer, is_error: what the model is told once
@@ -76,6 +101,7 @@ class Call:
     is_error: bool = False
     undoes: Effect | None = None
     edited_by: str | None = None
+    children: tuple[Child, ...] = ()
 
     @property
     def told(self) -> str:
@@ -145,6 +171,9 @@ class RunState:
     undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
     said_bytes: how long `messages` are as JSON, counted as they come: nobody writes out a long conversation to know.
     is_tainted: whether the model has read what an untrusted tool said; has_read_private: whether something private.
+    parent, levels: of a run that a tool call started, see `events.RunSubmitted`. within: what of its parent's
+    reservation is set aside for it, once it has taken it; `held` then is what people added, beside that. below: what
+    its own children used, whose cost up to what is set aside for them is in `cost_nano` and `spent_tokens`, too.
     """
 
     run_id: UUID
@@ -193,6 +222,15 @@ class RunState:
     ending: events.RunCompensating | None = None
     is_tainted: bool = False
     has_read_private: bool = False
+    parent: UUID | None = None
+    levels: int | None = None
+    within: Held | None = None
+    below: Below = field(default_factory=Below)
+
+    @property
+    def open_children(self) -> tuple[Child, ...]:
+        """The runs that calls of this turn started and that have not ended, as far as is known here."""
+        return tuple(child for call in self.calls for child in call.children if not child.ended)
 
     @property
     def ended(self) -> bool:

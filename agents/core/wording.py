@@ -15,11 +15,6 @@ Json = Any
 
 MAX_PROBLEMS = 50
 
-#: Words of the contract that a later version will know. Silence about them would be unsafe, so they are refused.
-LATER: Mapping[str, str] = {
-    "agent": "Tools of type agent are not available in this version.",
-}
-
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -106,8 +101,6 @@ def _problems(error: ValidationError) -> Iterator[Problem]:
 
 
 def _unknown(key: str, known: list[str]) -> str:
-    if key in LATER:
-        return LATER[key]
     near = meant(key, known)
     return f"{key} is not known here.{near or ' Known: ' + ', '.join(known) + '.'}"
 
@@ -119,7 +112,7 @@ def _words(keyword: Json, wanted: Json, value: Json, schema: Json, error: Valida
         case "enum":
             word = value if isinstance(value, str) else ""
             known = ["null" if name is None else str(name) for name in wanted]
-            return LATER.get(word) or f"Write one of {', '.join(known)}.{meant(word, known)}"
+            return f"Write one of {', '.join(known)}.{meant(word, known)}"
         case "type":
             kinds = [wanted] if isinstance(wanted, str) else wanted
             return f"Write {' or '.join(_TYPES[kind] for kind in kinds)}."

@@ -98,20 +98,23 @@ def _loaded(
 def _claimed(connection: Connection, row: trip.Row, begun: float) -> Claimed:
     run_id, tenant_id, agent_id, version_id, principal_id = (trip.uuid(value) for value in row[:5])
     parent, epoch, now, more = row[5], *(cast(bytes, value) for value in row[6:9])
-    principals = (principal_id, *_line(connection, tenant_id, trip.uuid(parent))) if parent else (principal_id,)
+    line = _line(connection, tenant_id, trip.uuid(parent)) if parent else []
     return Claimed(
         run_id,
         tenant_id,
         int(epoch),
         agent_id,
         version_id,
-        tuple(dict.fromkeys(principals)),
+        tuple(dict.fromkeys((principal_id, *(each[0] for each in line)))),
         lease_until=begun + LEASE.total_seconds(),
         clock=(trip.moment(now), begun),
         more=more == b"t",
         tries=trip.integer(row[10]),
+        above=tuple(each[1] for each in line),
+        parent_ended=bool(line) and line[0][2],
     )
 
 
-def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[UUID]:
-    return [row[0] for row in connection.execute(statements.LOAD_LINE, {"tenant": tenant_id, "parent": parent_id})]
+def _line(connection: Connection, tenant_id: UUID, parent_id: UUID) -> list[tuple[UUID, UUID, bool]]:
+    """Return whom each run above acts for, its agent, and whether it has ended, nearest first."""
+    return connection.execute(statements.LOAD_LINE, {"tenant": tenant_id, "parent": parent_id}).fetchall()

@@ -24,6 +24,7 @@ from django_q.tasks import async_task
 
 from agents.engine.driver import CHANNEL, Driver
 from agents.engine.garbage import leave_what_is_loaded
+from agents.engine.seam import Afterwards
 from agents.models import Run
 from agents.providers.installed import provider
 from db import session, trip
@@ -65,6 +66,13 @@ class DjangoQ:
     def cancel(self, run_id: UUID) -> None:
         """A parked run is taken up to be ended; one that is driven sees the request at its next commit."""
         self.wake(run_id)
+
+    def made_ready(
+        self, connection: Connection, run_id: UUID, tenant_id: UUID, *, priority: int, wakes: bool
+    ) -> Afterwards:
+        """Notify the drivers when the transaction commits."""
+        trip.make(connection, (_NOTIFY, [CHANNEL]))
+        return None
 
 
 def notify() -> None:

@@ -53,8 +53,10 @@ class Draft:
 
     def is_plain(self, command: Command) -> bool:
         """Whether the step is one statement: nobody has to be asked, and nothing that was asked has to be withdrawn."""
-        if not isinstance(command, CallModel | Perform | Finished) or (self.state.ended and self.state.asked):
+        if not isinstance(command, CallModel | Perform | Finished):
             return False
+        if self.state.ended and (self.state.asked or self.state.parent is not None):
+            return False  # somebody was asked, or waits for its end
         more = DecisionRequested | DecisionExpired | RunCompensating
         return not any(isinstance(event, more) for event in self.events)
 
@@ -67,22 +69,38 @@ class Draft:
             waits = RunWaiting(waiting_for=command.waiting_for, reason=command.reason, until=until, at=now.isoformat())
             self.add(waits)
 
-    def settlement(self, before: RunState) -> Change | None:
-        """Return what this does to the tenant's month when it settles; `before`: the state that it began from."""
-        return settlement(self.events, before)
+    def settlements(self, before: RunState) -> list[Change]:
+        """Return what this does to budgets when it settles; `before`: the state that it began from."""
+        return settlements(self.events, before)
 
 
-def settlement(events: Sequence[Event], before: RunState) -> Change | None:
-    """Return what `events` do to the tenant's month when one of them settles; `before`: the state they began from."""
+def settlements(events: Sequence[Event], before: RunState) -> list[Change]:
+    """Return what `events` do to budgets when one of them settles; `before`: the state they began from.
+
+    One change at most, but of a child that a person let spend more than was set aside for it: what goes beyond is its
+    own to settle everywhere, and what does not is its parent's, but in the windows of the child's agent.
+    """
     for place, event in enumerate(events):
         if isinstance(event, BudgetSettled):
-            held = fold_all(events[:place], before).held
-            return _settling(held, event) if held is not None else None
-    return None
+            state = fold_all(events[:place], before)
+            if state.within is None:
+                return [] if state.held is None else [_settling(state.held, event.usd_nano, event.tokens)]
+            return _settling_within(state.within, state.held, event)
+    return []
 
 
-def _settling(held: Held, settled: BudgetSettled) -> Change:
-    return in_windows_of(held, held.usd_nano, held.tokens).settled(usd_nano=settled.usd_nano, tokens=settled.tokens)
+def _settling_within(within: Held, held: Held | None, settled: BudgetSettled) -> list[Change]:
+    usd_nano, tokens = min(settled.usd_nano, within.usd_nano), min(settled.tokens, within.tokens)
+    changes = []
+    if held is not None:
+        changes.append(_settling(held, settled.usd_nano - usd_nano, settled.tokens - tokens))
+    if within.windows:
+        changes.append(_settling(within, usd_nano, tokens))
+    return changes
+
+
+def _settling(held: Held, usd_nano: int, tokens: int) -> Change:
+    return in_windows_of(held, held.usd_nano, held.tokens).settled(usd_nano=usd_nano, tokens=tokens)
 
 
 def in_windows_of(held: Held, usd_nano: int, tokens: int) -> Change:
@@ -91,13 +109,14 @@ def in_windows_of(held: Held, usd_nano: int, tokens: int) -> Change:
     return reservations.reservation(usd_nano, tokens, on=date.fromisoformat(held.window), windows=windows)
 
 
-def reserved(change: Change) -> BudgetReserved:
-    """Return the fact of a reservation."""
+def reserved(change: Change, *, within: str | None = None) -> BudgetReserved:
+    """Return the fact of a reservation. within: the run that set it aside."""
     return BudgetReserved(
         usd_nano=change.hold_usd,
         tokens=change.hold_tokens,
         window=change.window_on.isoformat(),
         windows=tuple(str(each) for each in change.windows),
+        within=within,
     )
 
 

@@ -19,6 +19,7 @@ import psycopg
 from agents.core import aside, calls
 from agents.core.approvals import speak_of_principal
 from agents.core.decide import (
+    AwaitChildren,
     CallModel,
     CheckGrants,
     Command,
@@ -26,6 +27,8 @@ from agents.core.decide import (
     Park,
     Perform,
     Reserve,
+    StopChildren,
+    await_children,
     held_back,
     is_over,
     plan,
@@ -33,14 +36,15 @@ from agents.core.decide import (
     recover,
     repeated,
 )
-from agents.core.events import Event
+from agents.core.events import Event, RunCancelRequested
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
 from agents.core.model import ModelAnswer, ModelError
 from agents.core.policies import Policies
 from agents.core.requests import input_tokens, model_request
 from agents.core.state import Call, RunState
-from agents.engine import leases, policies, reserving, store
+from agents.engine import children, leases, policies, reserving, store
+from agents.engine.children import Start
 from agents.engine.draft import Draft, in_windows_of, is_same, reserved, standing_order
 from agents.engine.leases import Claimed
 from agents.engine.model_calls import answered, failed, lost, most_tokens, unwanted, withdrawn
@@ -83,6 +87,17 @@ class Means:
     gate: Gate | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What a step's plan rests on. proofs: why its calls may be made; by: the version that the policies must be of for
+    it, if they matter. starts: the runs that its calls start.
+    """
+
+    proofs: Sequence[Proof] = ()
+    by: int | None = None
+    starts: Sequence[Start] = ()
+
+
 class RunExecutor:
     """One claimed run, from its claim until it is parked, ended or lost.
 
@@ -122,6 +137,8 @@ class RunExecutor:
 
     def _taken_up(self, step: Step) -> Sequence[Event]:
         taken_up = aside.taken_up(self.state, self.run.epoch, self.run.now().isoformat())
+        if self.run.parent_ended and self.state.parent is not None and not self.state.cancel_requested:
+            taken_up.append(RunCancelRequested(by=f"run:{self.state.parent}"))  # nobody waits for it any more
         return taken_up if self.state.status == "queued" else [*taken_up, *self._recovered(step)]
 
     def _recovered(self, step: Step) -> list[Event]:
@@ -173,7 +190,7 @@ class RunExecutor:
         if isinstance(command, CallModel):
             return self._commit([self._call_model(command)])
         self.leave()
-        return self._perform(command)
+        return self._stop_children(command) if isinstance(command, StopChildren) else self._perform(command)
 
     def is_over(self) -> bool:
         """Say whether the run is over by what is known here: its deadline needs nobody to tell of it."""
@@ -221,7 +238,7 @@ class RunExecutor:
         done: queue.SimpleQueue[tuple[Call, Outcome | BaseException]] = queue.SimpleQueue()
         flying: set[tuple[int, str]] = set()
         while True:
-            if isinstance(command, Perform):
+            if isinstance(command, Perform) and not isinstance(command, StopChildren):
                 new = [call for call in command.calls if (call.index, call.tool) not in flying]
                 for call in new:
                     self.run.check_lease()
@@ -238,6 +255,13 @@ class RunExecutor:
             if isinstance(outcome, BaseException):
                 raise outcome
             command = self._commit([self._outcome(call, outcome)], last=not flying)
+
+    def _stop_children(self, command: StopChildren) -> Command | Stopped:
+        """Ask the runs that these calls started to end, and park until they have."""
+        for run_id in [child.run for call in command.calls for child in call.children if not child.ended]:
+            self.run.check_lease()
+            children.stop(self.run.tenant_id, self.run.id, run_id)
+        return self._commit_ends()
 
     def _perform_one(
         self, call: Call, key: str, done: "queue.SimpleQueue[tuple[Call, Outcome | BaseException]]"
@@ -259,6 +283,24 @@ class RunExecutor:
             kept = unclear(self.run.spec.tools[call.tool].definition, told)
             return calls.outcome_event(self.state, self.run.spec, call, kept)
         return event
+
+    def _commit_ends(self) -> Command | Stopped:
+        """Commit which of the children that were asked to end have, and wait for the others."""
+        while True:
+            try:
+                with store.step(self.run) as step:
+                    draft = Draft(self.state, self.run.spec)
+                    command = self._await(step, draft, await_children(self.state))
+                    command, state = self._write(step, draft, command)
+                self.state = state
+                return command
+            except Overtaken:
+                self.state = fold_all(store.since(self.run, self.state.seq), self.state)
+            except psycopg.OperationalError as error:
+                log.warning("the database went away in a step; trying again while the lease lasts: %s", error)
+                self.state = fold_all(self._added_since(), self.state)
+                if self.state.status == "waiting" or not self.state.open_children:
+                    return standing_order(self.state)
 
     # --- committing -------------------------------------------------------------------------------------------------
 
@@ -320,6 +362,8 @@ class RunExecutor:
         known = policies.known(self.run.tenant_id)
         if self._not_always & wanted.tools or self._asks_for_facts(draft.state, known):
             return None
+        if any(tool.agents for tool in planned_tools(draft.state, draft.spec)):
+            return None
         hoped = draft.copy()
         hoped.add(*plan(hoped.state, hoped.spec, Holdings.assumed(wanted.tools, known), now=self.run.now()))
         command = self._think(hoped)
@@ -339,7 +383,7 @@ class RunExecutor:
         self, draft: Draft, command: Command, *, tools: Set[UUID] = frozenset(), by: int | None = None
     ) -> Command:
         draft.intend(command, self.run.now())
-        budget = draft.settlement(self.state)
+        budget = next(iter(draft.settlements(self.state)), None)  # one at most: a child's end is no plain step
         store.append(self.run, draft.state, draft.events, tools=tools, policies=by, budget=budget)
         self.state = draft.state
         return command
@@ -351,7 +395,7 @@ class RunExecutor:
         as if nothing but the month counted, which is looked at only when it is not so. Returns None, with nothing
         written, when there is no room or more than a plain step comes of it.
         """
-        if draft.state.extension is not None:
+        if draft.state.extension is not None or draft.state.parent is not None:
             return None
         if draft.state.held is not None:
             change = in_windows_of(draft.state.held, wanted.usd_nano, wanted.tokens)
@@ -381,42 +425,59 @@ class RunExecutor:
 
         Returns what to do, and the state, once it is committed. looks: how often it may still look up what is held.
         """
-        before, proofs = (draft, command), list[Proof]()
-        by: int | None = None
-        while isinstance(command, Reserve | CheckGrants):
+        before, planned = (draft, command), _Planned()
+        while isinstance(command, Reserve | CheckGrants | AwaitChildren):
+            if isinstance(command, AwaitChildren):
+                command = self._await(step, draft, command, new=planned.starts)
+                continue
             if isinstance(command, Reserve):
                 draft.add(*reserving.reserve(step, self.run, draft.state, command))
             else:
                 before = draft.copy(), command
-                proofs, by = self._plan(step, draft, command, look=looks > 0)
+                planned = self._plan(step, draft, command, look=looks > 0)
             command = self._think(draft)
         draft.intend(command, self.run.now())
         self.until = until = command.until if isinstance(command, Park) else None
-        release, budget = isinstance(command, Park | Finished), draft.settlement(self.state)
+        release, settled = isinstance(command, Park | Finished), draft.settlements(self.state)
         try:
             step.append(
-                *(draft.state, draft.events), until=until, release=release, proofs=proofs, policies=by, budget=budget
+                *(draft.state, draft.events),
+                until=until,
+                release=release,
+                proofs=planned.proofs,
+                policies=planned.by,
+                settled=settled,
+                starts=planned.starts,
             )
         except Withheld:  # taken back since it was looked up: look again
-            if by is None or looks <= 0:
+            if planned.by is None or looks <= 0:
                 raise
             return self._write(step, *before, looks=looks - 1)
         return command, draft.state
 
-    def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> tuple[list[Proof], int | None]:
-        """Plan with what is held now, or without looking as if nothing were.
+    def _await(self, step: Step, draft: Draft, wanted: AwaitChildren, *, new: Sequence[Start] = ()) -> Command:
+        """Add what became of the children that have ended, and decide; else park. new: those that this step starts."""
+        if wanted.runs <= {start.run for start in new}:
+            return wanted.park
+        ended = step.ended_children(wanted.runs)
+        if not ended:
+            return wanted.park
+        draft.add(*children.came(draft.state, self.run.spec, ended))
+        return self._think(draft)
 
-        Returns why the planned may be done, and the version that the policies must be of for it, if they matter.
-        """
+    def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> "_Planned":
+        """Plan with what is held now, or without looking as if nothing were."""
         undoing = draft.state.ending is not None
         by = step.policies()
         facts = self._asks_for_facts(draft.state, by)
         held = step.holdings(wanted.tools, by=by, facts=facts) if look else Holdings.none(self.run.principals, by)
         self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
+        held = replace(held, callees=step.callees(draft.state))
         happened = plan(draft.state, self.run.spec, held, now=self.run.now())
         draft.add(*happened)
         proofs = [] if undoing else calls.proofs(self.run.spec, held, happened)
-        return proofs, by.version if look or undoing else None
+        starts = children.starts(self.run, draft.state, happened, held.callees)
+        return _Planned(proofs, by.version if look or undoing else None, starts)
 
     def _stop(self, draft: Draft, *, last: bool) -> Command | Stopped:
         store.append(self.run, draft.state, draft.events)

@@ -59,7 +59,9 @@ class Claimed:
     principals: whom it acts for, and for a child run those its parents act for; each must hold what it calls.
     lease_until: on `lease_clock`. given_back: this worker gave the lease back, whatever `lease_until` says. clock:
     (database time, `lease_clock`) of the last reading. tries: how often it was taken up, this time included, since it
-    last got any further. spec, history: not there for a worn one, unless it is taken up after all.
+    last got any further. above: the agents of the runs that it is part of, nearest first; parent_ended: whether the
+    first of these had ended when it was claimed. spec, history: not there for a worn one, unless it is taken up after
+    all.
     """
 
     id: UUID
@@ -73,6 +75,8 @@ class Claimed:
     more: bool = False
     tries: int = 1
     given_back: bool = False
+    above: tuple[UUID, ...] = ()
+    parent_ended: bool = False
     _bounds: list[float] = field(default_factory=list)
     spec: AgentSpec = field(init=False, repr=False)
     history: list[Event] = field(default_factory=list)

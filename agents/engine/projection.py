@@ -9,7 +9,8 @@ from agents.core.state import RunState
 
 def project(state: RunState, events: Sequence[Event]) -> dict[str, Any]:
     """Return the column values of `state`, by the parameter names of the step statement."""
-    held = state.held
+    held, below = state.held, state.below
+    used = state.usage + below.usage
     last = events[-1] if events else None
     return {
         "status": state.status,
@@ -17,13 +18,13 @@ def project(state: RunState, events: Sequence[Event]) -> dict[str, Any]:
         "doing": _doing(state),
         "ended": state.ended,
         "error_code": last.code if isinstance(last, RunFailed) else None,
-        "model_calls": state.model_calls,
-        "tool_calls": state.tool_calls,
-        "input_tokens": state.usage.input_tokens,
-        "output_tokens": state.usage.output_tokens,
-        "cache_read": state.usage.cache_read_input_tokens,
-        "cache_creation": state.usage.cache_creation_input_tokens,
-        "cost_nano": state.cost_nano,
+        "model_calls": state.model_calls + below.model_calls,
+        "tool_calls": state.tool_calls + below.tool_calls,
+        "input_tokens": used.input_tokens,
+        "output_tokens": used.output_tokens,
+        "cache_read": used.cache_read_input_tokens,
+        "cache_creation": used.cache_creation_input_tokens,
+        "cost_nano": state.cost_nano + below.beyond_nano,
         "reserved_usd": held.usd_nano if held else 0,
         "reserved_tokens": held.tokens if held else 0,
         "reserved_window": held.window if held else None,

@@ -19,20 +19,27 @@ def counting_windows(step: Step, run: Claimed) -> tuple[UUID, ...]:
 
     The day is the database's (see `Claimed.now`).
     """
-    payer = Payer(run.tenant_id, run.agent_id, run.principal_id)
-    return reservations.counting_windows(step.connection, payer, on=run.now().date())
+    return reservations.counting_windows(step.connection, _payer(run), on=run.now().date())
+
+
+def _payer(run: Claimed) -> Payer:
+    return Payer(run.tenant_id, run.agent_id, run.principal_id, run.above)
 
 
 def reserve(step: Step, run: Claimed, state: RunState, wanted: Reserve) -> list[Event]:
     """Add what a person let be spent more, then reserve; returns the facts, a question when a window has no room.
 
-    A run that holds something reserves more in the same windows, whatever day it is by now. Nothing may come of it when
+    A run that holds something reserves more in the same windows, whatever day it is by now. A child takes first what
+    its parent holds for it, which is reserved in the windows of its own agent alone. Nothing may come of it when
     somebody made room just now: then try again.
     """
+    within = str(state.parent) if state.parent is not None and state.within is None else None
     change = _change(step, run, state, wanted)
     happened = [] if state.extension is None else [_extend(step, run, state.extension, change)]
+    if within is not None and not change.windows:  # all of it is held by the parent
+        return [*happened, reserved(change, within=within)]
     if reservations.reserve(step.connection, change, tenant_id=run.tenant_id):
-        return [*happened, reserved(change)]
+        return [*happened, reserved(change, within=within)]
     full = reservations.first_full(step.connection, change, tenant_id=run.tenant_id)
     if full is None:
         return happened
@@ -51,6 +58,9 @@ def reserve(step: Step, run: Claimed, state: RunState, wanted: Reserve) -> list[
 def _change(step: Step, run: Claimed, state: RunState, wanted: Reserve) -> Change:
     if state.held is not None:
         return in_windows_of(state.held, wanted.usd_nano, wanted.tokens)
+    if state.parent is not None and state.within is None:
+        own = reservations.agent_windows(step.connection, _payer(run), on=run.now().date())
+        return reservations.reservation(wanted.usd_nano, wanted.tokens, on=run.now().date(), windows=own)
     windows = counting_windows(step, run)
     return reservations.reservation(wanted.usd_nano, wanted.tokens, on=run.now().date(), windows=windows)
 

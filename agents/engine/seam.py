@@ -5,13 +5,18 @@ the engine it was started on, so that after a change of `ENGINE` new ones start 
 or tenth wake-up is harmless.
 """
 
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from django.conf import settings
 from django.utils.module_loading import import_string
 
 from agents.models import Run
+from db.pool import Connection
+
+#: What is left to do once a transaction is committed, if anything.
+Afterwards = Callable[[], Any] | None
 
 DEFAULT: Final = "django_q"
 
@@ -28,6 +33,11 @@ class Engine(Protocol):
     def cancel(self, run_id: UUID) -> None:
         """Somebody asked to end the run; whoever drives it should look."""
 
+    def made_ready(
+        self, connection: Connection, run_id: UUID, tenant_id: UUID, *, priority: int, wakes: bool
+    ) -> Afterwards:
+        """A worker's transaction on `connection` made the run claimable. wakes: whether it may have been waiting."""
+
 
 _ENGINES: Final = {
     "django_q": "agents.engine.django_q.DjangoQ",
@@ -42,5 +52,19 @@ def name_for_new_runs() -> str | None:
 
 def engine_of(run: Run) -> Engine:
     """Return the engine that the run was started on."""
-    made: Engine = import_string(_ENGINES[run.engine or DEFAULT])()
+    return _named(run.engine)
+
+
+def made_ready(
+    connection: Connection, engine: str | None, run_id: UUID, tenant_id: UUID, *, priority: int = 0, wakes: bool = False
+) -> Afterwards:
+    """Tell a run's engine that a worker's transaction made it claimable; returns what to do once that is committed.
+
+    engine: as of its row.
+    """
+    return _named(engine).made_ready(connection, run_id, tenant_id, priority=priority, wakes=wakes)
+
+
+def _named(engine: str | None) -> Engine:
+    made: Engine = import_string(_ENGINES[engine or DEFAULT])()
     return made

@@ -10,7 +10,7 @@ from agents.core import aside
 from agents.core.decide import Command, Finished, Park
 from agents.core.fold import fold_all
 from agents.core.state import evolve
-from agents.engine.draft import settlement
+from agents.engine.draft import settlements
 from agents.engine.leases import Claimed
 from agents.engine.store import Step
 
@@ -37,7 +37,7 @@ def see_to(run: Claimed, step: Step) -> Command | None:
         return None
     if given_up:
         ended = aside.given_up(state, epoch=run.epoch, at=at.isoformat())
-        step.append(fold_all(ended, state), ended, release=True, budget=settlement(ended, state))
+        step.append(fold_all(ended, state), ended, release=True, settled=settlements(ended, state))
         log.error("ended without folding", extra={"run": str(run.id)})
         return Finished()
     tries = run.tries - 1

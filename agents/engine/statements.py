@@ -86,14 +86,16 @@ LOCK: Final = trip.statement(
 
 HISTORY: Final = trip.statement("history", journal.READ, *journal.READ_PARAMETERS)
 
-#: The principals of a parent, its parent and so on, nearest first. They never change: a run keeps its parent for life.
+#: Of a parent, its parent and so on, nearest first: whom it acts for, its agent, and whether it has ended. The first
+#: two never change: a run keeps its parent for life.
 LOAD_LINE: Final = """
 WITH RECURSIVE line AS (
-    SELECT parent_id, principal_id, 1 AS place FROM agents_run WHERE tenant_id = %(tenant)s AND id = %(parent)s
+    SELECT parent_id, principal_id, agent_id, ended_at, 1 AS place FROM agents_run
+    WHERE tenant_id = %(tenant)s AND id = %(parent)s
     UNION ALL
-    SELECT r.parent_id, r.principal_id, place + 1 FROM line
+    SELECT r.parent_id, r.principal_id, r.agent_id, r.ended_at, place + 1 FROM line
     JOIN agents_run r ON r.tenant_id = %(tenant)s AND r.id = line.parent_id)
-SELECT principal_id FROM line ORDER BY place
+SELECT principal_id, agent_id, ended_at IS NOT NULL FROM line ORDER BY place
 """
 LOAD_VERSION: Final = "SELECT compiled::text FROM agents_agentversion WHERE tenant_id = %s AND id = %s"
 
@@ -248,18 +250,18 @@ STEP_AND_SETTLE_ALL: Final = trip.statement("step_and_settle_all", _STEP_AND_SET
 
 _AGENT_GRANTS: Final = GrantTables("agents_agentusergrant", "agents_agentteamgrant")
 
+
+def may_run_sql(*, agents: str, users: str, tenant: str) -> str:
+    """Return the query for who of `users` may start runs of `agents` now: (user, agent). All three are SQL."""
+    return granted_sql(_AGENT_GRANTS, objects=agents, users=users, tenant=tenant, permission="'run'")
+
+
 #: What a client asks a run of: the agent, and its live version or the numbered one; how many of `users` may run it.
 RUNNABLE: Final = trip.statement(
     "runnable",
     f"""
 SELECT a.id, v.id, v.number, (SELECT count(*) FROM ({
-        granted_sql(
-            _AGENT_GRANTS,
-            objects="ARRAY[a.id]",
-            users="%(users)s::uuid[]",
-            tenant="a.tenant_id",
-            permission="'run'",
-        )
+        may_run_sql(agents="ARRAY[a.id]", users="%(users)s::uuid[]", tenant="a.tenant_id")
     }) AS holders), {_NOW}
 FROM agents_agent a LEFT JOIN agents_agentversion v ON v.tenant_id = a.tenant_id AND v.agent_id = a.id
     AND CASE WHEN %(number)s::integer IS NULL THEN v.id = a.live_id ELSE v.number = %(number)s::integer END
@@ -295,6 +297,67 @@ WITH source AS (
 SELECT 1 FROM source
 """,  # noqa: S608 - constants only
     *("run", "entries"),
+)
+
+#: A run that a tool call starts, with its first record, beside the call's intent; nothing when its agent has another
+#: version for new runs by now, or not everybody may run it any more. It goes before what came after its parent.
+START_CHILD: Final = trip.statement(
+    "start_child",
+    f"""
+WITH source AS (
+    INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, priority,
+        deadline, metadata, engine, status, seq, epoch, ready_at, due_at, created_at,
+        model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+        cost_nano, reserved_usd_nano, reserved_tokens)
+    SELECT c.id, p.tenant_id, a.id, a.live_id, p.principal_id, p.requested_by_id, p.id, p.priority,
+        c.deadline, '{{}}', p.engine, 'queued', 1, 0, p.created_at,
+        CASE WHEN p.engine IS NOT NULL THEN now() END, now(), 0, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM json_to_record(%(child)s::json) AS c(id uuid, tenant uuid, parent uuid, agent uuid, version uuid,
+        deadline timestamptz, users json)
+    JOIN agents_run p ON p.tenant_id = c.tenant AND p.id = c.parent
+    JOIN agents_agent a ON a.tenant_id = c.tenant AND a.id = c.agent AND a.live_id = c.version
+    WHERE json_array_length(c.users) = (SELECT count(*) FROM ({
+        may_run_sql(
+            agents="ARRAY[c.agent]",
+            users="ARRAY(SELECT e::uuid FROM json_array_elements_text(c.users) AS e)",
+            tenant="c.tenant",
+        )
+    }) AS holders)
+    RETURNING tenant_id, id AS stream, 0 AS seq, engine, priority
+), {journal.APPEND}
+SELECT engine, priority FROM source
+""",  # noqa: S608 - constants only
+    *("child", "entries"),
+)
+
+#: The parent of a run that has ended, whose row this transaction holds: taken up if it waits. It is locked before it is
+#: looked at, so that one which is just being parked is seen.
+WAKE_PARENT: Final = """
+WITH parent AS MATERIALIZED (
+    SELECT id, status FROM agents_run WHERE tenant_id = %(tenant)s AND id = %(run)s FOR NO KEY UPDATE)
+UPDATE agents_run r SET ready_at = CASE WHEN r.engine IS NULL THEN r.created_at ELSE now() END,
+    due_at = CASE WHEN r.engine IS NULL THEN r.due_at ELSE now() END
+FROM parent WHERE r.tenant_id = %(tenant)s AND r.id = parent.id AND parent.status = 'waiting'
+RETURNING r.engine
+"""
+
+#: Asks a run that has not ended to end, unless it was asked; one that nobody drives is taken up for that.
+STOP_CHILD: Final = trip.statement(
+    "stop_child",
+    f"""
+WITH source AS (
+    UPDATE agents_run r SET seq = r.seq + 1,
+        ready_at = CASE WHEN r.status = 'running' THEN r.ready_at
+                        WHEN r.engine IS NULL THEN r.created_at ELSE now() END,
+        due_at = CASE WHEN r.status = 'running' OR r.engine IS NULL THEN r.due_at ELSE now() END
+    WHERE r.tenant_id = %(tenant)s::uuid AND r.id = %(run)s::uuid AND r.ended_at IS NULL AND NOT EXISTS (
+        SELECT FROM audit_record a WHERE a.tenant_id = %(tenant)s::uuid AND a.stream = %(run)s::uuid
+        AND a.action = 'run.cancel_requested')
+    RETURNING r.tenant_id, r.id AS stream, r.seq - 1 AS seq, r.engine
+), {journal.APPEND}
+SELECT engine FROM source
+""",  # noqa: S608 - constants only
+    *("tenant", "run", "entries"),
 )
 
 WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND id = %s"

@@ -9,8 +9,8 @@ database's clock rules; `now` of a worker is its last reading of that clock plus
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, NoReturn, cast
@@ -18,6 +18,7 @@ from uuid import UUID
 
 import psycopg
 
+from agents.core.children import Callees, Ended
 from agents.core.events import (
     DecisionExpired,
     DecisionRequested,
@@ -31,8 +32,9 @@ from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.policies import NONE, Policies
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
-from agents.engine import leases, soft_limits, statements
+from agents.engine import children, leases, seam, soft_limits, statements
 from agents.engine import policies as current
+from agents.engine.children import Start
 from agents.engine.counting import count_step
 from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
 from agents.engine.projection import project
@@ -45,6 +47,7 @@ from audit.journal import Entry
 from db import trip
 from db.pool import Connection, transaction_connection
 from db.scope import SCOPE
+from quotas import reservations
 from quotas.reservations import Change
 
 log = logging.getLogger(__name__)
@@ -104,11 +107,14 @@ class Step:
         self._tries = tries
         self._written: list[Sequence[Event]] = []
         self._soft_spent = False
+        self._afterwards: list[Callable[[], Any]] = []
 
     def count(self) -> None:
-        """Count what was written, now that it is committed."""
+        """Count what was written, and tell whom it concerns, now that it is committed."""
         for events in self._written:
             count_step(events)
+        for do in self._afterwards:
+            do()
         if self._soft_spent:
             soft_limits.tell(self._run.tenant_id)
 
@@ -165,6 +171,14 @@ class Step:
         active = frozenset(row[0] for row in rows)
         return Holdings(run.principals, active, held, by, json.loads(own) if own is not None else None)
 
+    def callees(self, state: RunState) -> Callees:
+        """Return what the calls that are to be planned need to know of agents at this moment."""
+        return children.callees(self.connection, self._run, state)
+
+    def ended_children(self, runs: Iterable[UUID]) -> list[Ended]:
+        """Return how those of its children ended that have; who ends later finds the run parked, if it is then."""
+        return children.ended(self.connection, self._run, runs, _read)
+
     def append(
         self,
         state: RunState,
@@ -175,28 +189,47 @@ class Step:
         proofs: Sequence[Proof] = (),
         policies: int | None = None,
         budget: Change | None = None,
+        settled: Sequence[Change] = (),
         tries: int | None = None,
+        starts: Sequence[Start] = (),
     ) -> None:
         """Append `events`, which led to `state`, and bring the run's row up to it.
 
         release: let go of the lease; until: when the run is due again by itself. proofs: what must still stand.
         policies: the version that the tenant's policies must still be of.
-        budget: what the step reserves of the tenant's month or, when it is the run's last one, settles. Only one of
-        proofs and budget. tries: what to set the run's count to. Raises `LostLease`, `Overtaken`, `Withheld`; then
-        nothing was written and the transaction can go on.
+        budget: what the step reserves of the tenant's month; settled: what it settles when it is the run's last one.
+        Only one of proofs and budget. tries: what to set the run's count to. starts: the runs that the step's calls
+        start. Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written and the transaction can go on.
         """
         run = self._run
+        first, *others = (budget,) if budget is not None else (*settled, None)[: max(1, len(settled))]
         tries = tries if release else self._tries
         more: dict[str, Any] = {"tries": tries, "taker": self._taker, "policies": policies}
-        values = _values(run, state, events, until, release=release, proofs=proofs, budget=budget, **more)
-        (rows,) = trip.make(self.connection, (_statement(state, proofs=proofs, budget=budget), values))
-        if not rows:
-            self.refused(state.seq - len(events))
+        values = _values(run, state, events, until, release=release, proofs=proofs, budget=first, **more)
+        call = (_statement(state, proofs=proofs, budget=first), values)
+        with self.connection.transaction() if starts else nullcontext():
+            (rows,) = trip.make(self.connection, call)
+            if not rows:
+                self.refused(state.seq - len(events))
+            for start in starts:
+                self._start(start)
+            for change in filter(None, others):
+                reservations.make(self.connection, change, tenant_id=run.tenant_id)
         self._taker = None
         _renew(run, rows[0], self._begun)
         self._written.append(events)
         self._soft_spent = self._soft_spent or _soft_spent(rows[0])
         _tell(self.connection, run, state, events)
+        if state.ended and state.parent is not None:
+            self._afterwards += _given(children.wake_parent(self.connection, run.tenant_id, state.parent))
+
+    def _start(self, start: Start) -> None:
+        made = children.made(self.connection, start, _entries([start.submitted]))
+        if made is None:
+            raise Withheld(self._run.id)
+        engine, priority = made
+        ready = seam.made_ready(self.connection, engine, start.run, self._run.tenant_id, priority=priority)
+        self._afterwards += _given(ready)
 
     def forget(self) -> None:
         """Give the lease back for good: the run had ended before it was claimed."""
@@ -209,6 +242,10 @@ class Step:
         if row is None or row[0] != run.epoch - (self._taker is not None):
             raise LostLease(run.id)
         raise Withheld(run.id) if row[1] == seq else Overtaken(run.id)
+
+
+def _given(afterwards: seam.Afterwards) -> list[Callable[[], Any]]:
+    return [] if afterwards is None else [afterwards]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from agents.tools.mcp.kind import McpKind
 from agents.tools.perform import Registry
 from agents.tools.python.kind import PythonKind
 from agents.tools.sql.kind import SqlKind
+from agents.tools.subagent.kind import AgentKind
 from egress.client import Client
 
 
@@ -22,4 +23,5 @@ def build_registry(*, client: Client, sources_dir: Path, mcp_allow: Sequence[str
         "mcp": McpKind(client, mcp_allow),
         "python": PythonKind(),
         "sql": SqlKind(client, sources_dir),
+        "agent": AgentKind(),
     }

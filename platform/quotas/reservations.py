@@ -60,11 +60,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Payer:
-    """Who pays for a run: its tenant; and its agent and whom it acts for, which may have budgets of their own."""
+    """Who pays for a run: its tenant; and its agent and whom it acts for, which may have budgets of their own.
+
+    above: the agents of the runs that it is part of, which pay as well.
+    """
 
     tenant_id: UUID
     agent_id: UUID | None = None
     user_id: UUID | None = None
+    above: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +178,8 @@ INSERT INTO quotas_budget (id, tenant_id, of) VALUES (%(id)s, %(tenant)s, 'tenan
 
 _STARTS_ON: Final = "CASE b.period WHEN 'month' THEN date_trunc('month', %(on)s::date)::date ELSE %(on)s::date END"
 _COUNTING: Final = f"""
-    b.tenant_id = %(tenant)s AND {_counts("b", agent="%(agent)s::uuid", user="%(user)s::uuid")}
+    b.tenant_id = %(tenant)s AND {_counts("b", agent="ANY(%(agents)s::uuid[])", user="%(user)s::uuid")}
+    AND (b.of = 'agent' OR NOT %(agents_alone)s)
 """
 
 #: In the order of the budgets, so that two who open the same windows wait for each other in turn.
@@ -244,11 +249,31 @@ def counting_windows(connection: Executes, payer: Payer, *, on: date) -> tuple[U
 
     Empty when the tenant's month alone does.
     """
-    parameters = {"tenant": payer.tenant_id, "agent": payer.agent_id, "user": payer.user_id, "on": on}
-    connection.execute(_OPEN_BUDGET, parameters | {"id": new_id()})
-    connection.execute(_OPEN_WINDOWS, parameters)
-    found = tuple(row[0] for row in connection.execute(_WINDOWS, parameters).fetchall())
+    connection.execute(_OPEN_BUDGET, {"tenant": payer.tenant_id, "id": new_id()})
+    found = _opened(connection, payer, on, agents_alone=False)
     return found if len(found) > 1 else ()
+
+
+def agent_windows(connection: Executes, payer: Payer, *, on: date) -> tuple[UUID, ...]:
+    """Return the ids of the windows of that day (UTC) of the payer's own agent alone, opened where they were not.
+
+    For a run that spends what another one holds: none when that one's line has the same agent, whose windows hold it.
+    """
+    alone = replace(payer, above=())
+    return () if payer.agent_id in payer.above else _opened(connection, alone, on, agents_alone=True)
+
+
+def _opened(connection: Executes, payer: Payer, on: date, *, agents_alone: bool) -> tuple[UUID, ...]:
+    agents = [str(agent) for agent in (payer.agent_id, *payer.above) if agent is not None]
+    parameters = {
+        "tenant": payer.tenant_id,
+        "agents": agents,
+        "user": payer.user_id,
+        "on": on,
+        "agents_alone": agents_alone,
+    }
+    connection.execute(_OPEN_WINDOWS, parameters)
+    return tuple(row[0] for row in connection.execute(_WINDOWS, parameters).fetchall())
 
 
 def first_full(connection: Executes, change: Change, *, tenant_id: UUID) -> Full | None:

@@ -37,6 +37,7 @@ SCRIPTS: Final = Path(__file__).parent / "scripts"
 PATIENCE_S: Final = 60.0
 
 PARALLEL: Final = "You look two keys up at once."
+DELEGATING: Final = "You leave it to another."
 PAYING: Final = "You pay what was agreed."
 FAIL: Final[Json] = LOOKUP | {"python": {"function": "test_fail"}}
 UNSURE: Final[Json] = PAY | {"python": {"function": "recorded_doubt"}, "effect": "write"}
@@ -195,10 +196,18 @@ def died(stage: Stage) -> Run:
     return stage.end(run)
 
 
+def delegated(stage: Stage) -> Run:
+    """A call of an agent, whose run looks something up."""
+    stage.world.define("looker", role=PARALLEL, tool_specs={"lookup": LOOKUP}, output_schema=VERDICT)
+    ask = {"description": "Ask the looker.", "type": "agent", "agent": {"name": "looker", "mode": "call"}}
+    stage.world.define("asker", role=DELEGATING, tool_specs={"ask": ask})
+    return stage.end(stage.world.submit("asker", {"of": "delegated"}))
+
+
 SCENES: Final[dict[str, Callable[[Stage], Run]]] = {
     scene.__name__: scene
     for scene in (
         *(parallel, payment, approved, rejected, expired, cancelled, asked, mistakes, unknown, undone, died),
-        extended,
+        *(extended, delegated),
     )
 }

@@ -18,10 +18,12 @@ from django.db.models.functions import Now
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from agents.engine.seam import Afterwards
 from agents.engine.temporal import telling
 from agents.engine.temporal.connection import connect
 from agents.models import Run
 from config.temporal import TemporalSettings
+from db.pool import Connection
 from db.scope import current_tenant_id
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,12 @@ class Temporal:
     def cancel(self, run_id: UUID) -> None:
         """A parked run is taken up to be ended; one in a worker's hands sees the request at its next commit."""
         self.wake(run_id)
+
+    def made_ready(
+        self, connection: Connection, run_id: UUID, tenant_id: UUID, *, priority: int, wakes: bool
+    ) -> Afterwards:
+        """Start or wake the run's workflow once the transaction has committed; the row is due until it is claimed."""
+        return partial(messenger().send, telling.Told(run_id, tenant_id, priority, wakes=wakes))
 
 
 class Messenger:

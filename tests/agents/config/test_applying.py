@@ -198,9 +198,9 @@ def test_every_fault_of_a_kind_is_told_with_its_line(here: World) -> None:
 
     assert [line.split(". ")[0] for line in faults(here, broken)] == [
         "a.yaml:20: Tool fetch: /inputs_schema: inputs_schema is not known here",
-        "a.yaml:18: Tool fetch: /type: Write one of http, mcp, python, sql",
+        "a.yaml:18: Tool fetch: /type: Write one of http, mcp, python, sql, agent",
         "a.yaml:31: Tool fetch_backup: /inputs_schema: inputs_schema is not known here",
-        "a.yaml:29: Tool fetch_backup: /type: Write one of http, mcp, python, sql",
+        "a.yaml:29: Tool fetch_backup: /type: Write one of http, mcp, python, sql, agent",
     ]
 
 
@@ -243,7 +243,7 @@ def test_what_a_document_names_and_nobody_made_is_a_warning(here: World) -> None
         ("apiVersion: countersign/v1\nkind: Tool\nmetadata: {name: a}", "a.yaml:1: spec must be given"),
         ("apiVersion: countersign/v1\nkind: Tool\nspecs: {}", "a.yaml:3: specs is not known here. Did you mean spec?"),
         (FILE.replace("kind: Tool", "kind: Tool\nstatus: x", 1), "status is not known here."),
-        (FILE.replace("type: http", "type: agent", 1), "Tools of type agent are not available in this version."),
+        (FILE.replace("type: http", "type: agent", 1), "A tool of type agent needs the block agent."),
         (FILE.replace("{team: credit,", "{team: nobody,"), "Tool fetch: /grants/0/team: There is no team 'nobody'."),
         (
             granting("{team: credit, permission: use, condition: args.ib == '1'}"),

@@ -21,7 +21,7 @@ from agents.core.events import (
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings
 from agents.core.state import Held, RunState, evolve
-from agents.engine.draft import settlement
+from agents.engine.draft import settlements
 from agents.engine.projection import project
 from agents.tools.seam import Finished
 from tests.agents.core.simulation import RUN, Simulation, agent, tool, uses
@@ -177,6 +177,6 @@ def test_the_outline_trips_over_no_fact_that_is_not_there_or_not_what_it_is_to_b
             aside.given_up(state, epoch=10, at=AT),
         ):
             project(fold_all(then, state), then)
-            settlement(then, state)
+            settlements(then, state)
         seen += 1
     assert seen > 30

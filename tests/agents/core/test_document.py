@@ -95,7 +95,6 @@ def test_every_key_of_the_contract_is_taken() -> None:
     [
         ({"descripton": "x"}, "/descripton", "Did you mean description?"),
         ({"description": "  "}, "/description", "empty"),
-        ({"type": "agent"}, "/type", "Tools of type agent are not available in this version."),
         ({"mcp": {"server": "x"}}, "/mcp", "remove this block"),
         ({"type": "htp"}, "/type", "Did you mean http?"),
         ({"effect": "writes"}, "/effect", "Did you mean write?"),

@@ -84,7 +84,10 @@ def test_errors_exit_with_1_and_a_sentence(here: World, process_environment: dic
     done = process(process_environment, "plan", "--tenant", here.slug, "-", given=broken)
 
     assert done.returncode == 1
-    assert "standard input:7: Tool fetch: /type: Write one of http, mcp, python, sql. Did you mean http?" in done.stderr
+    assert (
+        "standard input:7: Tool fetch: /type: Write one of http, mcp, python, sql, agent. Did you mean http?"
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 

@@ -1,0 +1,180 @@
+"""Runs that tool calls start: who may, with how much, and what becomes of the call when they have ended. Pure.
+
+A child is a run like any other, with a journal of its own (docs/adr/0017). What it may spend is set aside of what its
+parent may, so that neither together nor one after the other do they spend more than the parent's limit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from uuid import UUID
+
+from agents.core import limits
+from agents.core.events import (
+    BudgetSettled,
+    ChildFinished,
+    ChildStarted,
+    Event,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    ToolRequested,
+)
+from agents.core.exact import disclose
+from agents.core.schema import problems
+from agents.core.spec import AgentSpec, ToolSpec
+from agents.core.state import Call, Child, RunState
+from agents.tools.seam import Failed, Finished, Outcome
+
+Json = Any
+
+#: The phases of calls that may still be made in this turn.
+_TO_COME: Final = frozenset({"proposed", "approved", "edited", "asked"})
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """An agent as a call of it finds it at this moment.
+
+    spec: of the version that new runs get; None when none is published. may_run: whether everybody that the calling run
+    acts for may start runs of it.
+    """
+
+    agent_id: UUID
+    version_id: UUID | None
+    spec: AgentSpec | None
+    may_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Callees:
+    """agents: by slug, as far as there are such agents. ids: of the runs a call would start, by its place."""
+
+    agents: Mapping[str, Callee] = field(default_factory=dict)
+    ids: Mapping[int, Sequence[UUID]] = field(default_factory=dict)
+
+
+#: What calls of no agents need to know.
+NOBODY: Final = Callees()
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended. settled: what it spent, None of one that never got to it; used: of its row, all it used."""
+
+    run: UUID
+    end: RunCompleted | RunFailed | RunCancelled
+    settled: BudgetSettled | None
+    cost_nano: int
+    used: Mapping[str, int]
+
+
+# --- starting -------------------------------------------------------------------------------------------------------
+
+
+def levels(state: RunState, spec: AgentSpec) -> int:
+    """Return how many levels of children there may be below the run: by its agent, and by the runs above it."""
+    return spec.limits.depth if state.levels is None else min(spec.limits.depth, state.levels)
+
+
+def refusal(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known: Callees) -> tuple[str, str] | None:
+    """Return (code, words for the model) of why a call of an agent is not made; None when it may be."""
+    for slug in tool.agents:
+        callee = known.agents.get(slug)
+        if callee is None:
+            return "unknown_agent", f"There is no agent {slug} any more. Do not call {tool.name} again."
+        if not callee.may_run:
+            return "not_granted", f"The person this run acts for may not run the agent {slug}. Do not try it again."
+        if callee.spec is None:
+            return "not_published", f"The agent {slug} is not published. Do not call {tool.name} again."
+        wrong = problems(callee.spec.input, call.arguments) if callee.spec.input is not None else []
+        if wrong:
+            lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
+            return "invalid_arguments", f"The agent {slug} does not take these arguments. {lines}. Call again."
+    if levels(state, spec) < 1:
+        return "too_deep", f"Runs of agents that call agents are as deep here as they may be: {tool.name} is not made."
+    if min(_share(state, spec, tool, call.index)) < 1:
+        return "budget_exhausted", "What is left of what this run may spend pays for no other run."
+    return None
+
+
+def started(state: RunState, spec: AgentSpec, tool: ToolSpec, requested: ToolRequested, known: Callees) -> list[Event]:
+    """Return the facts that the runs of a call are started, whose intent is `requested`. state: with the intent."""
+    usd_nano, tokens = _share(state, spec, tool, requested.call)
+    happened: list[Event] = []
+    for slug, run in zip(tool.agents, known.ids[requested.call], strict=False):
+        callee = known.agents[slug]
+        if callee.spec is None:
+            raise ValueError(f"The agent {slug} has no version to run.")
+        least = callee.spec.limits
+        happened.append(
+            ChildStarted(
+                run=str(run),
+                agent=str(callee.agent_id),
+                version=callee.spec.version,
+                turn=requested.turn,
+                call=requested.call,
+                usd_nano=min(usd_nano, least.usd_nano),
+                tokens=min(tokens, least.tokens),
+            )
+        )
+    return happened
+
+
+def _share(state: RunState, spec: AgentSpec, tool: ToolSpec, index: int) -> tuple[int, int]:
+    """Return what each run of a call gets at most, in nano-USD and tokens.
+
+    The calls of agents that are still to be made in this turn share what is left evenly, and leave as much for the run
+    itself to go on with.
+    """
+    usd_nano, tokens = limits.left(state, spec)
+    others = sum(
+        len(spec.tools[call.tool].agents)
+        for call in state.calls
+        if call.index != index and call.phase in _TO_COME and call.tool in spec.tools
+    )
+    parts = others + len(tool.agents) + 1
+    return usd_nano // parts, tokens // parts
+
+
+# --- ending ---------------------------------------------------------------------------------------------------------
+
+
+def marked(state: RunState, end: RunCompleted | RunFailed | RunCancelled) -> RunCompleted | RunFailed | RunCancelled:
+    """Return the end of a child with what it has read, which its parent reads with what it says."""
+    if state.levels is None or not (state.is_tainted or state.has_read_private):
+        return end
+    return replace(end, untrusted=state.is_tainted or None, private=state.has_read_private or None)
+
+
+def call_of(state: RunState, run: UUID) -> tuple[Call, Child]:
+    """Return the call that started the run, and what is known of the run there."""
+    return next((call, child) for call in state.calls for child in call.children if child.run == run)
+
+
+def finished(state: RunState, ended: Ended) -> ChildFinished:
+    """Return the fact that a child has ended."""
+    call, child = call_of(state, ended.run)
+    usd_nano, tokens = (0, 0) if ended.settled is None else (ended.settled.usd_nano, ended.settled.tokens)
+    return ChildFinished(
+        run=str(ended.run),
+        agent=child.agent,
+        turn=state.turn,
+        call=call.index,
+        status=ended.end.action.removeprefix("run."),
+        cost_nano=ended.cost_nano,
+        usd_nano=min(usd_nano, child.usd_nano),
+        tokens=min(tokens, child.tokens),
+        untrusted=ended.end.untrusted,
+        private=ended.end.private,
+        **ended.used,
+    )
+
+
+def outcome(ended: Ended) -> Outcome:
+    """Return what a call comes to whose one run ended so."""
+    if isinstance(ended.end, RunCompleted):
+        return Finished(disclose(ended.end.output))
+    if isinstance(ended.end, RunCancelled):
+        return Failed("child_cancelled", "The agent's run was cancelled before it had an output.")
+    return Failed("child_failed", f"The agent's run failed ({ended.end.code}): {ended.end.detail}")

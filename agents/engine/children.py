@@ -1,0 +1,214 @@
+"""The rows of runs that tool calls start: made with the call's intent, looked at by their parent, asked to end.
+
+Lock order: a child's row before its parent's. A parent's step never locks a child: it makes new ones, which nobody else
+knows, and only reads those that have ended; asking one to end is a transaction of its own.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, cast
+from uuid import UUID
+
+from agents.core import calls, children
+from agents.core.children import NOBODY, Callee, Callees, Ended
+from agents.core.decide import planned, planned_tools
+from agents.core.events import (
+    BudgetSettled,
+    ChildStarted,
+    Event,
+    RunCancelled,
+    RunCancelRequested,
+    RunCompleted,
+    RunFailed,
+    RunSubmitted,
+    facts_and_payload,
+)
+from agents.core.exact import enclose
+from agents.core.fold import fold_all
+from agents.core.spec import AgentSpec
+from agents.core.state import RunState
+from agents.engine import seam, statements
+from agents.engine.leases import Claimed
+from agents.engine.specs import spec_of
+from agents.tools.perform import checked
+from agents.tools.seam import Finished
+from audit import journal
+from db import trip
+from db.models import new_id
+from db.pool import Connection, transaction_connection
+from db.scope import SCOPE
+
+_USED: Final = (
+    *("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"),
+    *("model_calls", "tool_calls"),
+)
+
+_CALLEES: Final = f"""
+SELECT a.slug, a.id, a.live_id, (SELECT count(*) FROM ({
+    statements.may_run_sql(agents="ARRAY[a.id]", users="%(users)s::uuid[]", tenant="a.tenant_id")
+}) AS holders)
+FROM agents_agent a WHERE a.tenant_id = %(tenant)s AND a.slug = ANY(%(slugs)s)
+"""  # noqa: S608 - constants only
+
+_ENDED: Final = f"""
+SELECT id, seq, cost_nano, {", ".join(_USED)} FROM agents_run
+WHERE tenant_id = %(tenant)s AND id = ANY(%(runs)s) AND ended_at IS NOT NULL ORDER BY id
+"""  # noqa: S608 - constants only
+
+#: Reads what was appended to a run behind a number: (connection, run, tenant, number).
+Read = Callable[[Connection, UUID, UUID, int], list[Event]]
+
+_LOCK: Final = "SELECT 1 FROM agents_run WHERE tenant_id = %s AND id = %s FOR NO KEY UPDATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A run to be made beside the intent of the call. row, submitted: as `statements.START_CHILD` takes them."""
+
+    run: UUID
+    row: str
+    submitted: RunSubmitted
+
+
+# --- before the call ------------------------------------------------------------------------------------------------
+
+
+def callees(connection: Connection, run: Claimed, state: RunState) -> Callees:
+    """Return what the calls that are to be planned need to know of agents; nothing when none of them is of one."""
+    slugs = sorted({slug for tool in planned_tools(state, run.spec) for slug in tool.agents})
+    if not slugs:
+        return NOBODY
+    users = list(dict.fromkeys(run.principals))
+    rows = connection.execute(_CALLEES, {"tenant": run.tenant_id, "slugs": slugs, "users": users}).fetchall()
+    agents = {
+        slug: Callee(agent, live, _spec(connection, run.tenant_id, live), holders == len(users))
+        for slug, agent, live, holders in rows
+    }
+    count = {
+        call.index: len(run.spec.tools[call.tool].agents) for call in planned(state) if call.tool in run.spec.tools
+    }
+    return Callees(agents, {index: [new_id() for _ in range(many)] for index, many in count.items() if many})
+
+
+def _spec(connection: Connection, tenant_id: UUID, version_id: UUID | None) -> AgentSpec | None:
+    if version_id is None:
+        return None
+
+    def compiled() -> Mapping[str, Any]:
+        row = connection.execute(statements.LOAD_VERSION, [tenant_id, version_id]).fetchone()
+        document: Mapping[str, Any] = json.loads(cast(tuple[str], row)[0])
+        return document
+
+    return spec_of(version_id, compiled)
+
+
+def starts(run: Claimed, state: RunState, happened: Iterable[Event], known: Callees) -> list[Start]:
+    """Return the runs that `happened` says are started. state: after it."""
+    found = [event for event in happened if isinstance(event, ChildStarted)]
+    of = {str(callee.agent_id): callee for callee in known.agents.values()}
+    return [_start(run, state, event, of[event.agent]) for event in found]
+
+
+def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee) -> Start:
+    if callee.spec is None:
+        raise ValueError("A run is started of a version.")
+    queued_s = callee.spec.limits.queued_s
+    submitted = RunSubmitted(
+        agent=event.agent,
+        version=event.version,
+        principal=f"user:{run.principal_id}",
+        requested_by=f"run:{run.id}",
+        input=enclose(state.calls[event.call].arguments),
+        usd_nano=event.usd_nano,
+        tokens=event.tokens,
+        deadline=state.deadline,
+        parent=str(run.id),
+        start_by=(run.now() + timedelta(seconds=queued_s)).isoformat() if queued_s else None,
+        levels=children.levels(state, run.spec) - 1,
+        untrusted=state.is_tainted or None,
+        private=state.has_read_private or None,
+    )
+    row = {
+        "id": event.run,
+        "tenant": str(run.tenant_id),
+        "parent": str(run.id),
+        "agent": event.agent,
+        "version": str(callee.version_id),
+        "deadline": state.deadline,
+        "users": [str(each) for each in dict.fromkeys(run.principals)],
+    }
+    return Start(UUID(event.run), json.dumps(row), submitted)
+
+
+def made(connection: Connection, start: Start, entries: str) -> tuple[str | None, int] | None:
+    """Make the run; returns its engine and priority, or None when it may not be any more, and nothing was written."""
+    (rows,) = trip.make(connection, (statements.START_CHILD, [start.row, entries]))
+    if not rows:
+        return None
+    engine, priority = rows[0]
+    return None if engine is None else str(engine, "ascii"), trip.integer(priority)
+
+
+# --- after it -------------------------------------------------------------------------------------------------------
+
+
+def ended(connection: Connection, run: Claimed, runs: Iterable[UUID], read: Read) -> list[Ended]:
+    """Return how those of its children ended that have.
+
+    The run's row is locked first: who ends later finds it parked, if it is then, and wakes it.
+    """
+    connection.execute(_LOCK, [run.tenant_id, run.id])
+    rows = connection.execute(_ENDED, {"tenant": run.tenant_id, "runs": list(runs)}).fetchall()
+    return [_ended(row, read(connection, row[0], run.tenant_id, max(0, row[1] - 2))) for row in rows]
+
+
+def _ended(row: Sequence[Any], last: Sequence[Event]) -> Ended:
+    end = last[-1]
+    if not isinstance(end, RunCompleted | RunFailed | RunCancelled):
+        raise ValueError(f"the run {row[0]} has ended and its journal does not say how")
+    settled = next((event for event in last if isinstance(event, BudgetSettled)), None)
+    return Ended(row[0], end, settled, row[2], dict(zip(_USED, row[3:], strict=True)))
+
+
+def came(state: RunState, spec: AgentSpec, found: Iterable[Ended]) -> list[Event]:
+    """Return the facts of children that have ended, and of the calls that are done with that."""
+    happened: list[Event] = []
+    for each in found:
+        event = children.finished(state, each)
+        state = fold_all([event], state)
+        happened.append(event)
+        call, _ = children.call_of(state, each.run)
+        outcome = children.outcome(each)
+        if isinstance(outcome, Finished):
+            outcome = checked(outcome, spec.tools[call.tool].definition)
+        result = calls.outcome_event(state, spec, call, outcome)
+        state = fold_all([result], state)
+        happened.append(result)
+    return happened
+
+
+# --- its end --------------------------------------------------------------------------------------------------------
+
+
+def wake_parent(connection: Connection, tenant_id: UUID, parent: UUID) -> seam.Afterwards:
+    """Make the parent of a run that has ended claimable if it waits; returns what to do once that is committed."""
+    row = connection.execute(statements.WAKE_PARENT, {"tenant": tenant_id, "run": parent}).fetchone()
+    return None if row is None else seam.made_ready(connection, row[0], parent, tenant_id, wakes=True)
+
+
+def stop(tenant_id: UUID, parent: UUID, run_id: UUID) -> None:
+    """Ask a child to end, in a transaction of its own; nothing happens when it was asked, or has ended."""
+    asked = RunCancelRequested(by=f"run:{parent}")
+    facts, _ = facts_and_payload(asked)
+    entries = journal.entries_parameter([journal.Entry(asked.action, asked.by, facts)])
+    values = [str(tenant_id), str(run_id), entries]
+    afterwards = None
+    with transaction_connection() as connection, trip.transaction(connection, (SCOPE, [str(tenant_id)])):
+        (rows,) = trip.make(connection, (statements.STOP_CHILD, values))
+        if rows:
+            engine = None if rows[0][0] is None else str(rows[0][0], "ascii")
+            afterwards = seam.made_ready(connection, engine, run_id, tenant_id, wakes=True)
+    if afterwards is not None:
+        afterwards()

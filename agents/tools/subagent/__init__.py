@@ -1,0 +1,1 @@
+"""Tools of type `agent`: a call starts a run of another agent."""
