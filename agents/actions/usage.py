@@ -44,11 +44,21 @@ class Used:
     cost_nano: int
 
 
-_SUMS: Final = """
-count(*) AS runs, sum(model_calls) AS model_calls, sum(tool_calls) AS tool_calls, sum(input_tokens) AS input_tokens,
-    sum(output_tokens) AS output_tokens, sum(cache_read_input_tokens) AS cache_read,
-    sum(cache_creation_input_tokens) AS cache_creation, sum(cost_nano) AS cost
-"""
+_COUNTED: Final = {
+    "model_calls": "model_calls",
+    "tool_calls": "tool_calls",
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read": "cache_read_input_tokens",
+    "cache_creation": "cache_creation_input_tokens",
+    "cost": "cost_nano",
+}
+
+#: A run's row holds what its children used as well, once they have ended; here each counts for itself.
+_SUMS: Final = "count(*) AS runs, " + ", ".join(
+    f"sum(r.{column} - coalesce(b.{name}, 0)) AS {name}" for name, column in _COUNTED.items()
+)
+_BELOW: Final = ", ".join(f"sum({column}) AS {name}" for name, column in _COUNTED.items())
 _AGAIN: Final = """
 sum(used.runs)::bigint, sum(used.model_calls)::bigint, sum(used.tool_calls)::bigint, sum(used.input_tokens)::bigint,
     sum(used.output_tokens)::bigint, sum(used.cache_read)::bigint, sum(used.cache_creation)::bigint,
@@ -57,28 +67,34 @@ sum(used.runs)::bigint, sum(used.model_calls)::bigint, sum(used.tool_calls)::big
 
 #: What runs are grouped by, and how that is told. Versions, whose documents are large, are looked up once a group.
 BY: Final[Mapping[str, tuple[str, str, str]]] = {
-    "agent": ("agent_id", "a.slug", "JOIN agents_agent a ON a.tenant_id = %(tenant)s AND a.id = used.by"),
-    "user": ("principal_id", "u.email", "JOIN tenants_user u ON u.id = used.by"),
+    "agent": ("r.agent_id", "a.slug", "JOIN agents_agent a ON a.tenant_id = %(tenant)s AND a.id = used.by"),
+    "user": ("r.principal_id", "u.email", "JOIN tenants_user u ON u.id = used.by"),
     "model": (
-        "version_id",
+        "r.version_id",
         "v.compiled::json #>> '{document,model,id}'",
         "JOIN agents_agentversion v ON v.tenant_id = %(tenant)s AND v.id = used.by",
     ),
-    "day": ("(created_at AT TIME ZONE 'UTC')::date", "used.by::text", ""),
+    "day": ("(r.created_at AT TIME ZONE 'UTC')::date", "used.by::text", ""),
 }
 
 
 def used(*, by: str, since: datetime, until: datetime) -> list[Used]:
     """Return what the runs submitted from `since` to before `until` have used so far, the last key first.
 
+    What runs that others started used counts for their own agent, member and model, and once.
+
     by: a key of `BY`. Reads the runs of that time by the index over their ids, which begin with the time.
     """
     group, key, join = BY[by]
     query = f"""
-        WITH used AS MATERIALIZED (
-            SELECT {group} AS by, {_SUMS} FROM agents_run
-            WHERE tenant_id = %(tenant)s AND id >= %(first)s AND id < %(last)s
-              AND created_at >= %(since)s AND created_at < %(until)s
+        WITH below AS MATERIALIZED (
+            SELECT parent_id, {_BELOW} FROM agents_run
+            WHERE tenant_id = %(tenant)s AND parent_id IS NOT NULL AND ended_at IS NOT NULL AND id >= %(first)s
+            GROUP BY 1),
+        used AS MATERIALIZED (
+            SELECT {group} AS by, {_SUMS} FROM agents_run r LEFT JOIN below b ON b.parent_id = r.id
+            WHERE r.tenant_id = %(tenant)s AND r.id >= %(first)s AND r.id < %(last)s
+              AND r.created_at >= %(since)s AND r.created_at < %(until)s
             GROUP BY 1)
         SELECT {key} AS key, {_AGAIN} FROM used {join} GROUP BY 1 ORDER BY 1 DESC
     """  # noqa: S608 - constants only

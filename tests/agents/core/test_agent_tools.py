@@ -48,6 +48,6 @@ def test_a_bad_one_is_refused_with_its_place(change: Json, pointer: str, words: 
 
 def test_no_tool_falls_back_on_an_agent_or_is_undone_by_one() -> None:
     assert "/fallback" in [each.pointer for each in found({**PLAIN, "fallback": "clerk"}, clerk=CLERK)]
-    assert [each.pointer for each in found(CLERK, look={**PLAIN, "fallback": "ask"})] == ["/type"]
+    assert "/type" in [each.pointer for each in found(CLERK, look={**PLAIN, "fallback": "ask"})]
     undone = {**PLAIN, "effect": "write", "compensate_with": {"tool": "clerk"}}
     assert [each.pointer for each in found(undone, clerk=CLERK)] == ["/compensate_with/tool"]
