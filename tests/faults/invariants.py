@@ -27,9 +27,31 @@ def broken(api: Rest, run_id: str, ledger: Ledger, look: Look | None = None) -> 
     questions = [api.get(f"escalations/{each}") for each in run["escalations"]]
     found = [*_numbers(events), *_states(run, events), *_models(run, events), *_calls(run, events)]
     found += [*_decisions(events, questions), *_effects(run_id, events, ledger), *_budget(run, events)]
+    found += _children(api, run, events)
     if look is not None:
         found += [*_rows(look, run_id, events), *months(look, run_id)]
+    for child in run["children"]:
+        found += [f"its child {child}: {each}" for each in broken(api, child, ledger, look)]
     return found
+
+
+def _children(api: Rest, run: Json, events: Sequence[Json]) -> Iterator[str]:
+    started = [event["data"]["run"] for event in events if event["type"] == "child.started"]
+    finished = [event["data"]["run"] for event in events if event["type"] == "child.finished"]
+    if sorted(started) != sorted(run["children"]):
+        yield f"it started {sorted(started)}, and its children are {sorted(run['children'])}"
+    if len(set(finished)) != len(finished) or not set(finished) <= set(started):
+        yield f"of {started} have ended {finished}"
+    for each in run["children"]:
+        child = api.get(f"runs/{each}")
+        if run["ended_at"] and not child["ended_at"]:
+            yield f"it has ended and its child {each} has not"
+        if each in finished and not child["ended_at"]:
+            yield f"its child {each} is finished in its journal and goes on"
+
+
+def _of_children(events: Sequence[Json]) -> list[Json]:
+    return [event["data"] for event in events if event["type"] == "child.finished"]
 
 
 def _numbers(events: Sequence[Json]) -> Iterator[str]:
@@ -82,9 +104,10 @@ def _models(run: Json, events: Sequence[Json]) -> Iterator[str]:
     if max(answered.values(), default=0) > 1:
         yield f"a turn has two answers: {answered}"
     came = [event["data"] for event in events if event["type"] in ("model.answered", "model.failed")]
-    if run["usage"]["model_calls"] != len(came):
+    below = _of_children(events)
+    if run["usage"]["model_calls"] != len(came) + sum(each.get("model_calls", 0) for each in below):
         yield f"{run['usage']['model_calls']} model calls are counted, {len(came)} are recorded"
-    cost = sum((Decimal(each.get("cost_usd", "0")) for each in came), Decimal(0))
+    cost = sum((Decimal(each.get("cost_usd", "0")) for each in [*came, *below]), Decimal(0))
     if Decimal(run["cost_usd"]) != cost:
         yield f"its cost is {run['cost_usd']}, its journal says {cost}"
 
@@ -106,7 +129,7 @@ def _calls(run: Json, events: Sequence[Json]) -> Iterator[str]:
             yield f"event {event['seq']}: a result of a call that was not begun, or a second one"
         elif kind == "tool.denied":
             open_calls.pop(place, None)
-    if run["usage"]["tool_calls"] != requested:
+    if run["usage"]["tool_calls"] != requested + sum(each.get("tool_calls", 0) for each in _of_children(events)):
         yield f"{run['usage']['tool_calls']} tool calls are counted, {requested} are recorded"
     if run["status"] == "completed" and open_calls:
         yield f"it is completed and calls have no result: {open_calls}"
@@ -168,7 +191,8 @@ def _budget(run: Json, events: Sequence[Json]) -> Iterator[str]:
     ended = run["ended_at"] is not None
     if len(settled) != (1 if ended and reserved else 0):
         yield f"settled {len(settled)} times, ended: {ended}"
-    if settled and Decimal(settled[0]["usd"]) != Decimal(run["cost_usd"]):
+    beyond = sum((Decimal(each["cost_usd"]) - Decimal(each["usd"]) for each in _of_children(events)), Decimal(0))
+    if settled and Decimal(settled[0]["usd"]) != Decimal(run["cost_usd"]) - beyond:
         yield f"settled {settled[0]['usd']}, spent {run['cost_usd']}"
 
 

@@ -1,4 +1,4 @@
-"""Row 30, but for children: a run is cancelled while it finishes; it ends once, and as whoever asked was told."""
+"""Row 30: a run is cancelled while it finishes, with the runs that it started; each ends once, and as was told."""
 
 import random
 import threading
@@ -79,3 +79,49 @@ def test_of_many_who_cancel_and_decide_at_once_one_has_it_ended(rig: Rig) -> Non
     assert ended["status"] in {"cancelled", "completed"}
     assert [event["type"] for event in rig.events(run)].count("run.cancel_requested") <= 1
     assert ended["status"] == "cancelled" or gifts(rig, run) == 1
+
+
+def has_children(rig: Rig, run: str) -> bool:
+    """Whether the run has started others."""
+    return bool(rig.run(run)["children"])
+
+
+def test_a_run_that_is_cancelled_while_its_child_finishes_ends_once_and_so_does_the_child(rig: Rig) -> None:
+    with rig.worker():
+        for _ in range(RACES):
+            run = rig.start("boss", {"case": uuid4().hex[:8]})
+            with checked(rig, run):
+                assert eventually(partial(has_children, rig, run))
+                time.sleep(random.random() / 10)  # noqa: S311 - the child takes about so long
+                taken = cancel(rig, run)
+                ended = rig.settle(run)
+            assert ended["status"] == ("cancelled" if taken else "completed")
+            (child,) = (rig.run(each) for each in ended["children"])
+            assert child["status"] in ({"cancelled", "completed"} if taken else {"completed"})
+            assert child["ended_at"] <= ended["ended_at"]
+
+
+def is_asked_to_end(rig: Rig, run: str) -> bool:
+    """Whether its journal holds the request."""
+    return any(event["type"] == "run.cancel_requested" for event in rig.events(run))
+
+
+def test_a_cancelled_run_takes_all_that_it_started_with_it(rig: Rig) -> None:
+    """One child has a call in the air, which comes home; the other one waits for a person, whose answer is moot."""
+    case, held = uuid4().hex[:8], threading.Event()
+    rig.effects.will(f"/read/{case}", Fault(200, done=True, held=held))
+    run = rig.start("chair", {"case": case})
+    with checked(rig, run), rig.worker():
+        assert eventually(lambda: len(rig.run(run)["children"]) == 2)
+        children = rig.run(run)["children"]
+        assert eventually(lambda: any(rig.run(each)["waiting_for"] == "decision" for each in children))
+        assert eventually(lambda: rig.effects.waiting(f"/read/{case}"))
+        asked = [each for child in children for each in rig.open_questions(rig.run(child))]
+        assert cancel(rig, run)
+        assert eventually(lambda: all(is_asked_to_end(rig, each) for each in children))
+        held.set()
+        ended = rig.settle(run)
+    assert ended["status"] == "cancelled"
+    assert [rig.run(each)["status"] for each in children] == ["cancelled"] * 2
+    assert [rig.alice.get(f"escalations/{each['id']}")["status"] for each in asked] == ["withdrawn"]
+    assert [gifts(rig, each) for each in children] == [0, 0]
