@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.faults import with_child
 from tests.faults.effects import Fault
 from tests.faults.invariants import broken
 from tests.faults.rig import Rig, eventually
@@ -29,6 +30,9 @@ ONCE_WRONG = ("before lock", "after lock")
 #: How many pairs of points each of them tries.
 PAIRS = 3
 MANY_PAIRS = 60
+
+#: How many points of a run with a child `make test` tries, beside those of starting it and of its end.
+WITH_CHILD = 4
 
 #: Further failures say nothing new.
 ENOUGH = 3
@@ -170,3 +174,29 @@ def test_each_kind_of_point_is_found(rig: Rig) -> None:
     assert any("INSERT INTO escalations_escalation" in point for point in every)
     assert any("quotas_window" in point for point in every)
     assert any("vault_secret" in point for point in every)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["django_q"], indirect=True)
+def test_a_worker_killed_at_some_points_loses_no_child_and_makes_none_twice(rig: Rig) -> None:
+    every = with_child.points(rig)
+    always = [point for point in every if any(at in point for at in with_child.ALWAYS)]
+    assert len(always) >= 4
+
+    met, failed = with_child.tried(rig, [*sample(every, WITH_CHILD), *always], enough=ENOUGH)
+
+    assert not failed, "\n".join(failed)
+    assert met >= len(always)
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("engine", ["django_q"], indirect=True)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_worker_killed_at_any_point_loses_no_child_and_makes_none_twice(rig: Rig, part: int) -> None:
+    every = with_child.points(rig)[part::PARTS]
+
+    met, failed = with_child.tried(rig, every, enough=ENOUGH)
+
+    assert not failed, "\n".join(failed)
+    assert met >= len(every) * 3 // 4
