@@ -4,12 +4,13 @@ Folding such a run may be what kills, so it is set aside by what its records say
 What an answer does, and why nothing is folded for it: docs/adr/0011.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from agents.core import children
 from agents.core.asking import proposal_digest
 from agents.core.events import (
     WORKER_DIED,
@@ -26,12 +27,14 @@ from agents.core.events import (
 )
 from agents.core.lifecycle import ImpossibleTransition, after
 from agents.core.model import Usage
-from agents.core.state import Call, Held, Question, RunState, evolve
+from agents.core.state import Below, Call, Child, Held, Question, RunState, evolve
 
 Json = Any
 Facts = Mapping[str, Json]
 
 REASON: Final = WORKER_DIED
+
+_TOKENS: Final = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 #: The answers that the question takes: try again, try again and say why, give the run up.
 ALLOWED: Final = ("approve", "respond", "reject")
@@ -98,15 +101,19 @@ def given_up(state: RunState, *, epoch: int, at: str) -> list[Event]:
     state: its outline. It fails, also when it was cancelled: a cancellation has no words to say what was left behind.
     """
     happened = taken_up(state, epoch, at)
-    if state.held is not None:
-        usd_nano, tokens = state.cost_nano, state.spent_tokens
+    holds = [held for held in (state.within, state.held) if held is not None]
+    if holds:
+        below = state.open_children  # nobody waits for their ends, so what they may have cost is charged
+        usd_nano = state.cost_nano + sum(child.usd_nano for child in below)
+        tokens = state.spent_tokens + sum(child.tokens for child in below)
         if state.calling_model:
-            lost = _lost(state, state.held)
+            lost = _lost(state, holds)
             happened.append(lost)
             usd_nano, tokens = usd_nano + lost.cost_nano, tokens + lost.tokens
-        happened.append(BudgetSettled(usd_nano=usd_nano, tokens=tokens, window=state.held.window))
+        happened.append(BudgetSettled(usd_nano=usd_nano, tokens=tokens, window=holds[0].window))
     detail = "No worker could go on with it, and a person gave it up. What its tools had done was not undone."
-    return [*happened, RunFailed(code=REASON, detail=detail, suggestion="See what its tools did, then start anew.")]
+    end = RunFailed(code=REASON, detail=detail, suggestion="See what its tools did, then start anew.")
+    return [*happened, children.marked(state, end)]
 
 
 def taken_up(state: RunState, epoch: int, at: str) -> list[Event]:
@@ -116,7 +123,7 @@ def taken_up(state: RunState, epoch: int, at: str) -> list[Event]:
     return [RunResumed(epoch=epoch, reason="woken" if state.status == "waiting" else "lease_expired", at=at)]
 
 
-def _lost(state: RunState, held: Held) -> ModelFailed:
+def _lost(state: RunState, holds: Sequence[Held]) -> ModelFailed:
     """Return the call of the model that was under way, charged at all that is left of what the run reserved.
 
     What it may have cost at most, only its request and the run's version tell, and either may be what kills.
@@ -127,8 +134,8 @@ def _lost(state: RunState, held: Held) -> ModelFailed:
         code="lost",
         retryable=True,
         error="The worker stopped before the answer was recorded.",
-        cost_nano=max(0, held.usd_nano - state.cost_nano),
-        tokens=max(0, held.tokens - state.spent_tokens),
+        cost_nano=max(0, sum(held.usd_nano for held in holds) - state.cost_nano),
+        tokens=max(0, sum(held.tokens for held in holds) - state.spent_tokens),
         estimated=True,
     )
 
@@ -168,7 +175,10 @@ def _submitted(state: RunState, facts: Facts) -> RunState:
     deadline = facts.get("deadline")
     if deadline is not None and datetime.fromisoformat(deadline).tzinfo is None:
         raise ValueError("a time of no zone")
-    return evolve(state, deadline=deadline)
+    state = _read(evolve(state, deadline=deadline), facts)
+    if facts.get("levels") is None or facts.get("parent") is None:
+        return state
+    return evolve(state, parent=UUID(facts["parent"]), levels=_number(facts, "levels"))
 
 
 def _cancel_requested(state: RunState, facts: Facts) -> RunState:
@@ -180,8 +190,7 @@ def _model_requested(state: RunState, facts: Facts) -> RunState:
 
 
 def _model_answered(state: RunState, facts: Facts) -> RunState:
-    names = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    return _spent(state, facts, Usage(*(_number(facts, name) for name in names)))
+    return _spent(state, facts, Usage(*(_number(facts, name) for name in _TOKENS)))
 
 
 def _model_failed(state: RunState, facts: Facts) -> RunState:
@@ -210,6 +219,46 @@ def _landed(state: RunState, facts: Facts) -> RunState:
     return evolve(state, calls=tuple(call for call in state.calls if call.index != facts.get("call")))
 
 
+def _came(state: RunState, facts: Facts) -> RunState:
+    return _landed(_read(state, facts), facts)
+
+
+def _read(state: RunState, facts: Facts) -> RunState:
+    tainted, private = bool(facts.get("untrusted")), bool(facts.get("private"))
+    return evolve(state, is_tainted=state.is_tainted or tainted, has_read_private=state.has_read_private or private)
+
+
+def _child_started(state: RunState, facts: Facts) -> RunState:
+    if facts.get("run") is None:
+        return state
+    child = Child(UUID(facts["run"]), _word(facts, "agent"), _number(facts, "usd_nano"), _number(facts, "tokens"))
+    calls = tuple(
+        replace(call, phase="delegated", children=(*call.children, child)) if call.index == facts.get("call") else call
+        for call in state.calls
+    )
+    return evolve(state, calls=calls)
+
+
+def _child_finished(state: RunState, facts: Facts) -> RunState:
+    if facts.get("run") is None:
+        return state
+    run = UUID(facts["run"])
+    calls = tuple(
+        replace(call, children=tuple(replace(each, ended=each.ended or each.run == run) for each in call.children))
+        for call in state.calls
+    )
+    usd_nano, cost_nano = _number(facts, "usd_nano"), _number(facts, "cost_nano")
+    used = Usage(*(_number(facts, name) for name in _TOKENS))
+    below = Below(
+        usage=state.below.usage + used,
+        model_calls=state.below.model_calls + _number(facts, "model_calls"),
+        tool_calls=state.below.tool_calls + _number(facts, "tool_calls"),
+        beyond_nano=state.below.beyond_nano + cost_nano - usd_nano,
+    )
+    spent = {"cost_nano": state.cost_nano + usd_nano, "spent_tokens": state.spent_tokens + _number(facts, "tokens")}
+    return _read(evolve(state, calls=calls, below=below, **spent), facts)
+
+
 def _asked(state: RunState, facts: Facts) -> RunState:
     question = Question(_word(facts, "escalation"), _word(facts, "kind"), _word(facts, "reason"), None, "", {})
     return evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
@@ -229,6 +278,10 @@ def _answered(state: RunState, facts: Facts) -> RunState:
 def _reserved(state: RunState, facts: Facts) -> RunState:
     if state.held is None and "window" not in facts:
         return state
+    if facts.get("within") is not None:
+        windows = tuple(str(UUID(each)) for each in facts.get("windows", ()))
+        amounts = _number(facts, "usd_nano"), _number(facts, "tokens")
+        return evolve(state, within=Held(*amounts, date.fromisoformat(facts["window"]).isoformat(), windows))
     windows = tuple(str(UUID(each)) for each in facts.get("windows", ()))
     held = state.held or Held(0, 0, date.fromisoformat(facts["window"]).isoformat(), windows)
     usd_nano, tokens = _number(facts, "usd_nano"), _number(facts, "tokens")
@@ -236,7 +289,7 @@ def _reserved(state: RunState, facts: Facts) -> RunState:
 
 
 def _settled(state: RunState, facts: Facts) -> RunState:
-    return evolve(state, held=None)
+    return evolve(state, held=None, within=None)
 
 
 def _compensating(state: RunState, facts: Facts) -> RunState:
@@ -271,10 +324,12 @@ _STEPS: Final = {
     "model.failed": _model_failed,
     "tool.requested": _tool_requested,
     "tool.denied": _landed,
-    "tool.finished": _landed,
-    "tool.failed": _landed,
-    "tool.unknown": _landed,
+    "tool.finished": _came,
+    "tool.failed": _came,
+    "tool.unknown": _came,
     "tool.compensated": _landed,
+    "child.started": _child_started,
+    "child.finished": _child_finished,
     "decision.requested": _asked,
     "decision.made": _answered,
     "decision.expired": _answered,
