@@ -12,7 +12,7 @@ Json = Any
 Spec = Mapping[str, Json]
 
 TYPE: Final = "agent"
-MODES: Final = ("call",)
+MODES: Final = ("call", "handoff")
 
 #: The effect of a call of which the definition does not say it: what the agent's own tools do is its own.
 EFFECT: Final = "write"

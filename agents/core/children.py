@@ -79,6 +79,8 @@ def levels(state: RunState, spec: AgentSpec) -> int:
 
 def refusal(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known: Callees) -> tuple[str, str] | None:
     """Return (code, words for the model) of why a call of an agent is not made; None when it may be."""
+    if tool.hands_over and len(state.calls) > 1:
+        return "not_alone", f"{tool.name} hands over for good: call it by itself, when the other calls are done."
     for slug in tool.agents:
         callee = known.agents.get(slug)
         if callee is None:

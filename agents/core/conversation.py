@@ -14,9 +14,10 @@ Messages = tuple[Message, ...]
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 
-def opening(run_input: Json) -> Messages:
-    """Return the first message: the run's input as canonical JSON in a labelled text block."""
-    return (user(text(f"Input of this run (JSON):\n{readable(run_input)}")),)
+def opening(run_input: Json, context: str | None = None) -> Messages:
+    """Return the first message: what was handed over, and the run's input as canonical JSON, each in a labelled block."""
+    told = text(f"Input of this run (JSON):\n{readable(run_input)}")
+    return (user(told) if context is None else user(text(context), told),)
 
 
 def text(words: str) -> dict[str, Json]:

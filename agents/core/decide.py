@@ -336,7 +336,7 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
     if answer is None:
         raise ValueError("There is no answer to judge.")
     if answer.stop_reason in {"end_turn", "stop_sequence"}:
-        return _on_output(state, spec, judge(spec, state, disclose(answer.content)))
+        return on_output(state, spec, judge(spec, state, disclose(answer.content)))
     if answer.stop_reason == "refusal":
         detail = f"The model refused to go on: {answer.stop_details or 'no reason given'}"
         return [ask(state, spec, "question", "model_refused", detail, {})]
@@ -354,7 +354,8 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
     return _rejected(state, spec, judgement, [{"rule": code, "pointer": "", "message": words}])
 
 
-def _on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
+def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
+    """Return what comes of an output that was judged so."""
     if judgement.code is None:
         accepted = OutputAccepted(turn=state.turn, output=enclose(judgement.output))
         if not must_be_confirmed(spec, state, judgement.output):

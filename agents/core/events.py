@@ -34,11 +34,11 @@ class RunSubmitted(Event):
 
     start_by: ISO time until which a worker must have begun it. levels: of a run that a tool call of its parent started:
     how many levels of children there may be below it; what it may spend is set aside by its parent then. untrusted,
-    private: what its parent had read already.
+    private: what its parent had read already. context: the conversation that its parent hands over.
     """
 
     action = "run.submitted"
-    erasable = frozenset({"input"})
+    erasable = frozenset({"input", "context"})
     agent: str
     version: int
     principal: str
@@ -52,6 +52,7 @@ class RunSubmitted(Event):
     levels: int | None = None
     untrusted: bool | None = None
     private: bool | None = None
+    context: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,7 @@ def _submitted(state: RunState, e: events.RunSubmitted) -> RunState:
     return evolve(
         state,
         input=run_input,
-        messages=conversation.opening(run_input),
+        messages=conversation.opening(run_input, e.context),
         requested_usd_nano=e.usd_nano,
         requested_tokens=e.tokens,
         deadline=e.deadline,

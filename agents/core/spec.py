@@ -152,6 +152,11 @@ class ToolSpec:
         """The slugs of the agents whose runs a call starts; empty of a tool that is performed."""
         return tuple(agent_tools.names(self.document))
 
+    @property
+    def hands_over(self) -> bool:
+        """Whether the output of a call's run becomes that of the calling run."""
+        return bool(self.agents) and self.document["agent"].get("mode") == "handoff"
+
     @cached_property
     def is_untrusted(self) -> bool:
         """Whether what it says, results and errors alike, taints the run: strangers may have written it."""

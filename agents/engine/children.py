@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, Final, cast
 from uuid import UUID
 
-from agents.core import calls, children
+from agents.core import calls, children, handoff
 from agents.core.children import NOBODY, Callee, Callees, Ended
 from agents.core.decide import planned, planned_tools
 from agents.core.events import (
@@ -25,7 +25,7 @@ from agents.core.events import (
     RunSubmitted,
     facts_and_payload,
 )
-from agents.core.exact import enclose
+from agents.core.exact import enclose, scrubbed
 from agents.core.fold import fold_all
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
@@ -115,6 +115,7 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee) -
     if callee.spec is None:
         raise ValueError("A run is started of a version.")
     queued_s = callee.spec.limits.queued_s
+    hands_over = run.spec.tools[state.calls[event.call].tool].hands_over
     submitted = RunSubmitted(
         agent=event.agent,
         version=event.version,
@@ -129,6 +130,7 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee) -
         levels=children.levels(state, run.spec) - 1,
         untrusted=state.is_tainted or None,
         private=state.has_read_private or None,
+        context=scrubbed(handoff.told(state, run.spec)) if hands_over else None,
     )
     row = {
         "id": event.run,
@@ -183,9 +185,14 @@ def came(state: RunState, spec: AgentSpec, found: Iterable[Ended]) -> list[Event
         outcome = children.outcome(each)
         if isinstance(outcome, Finished):
             outcome = checked(outcome, spec.tools[call.tool].definition)
-        result = calls.outcome_event(state, spec, call, outcome)
-        state = fold_all([result], state)
-        happened.append(result)
+        tool = spec.tools[call.tool]
+        results = (
+            handoff.came(state, spec, call, each, outcome)
+            if tool.hands_over
+            else [calls.outcome_event(state, spec, call, outcome)]
+        )
+        state = fold_all(results, state)
+        happened += results
     return happened
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import pytest
 
 from agents.actions.runs import Request, cancel, submit
+from agents.core.exact import disclose
 from agents.models import Run
 from db.scope import tenant_scope
 from tenants.principal import Principal
@@ -51,7 +52,7 @@ def facts(acme: World, run: Run, action: str) -> list[Json]:
 
 def output(acme: World, run: Run) -> Json:
     """What a run ended with."""
-    return acme.events(run.id)[-1].payload["output"]
+    return disclose(acme.events(run.id)[-1].payload["output"])
 
 
 @pytest.fixture
