@@ -15,7 +15,7 @@ _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 
 def opening(run_input: Json, context: str | None = None) -> Messages:
-    """Return the first message: what was handed over, and the run's input as canonical JSON, each in a labelled block."""
+    """Return the first message: what was handed over, and the run's input as canonical JSON, in labelled blocks."""
     told = text(f"Input of this run (JSON):\n{readable(run_input)}")
     return (user(told) if context is None else user(text(context), told),)
 
