@@ -115,9 +115,9 @@ def session(rig: Rig, tenant_id: UUID) -> Iterator[psycopg.Connection[Any]]:
 
 
 def let_on(rig: Rig, runs: list[str]) -> int:
-    """Approve whatever the runs ask, and return how many have ended."""
+    """Approve whatever the runs and their children ask, and return how many of the runs have ended."""
     seen = [rig.run(run) for run in runs]
-    for run in seen:
+    for run in [*seen, *(rig.run(child) for each in seen for child in each["children"])]:
         if run["waiting_for"] == "decision":
             for question in rig.open_questions(run):
                 rig.answer(question)
@@ -126,7 +126,8 @@ def let_on(rig: Rig, runs: list[str]) -> int:
 
 @pytest.mark.timeout(300)
 def test_workers_that_are_killed_leave_nothing_reserved_and_nothing_above(rig: Rig) -> None:
-    """Real processes, each killed while runs are under way; the runs that found no room are let on by a person."""
+    """Real processes, each killed while runs are under way, a third of which start runs of their own; those that found
+    no room are let on by a person."""
     with tenant_scope(rig.world.tenant_id):
         for name, of, window in (
             ("readers", {"agent": "reader"}, "day"),
@@ -135,8 +136,9 @@ def test_workers_that_are_killed_leave_nothing_reserved_and_nothing_above(rig: R
         ):
             spec = {"of": of, "window": window, "usd": "4.00"}  # a run holds one
             budgets.put(name, spec, acting_as=rig.world.alice)
-    rig.world.grant("review", rig.world.agent("reader"), rig.world.rita)
-    runs = [rig.start("reader", {"case": uuid4().hex[:8]}) for _ in range(12)]
+    for slug in ("reader", "boss"):
+        rig.world.grant("review", rig.world.agent(slug), rig.world.rita)
+    runs = [rig.start(agent, {"case": uuid4().hex[:8]}) for agent in ("reader", "reader", "boss") * 4]
 
     with watched(rig) as found:
         for number in (0, 1, 2):
@@ -144,11 +146,13 @@ def test_workers_that_are_killed_leave_nothing_reserved_and_nothing_above(rig: R
                 assert eventually(lambda least=number * 3: let_on(rig, runs) > least)  # type: ignore[misc]
                 first.send(signal.SIGKILL)
                 second.send(signal.SIGKILL)
-            for run in runs:
+            for run in [*runs, *(child for each in runs for child in rig.run(each)["children"])]:
                 rig.expire(run)
         with rig.worker():
-            ended = [rig.settle(run) for run in runs]
+            assert eventually(lambda: let_on(rig, runs) == len(runs))
 
+    ended = [rig.run(run) for run in runs]
     assert {run["status"] for run in ended} == {"completed"}
+    assert sum(len(run["children"]) for run in ended) == 4
     assert set(found) == {0}
     assert left(rig) == (0, 0)
