@@ -12,7 +12,12 @@ Json = Any
 Spec = Mapping[str, Json]
 
 TYPE: Final = "agent"
-MODES: Final = ("call", "handoff")
+MODES: Final = ("call", "handoff", "debate")
+
+#: Rounds of a debate of which its definition does not say it; at most; and how many agents take part.
+ROUNDS: Final = 2
+MOST_ROUNDS: Final = 5
+AGENTS: Final = range(2, 6)
 
 #: The effect of a call of which the definition does not say it: what the agent's own tools do is its own.
 EFFECT: Final = "write"
@@ -37,12 +42,16 @@ def effect_of(spec: Spec) -> str:
 def names(spec: Spec) -> list[str]:
     """Return the slugs of the agents that a tool calls; none of one that calls none."""
     block = spec.get(TYPE) if is_one(spec) else None
-    named = block.get("name") if isinstance(block, Mapping) else None
-    return [named] if isinstance(named, str) else []
+    if not isinstance(block, Mapping):
+        return []
+    named = block.get("names") if block.get("mode") == "debate" else [block.get("name")]
+    return [name for name in named if isinstance(name, str)] if isinstance(named, list) else []
 
 
 def config_problems(config: Json) -> list[ConfigProblem]:
     """Return what is wrong with the block `agent`."""
+    if config.get("mode") == "debate":
+        return _debate_problems(config)
     found = [
         ConfigProblem(f"/{key}", "This key is not known; an agent tool has name and mode.")
         for key in config
@@ -52,6 +61,23 @@ def config_problems(config: Json) -> list[ConfigProblem]:
         found.append(ConfigProblem("/name", "Write the slug of the agent."))
     if config.get("mode", "call") not in MODES:
         found.append(ConfigProblem("/mode", f"Write one of: {', '.join(MODES)}."))
+    return found
+
+
+def _debate_problems(config: Json) -> list[ConfigProblem]:
+    found = [
+        ConfigProblem(f"/{key}", "This key is not known; a debate has names, mode and rounds.")
+        for key in config
+        if key not in {"names", "mode", "rounds"}
+    ]
+    named = config.get("names")
+    if not isinstance(named, list) or len(named) not in AGENTS or len(set(map(str, named))) != len(named):
+        found.append(ConfigProblem("/names", f"Write {AGENTS[0]} to {AGENTS[-1]} slugs of agents, each once."))
+    elif not all(isinstance(each, str) and re.fullmatch(SLUG, each) for each in named):
+        found.append(ConfigProblem("/names", "Write slugs of agents."))
+    rounds = config.get("rounds", ROUNDS)
+    if not isinstance(rounds, int) or isinstance(rounds, bool) or not 1 <= rounds <= MOST_ROUNDS:
+        found.append(ConfigProblem("/rounds", f"Write a number from 1 to {MOST_ROUNDS}."))
     return found
 
 
@@ -82,4 +108,5 @@ def unknown(spec: Spec, known: Set[str]) -> Iterator[Problem]:
     """Yield the agents that a tool names and that there are not. known: the slugs of those that there are."""
     for slug in names(spec):
         if slug not in known:
-            yield Problem("/agent/name", f"There is no agent {slug}.", "document")
+            place = "/agent/names" if spec["agent"].get("mode") == "debate" else "/agent/name"
+            yield Problem(place, f"There is no agent {slug}.", "document")

@@ -54,7 +54,8 @@ def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> 
             happened.append(event)
             state = fold(state, event)
             if isinstance(event, ToolRequested) and (tool := spec.tools[event.tool]).agents:
-                began = children.started(state, spec, tool, event, held.callees)
+                everybody = range(len(tool.agents))
+                began = children.begun(state, spec, tool, event.call, held.callees, places=everybody)
                 happened += began
                 state = fold_all(began, state)
     return happened

@@ -14,11 +14,9 @@ from agents.core.events import (
     BudgetSettled,
     ChildFinished,
     ChildStarted,
-    Event,
     RunCancelled,
     RunCompleted,
     RunFailed,
-    ToolRequested,
 )
 from agents.core.exact import disclose
 from agents.core.schema import problems
@@ -100,43 +98,62 @@ def refusal(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known:
     return None
 
 
-def started(state: RunState, spec: AgentSpec, tool: ToolSpec, requested: ToolRequested, known: Callees) -> list[Event]:
-    """Return the facts that the runs of a call are started, whose intent is `requested`. state: with the intent."""
-    usd_nano, tokens = _share(state, spec, tool, requested.call)
-    happened: list[Event] = []
-    for slug, run in zip(tool.agents, known.ids[requested.call], strict=False):
-        callee = known.agents[slug]
+def begun(
+    state: RunState,
+    spec: AgentSpec,
+    tool: ToolSpec,
+    index: int,
+    known: Callees,
+    *,
+    places: Sequence[int],
+    number: int = 1,
+) -> list[ChildStarted]:
+    """Return the facts that runs of a call are started: of those of its agents, for that round.
+
+    state: with the call's intent. known: of the call that has this `index`.
+    """
+    usd_nano, tokens = _share(state, spec, tool, index, number)
+    happened: list[ChildStarted] = []
+    for place, run in zip(places, known.ids[index], strict=False):
+        callee = known.agents[tool.agents[place]]
         if callee.spec is None:
-            raise ValueError(f"The agent {slug} has no version to run.")
-        least = callee.spec.limits
+            raise ValueError(f"The agent {tool.agents[place]} has no version to run.")
+        own = callee.spec.limits
         happened.append(
             ChildStarted(
                 run=str(run),
                 agent=str(callee.agent_id),
                 version=callee.spec.version,
-                turn=requested.turn,
-                call=requested.call,
-                usd_nano=min(usd_nano, least.usd_nano),
-                tokens=min(tokens, least.tokens),
+                turn=state.turn,
+                call=index,
+                usd_nano=min(usd_nano, own.usd_nano),
+                tokens=min(tokens, own.tokens),
+                place=place,
+                round=number,
             )
         )
     return happened
 
 
-def _share(state: RunState, spec: AgentSpec, tool: ToolSpec, index: int) -> tuple[int, int]:
+def _share(state: RunState, spec: AgentSpec, tool: ToolSpec, index: int, number: int = 1) -> tuple[int, int]:
     """Return what each run of a call gets at most, in nano-USD and tokens.
 
     The calls of agents that are still to be made in this turn share what is left evenly, and leave as much for the run
-    itself to go on with.
+    itself to go on with; so do the rounds of a debate from this `number` on.
     """
     usd_nano, tokens = limits.left(state, spec)
     others = sum(
-        len(spec.tools[call.tool].agents)
+        _runs(spec.tools[call.tool])
         for call in state.calls
         if call.index != index and call.phase in _TO_COME and call.tool in spec.tools
     )
-    parts = others + len(tool.agents) + 1
+    parts = others + _runs(tool, number) + 1
     return usd_nano // parts, tokens // parts
+
+
+def _runs(tool: ToolSpec, number: int = 1) -> int:
+    """Return how many runs a call can start, from that round on."""
+    return len(tool.agents) * (max(1, tool.rounds) - number + 1)
 
 
 # --- ending ---------------------------------------------------------------------------------------------------------

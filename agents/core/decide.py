@@ -269,7 +269,7 @@ def _on_calls(state: RunState, spec: AgentSpec) -> Command:
     unknown = [call for call in state.calls if call.phase == "unknown" and call.index not in asked_about]
     if unknown:
         return Record([_reconcile(state, spec, unknown[0])])
-    return await_children(state) if state.open_children else _park(state)
+    return await_children(state) if any(call.phase == "delegated" for call in state.calls) else _park(state)
 
 
 def await_children(state: RunState) -> AwaitChildren:

@@ -303,7 +303,8 @@ class ToolCompensated(Event):
 class ChildStarted(Event):
     """A tool call started a run of another agent, in the transaction that records the call's intent.
 
-    run, agent, version: of the child. usd_nano, tokens: what is set aside for it of what this run may spend.
+    run, agent, version: of the child. usd_nano, tokens: what is set aside for it of what this run may spend. place,
+    round: in a debate, which of its agents it is of, from 0, and the round, from 1.
     """
 
     action = "child.started"
@@ -314,6 +315,8 @@ class ChildStarted(Event):
     call: int
     usd_nano: int
     tokens: int
+    place: int = 0
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

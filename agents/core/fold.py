@@ -218,7 +218,7 @@ def _tool_compensated(state: RunState, e: events.ToolCompensated) -> RunState:
 
 
 def _child_started(state: RunState, e: events.ChildStarted) -> RunState:
-    child = Child(UUID(e.run), e.agent, e.usd_nano, e.tokens)
+    child = Child(UUID(e.run), e.agent, e.usd_nano, e.tokens, place=e.place, round=e.round)
     return with_call(state, e.call, phase="delegated", children=(*state.calls[e.call].children, child))
 
 

@@ -153,6 +153,12 @@ class ToolSpec:
         return tuple(agent_tools.names(self.document))
 
     @property
+    def rounds(self) -> int:
+        """How often the agents of a debate answer at most; 0 of any other tool."""
+        is_debate = bool(self.agents) and self.document["agent"].get("mode") == "debate"
+        return int(self.document["agent"].get("rounds", agent_tools.ROUNDS)) if is_debate else 0
+
+    @property
     def hands_over(self) -> bool:
         """Whether the output of a call's run becomes that of the calling run."""
         return bool(self.agents) and self.document["agent"].get("mode") == "handoff"

@@ -52,7 +52,7 @@ class Agreement:
 class Child:
     """A run that a tool call started. agent: the id of its agent. usd_nano, tokens: what is set aside for it.
 
-    ended: whether what came of it is recorded.
+    ended: whether what came of it is recorded. place, round: see `events.ChildStarted`.
     """
 
     run: UUID
@@ -60,6 +60,8 @@ class Child:
     usd_nano: int
     tokens: int
     ended: bool = False
+    place: int = 0
+    round: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
 
-from agents.core import calls, children, handoff
+from agents.core import calls, children, debate, handoff
 from agents.core.children import NOBODY, Callee, Callees, Ended
-from agents.core.decide import planned, planned_tools
 from agents.core.events import (
     BudgetSettled,
     ChildStarted,
@@ -27,13 +27,13 @@ from agents.core.events import (
 )
 from agents.core.exact import enclose, scrubbed
 from agents.core.fold import fold_all
-from agents.core.spec import AgentSpec
-from agents.core.state import RunState
+from agents.core.spec import AgentSpec, ToolSpec
+from agents.core.state import Call, RunState
 from agents.engine import seam, statements
 from agents.engine.leases import Claimed
 from agents.engine.specs import spec_of
 from agents.tools.perform import checked
-from agents.tools.seam import Finished
+from agents.tools.seam import Failed, Finished, Outcome
 from audit import journal
 from db import trip
 from db.models import new_id
@@ -63,6 +63,9 @@ Read = Callable[[Connection, UUID, UUID, int], list[Event]]
 _LOCK: Final = "SELECT 1 FROM agents_run WHERE tenant_id = %s AND id = %s FOR NO KEY UPDATE"
 
 
+NO_ENDS: Final[Mapping[UUID, Ended]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
     """A run to be made beside the intent of the call. row, submitted: as `statements.START_CHILD` takes them."""
@@ -75,9 +78,10 @@ class Start:
 # --- before the call ------------------------------------------------------------------------------------------------
 
 
-def callees(connection: Connection, run: Claimed, state: RunState) -> Callees:
-    """Return what the calls that are to be planned need to know of agents; nothing when none of them is of one."""
-    slugs = sorted({slug for tool in planned_tools(state, run.spec) for slug in tool.agents})
+def callees(connection: Connection, run: Claimed, of: Iterable[Call]) -> Callees:
+    """Return what these calls need to know of agents at this moment; nothing when none of them is of one."""
+    named = {call.index: run.spec.tools[call.tool].agents for call in of if call.tool in run.spec.tools}
+    slugs = sorted({slug for agents in named.values() for slug in agents})
     if not slugs:
         return NOBODY
     users = list(dict.fromkeys(run.principals))
@@ -86,10 +90,7 @@ def callees(connection: Connection, run: Claimed, state: RunState) -> Callees:
         slug: Callee(agent, live, _spec(connection, run.tenant_id, live), holders == len(users))
         for slug, agent, live, holders in rows
     }
-    count = {
-        call.index: len(run.spec.tools[call.tool].agents) for call in planned(state) if call.tool in run.spec.tools
-    }
-    return Callees(agents, {index: [new_id() for _ in range(many)] for index, many in count.items() if many})
+    return Callees(agents, {index: [new_id() for _ in called] for index, called in named.items()})
 
 
 def _spec(connection: Connection, tenant_id: UUID, version_id: UUID | None) -> AgentSpec | None:
@@ -104,18 +105,31 @@ def _spec(connection: Connection, tenant_id: UUID, version_id: UUID | None) -> A
     return spec_of(version_id, compiled)
 
 
-def starts(run: Claimed, state: RunState, happened: Iterable[Event], known: Callees) -> list[Start]:
-    """Return the runs that `happened` says are started. state: after it."""
+def starts(
+    run: Claimed, state: RunState, happened: Iterable[Event], known: Callees, ends: Mapping[UUID, Ended] = NO_ENDS
+) -> list[Start]:
+    """Return the runs that `happened` says are started. state: after it. ends: of a debate's round before."""
     found = [event for event in happened if isinstance(event, ChildStarted)]
     of = {str(callee.agent_id): callee for callee in known.agents.values()}
-    return [_start(run, state, event, of[event.agent]) for event in found]
+    return [_start(run, state, event, of[event.agent], ends) for event in found]
 
 
-def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee) -> Start:
+def _context(run: Claimed, state: RunState, event: ChildStarted, ends: Mapping[UUID, Ended]) -> str | None:
+    """Return what the run is told in front of its input, if anything."""
+    call = state.calls[event.call]
+    tool = run.spec.tools[call.tool]
+    if tool.hands_over:
+        return str(scrubbed(handoff.told(state, run.spec)))
+    if event.round > 1:
+        before = [child for child in call.children if child.round == event.round - 1]
+        return str(scrubbed(debate.context(tool, event.place, event.round, before, ends)))
+    return None
+
+
+def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, ends: Mapping[UUID, Ended]) -> Start:
     if callee.spec is None:
         raise ValueError("A run is started of a version.")
     queued_s = callee.spec.limits.queued_s
-    hands_over = run.spec.tools[state.calls[event.call].tool].hands_over
     submitted = RunSubmitted(
         agent=event.agent,
         version=event.version,
@@ -130,7 +144,7 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee) -
         levels=children.levels(state, run.spec) - 1,
         untrusted=state.is_tainted or None,
         private=state.has_read_private or None,
-        context=scrubbed(handoff.told(state, run.spec)) if hands_over else None,
+        context=_context(run, state, event, ends),
     )
     row = {
         "id": event.run,
@@ -182,10 +196,10 @@ def came(state: RunState, spec: AgentSpec, found: Iterable[Ended]) -> list[Event
         state = fold_all([event], state)
         happened.append(event)
         call, _ = children.call_of(state, each.run)
-        outcome = children.outcome(each)
-        if isinstance(outcome, Finished):
-            outcome = checked(outcome, spec.tools[call.tool].definition)
         tool = spec.tools[call.tool]
+        if tool.rounds:
+            continue  # what comes of a round is seen when all of it is over
+        outcome = _checked(children.outcome(each), tool)
         results = (
             handoff.came(state, spec, call, each, outcome)
             if tool.hands_over
@@ -194,6 +208,26 @@ def came(state: RunState, spec: AgentSpec, found: Iterable[Ended]) -> list[Event
         state = fold_all(results, state)
         happened += results
     return happened
+
+
+def _checked(outcome: Outcome, tool: ToolSpec) -> Outcome:
+    return checked(outcome, tool.definition) if isinstance(outcome, Finished) else outcome
+
+
+def went_on(
+    state: RunState, spec: AgentSpec, call: Call, found: Iterable[Ended], known: Callees
+) -> tuple[list[Event], Mapping[UUID, Ended]]:
+    """Return what comes of a debate whose round is over, its result or the next round; and how that one's runs ended.
+
+    found: of the runs of that round. known: of its agents, at this moment.
+    """
+    tool, ends = spec.tools[call.tool], {each.run: each for each in found}
+    outcome = debate.outcome(tool, call, ends)
+    if outcome is None and (refused := children.refusal(state, spec, tool, call, known)) is not None:
+        outcome = Failed(*refused)
+    if outcome is not None:
+        return [calls.outcome_event(state, spec, call, _checked(outcome, tool))], ends
+    return [*debate.next_round(state, spec, tool, call, ends, known)], ends
 
 
 # --- its end --------------------------------------------------------------------------------------------------------

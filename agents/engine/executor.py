@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from agents.core import aside, calls
+from agents.core import aside, calls, debate
 from agents.core.approvals import speak_of_principal
 from agents.core.decide import (
     AwaitChildren,
@@ -36,6 +36,7 @@ from agents.core.decide import (
     recover,
     repeated,
 )
+from agents.core.decide import planned as to_be_made
 from agents.core.events import Event, RunCancelRequested
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings, Proof
@@ -290,8 +291,7 @@ class RunExecutor:
             try:
                 with store.step(self.run) as step:
                     draft = Draft(self.state, self.run.spec)
-                    command = self._await(step, draft, await_children(self.state))
-                    command, state = self._write(step, draft, command)
+                    command, state = self._write(step, draft, await_children(self.state))
                 self.state = state
                 return command
             except Overtaken:
@@ -428,7 +428,8 @@ class RunExecutor:
         before, planned = (draft, command), _Planned()
         while isinstance(command, Reserve | CheckGrants | AwaitChildren):
             if isinstance(command, AwaitChildren):
-                command = self._await(step, draft, command, new=planned.starts)
+                before = before if planned.starts else (draft.copy(), command)
+                command, planned = self._await(step, draft, command, planned)
                 continue
             if isinstance(command, Reserve):
                 draft.add(*reserving.reserve(step, self.run, draft.state, command))
@@ -450,20 +451,33 @@ class RunExecutor:
                 starts=planned.starts,
             )
         except Withheld:  # taken back since it was looked up: look again
-            if planned.by is None or looks <= 0:
+            if (planned.by is None and not planned.starts) or looks <= 0:
                 raise
             return self._write(step, *before, looks=looks - 1)
         return command, draft.state
 
-    def _await(self, step: Step, draft: Draft, wanted: AwaitChildren, *, new: Sequence[Start] = ()) -> Command:
-        """Add what became of the children that have ended, and decide; else park. new: those that this step starts."""
-        if wanted.runs <= {start.run for start in new}:
-            return wanted.park
+    def _await(
+        self, step: Step, draft: Draft, wanted: AwaitChildren, planned: "_Planned"
+    ) -> tuple[Command, "_Planned"]:
+        """Add what became of the children that have ended, and decide; else park.
+
+        Returns what the step rests on, too: a debate goes on with more runs. planned: what it rested on before.
+        """
+        if wanted.runs and wanted.runs <= {start.run for start in planned.starts}:
+            return wanted.park, planned
         ended = step.ended_children(wanted.runs)
-        if not ended:
-            return wanted.park
         draft.add(*children.came(draft.state, self.run.spec, ended))
-        return self._think(draft)
+        over = [call for call in draft.state.calls if debate.is_done(call)]
+        if not ended and not over:
+            return wanted.park, planned
+        starts = list(planned.starts)
+        for call in over:
+            found = step.ended_children([child.run for child in debate.last_round(call)])
+            known = step.callees([call])
+            happened, ends = children.went_on(draft.state, self.run.spec, call, found, known)
+            draft.add(*happened)
+            starts += children.starts(self.run, draft.state, happened, known, ends)
+        return self._think(draft), replace(planned, starts=starts)
 
     def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> "_Planned":
         """Plan with what is held now, or without looking as if nothing were."""
@@ -472,7 +486,7 @@ class RunExecutor:
         facts = self._asks_for_facts(draft.state, by)
         held = step.holdings(wanted.tools, by=by, facts=facts) if look else Holdings.none(self.run.principals, by)
         self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
-        held = replace(held, callees=step.callees(draft.state))
+        held = replace(held, callees=step.callees(to_be_made(draft.state)))
         happened = plan(draft.state, self.run.spec, held, now=self.run.now())
         draft.add(*happened)
         proofs = [] if undoing else calls.proofs(self.run.spec, held, happened)

@@ -31,7 +31,7 @@ from agents.core.exact import scrubbed
 from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.policies import NONE, Policies
 from agents.core.spec import AgentSpec
-from agents.core.state import RunState
+from agents.core.state import Call, RunState
 from agents.engine import children, leases, seam, soft_limits, statements
 from agents.engine import policies as current
 from agents.engine.children import Start
@@ -171,9 +171,9 @@ class Step:
         active = frozenset(row[0] for row in rows)
         return Holdings(run.principals, active, held, by, json.loads(own) if own is not None else None)
 
-    def callees(self, state: RunState) -> Callees:
-        """Return what the calls that are to be planned need to know of agents at this moment."""
-        return children.callees(self.connection, self._run, state)
+    def callees(self, of: Iterable[Call]) -> Callees:
+        """Return what these calls need to know of agents at this moment."""
+        return children.callees(self.connection, self._run, of)
 
     def ended_children(self, runs: Iterable[UUID]) -> list[Ended]:
         """Return how those of its children ended that have; who ends later finds the run parked, if it is then."""

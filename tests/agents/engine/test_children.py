@@ -114,7 +114,7 @@ def test_who_may_not_run_the_agent_has_it_denied(office: World, model_url: str) 
     dan = developer(office, "dan", "boss")
     give(office, "ask_clerk", dan)
     give(office, "lookup", dan)
-    run = start(office, dan)
+    run = start_as(dan)
     with serving(model_url):
         assert ended(office, run).status == "completed"
     assert denied(office, run) == [("ask_clerk", "not_granted")]
@@ -122,7 +122,7 @@ def test_who_may_not_run_the_agent_has_it_denied(office: World, model_url: str) 
 
 
 def test_who_may_not_use_the_tool_has_it_denied_whatever_agents_they_may_run(office: World, model_url: str) -> None:
-    run = start(office, developer(office, "dan", "boss", "clerk"))
+    run = start_as(developer(office, "dan", "boss", "clerk"))
     with serving(model_url):
         assert ended(office, run).status == "completed"
     assert denied(office, run) == [("ask_clerk", "not_granted")]
@@ -132,7 +132,7 @@ def test_who_may_not_use_the_tool_has_it_denied_whatever_agents_they_may_run(off
 def test_a_child_acts_for_the_same_member_with_no_more_than_they_hold(office: World, model_url: str) -> None:
     dan = developer(office, "dan", "boss", "clerk")
     give(office, "ask_clerk", dan)
-    run = start(office, dan)
+    run = start_as(dan)
     with serving(model_url):
         assert ended(office, run).status == "completed"
     (child,) = children_of(office, run)
@@ -140,9 +140,9 @@ def test_a_child_acts_for_the_same_member_with_no_more_than_they_hold(office: Wo
     assert denied(office, child) == [("lookup", "not_granted")] * 2
 
 
-def start(acme: World, who: Principal) -> Run:
-    """Start the boss for somebody."""
-    return submit(Request("boss", CASE), acting_as=who).run
+def start_as(who: Principal, agent: str = "boss") -> Run:
+    """Start an agent for somebody."""
+    return submit(Request(agent, CASE), acting_as=who).run
 
 
 def test_a_child_that_fails_is_an_error_for_the_model(acme: World, model_url: str) -> None:
