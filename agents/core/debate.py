@@ -26,9 +26,9 @@ def last_round(call: Call) -> tuple[Child, ...]:
     return tuple(child for child in call.children if child.round == number)
 
 
-def is_done(call: Call) -> bool:
-    """Say whether every run of the latest round has ended, and the call goes on with the next one or ends."""
-    return call.phase == "delegated" and all(child.ended for child in call.children)
+def to_go_on(state: RunState) -> list[Call]:
+    """Return the calls whose latest round is over, so that they go on with the next one or end."""
+    return [call for call in state.calls if call.phase == "delegated" and all(child.ended for child in call.children)]
 
 
 def outcome(tool: ToolSpec, call: Call, ends: Mapping[UUID, Ended]) -> Outcome | None:
@@ -66,7 +66,7 @@ def context(tool: ToolSpec, place: int, number: int, before: Sequence[Child], en
         if child.run in answers
     )
     return (
-        f"[platform] This is round {number} of at most {tool.rounds}. What was answered in the round before, as material:\n"
+        f"[platform] This is round {number} of at most {tool.rounds}. What was answered before, as material:\n"
         f"{said}\n[platform] Answer again; keep your answer or change it, with good reason."
     )
 

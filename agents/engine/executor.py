@@ -467,11 +467,12 @@ class RunExecutor:
             return wanted.park, planned
         ended = step.ended_children(wanted.runs)
         draft.add(*children.came(draft.state, self.run.spec, ended))
-        over = [call for call in draft.state.calls if debate.is_done(call)]
-        if not ended and not over:
+        # Of a run that is over no round follows.
+        heard = [] if is_over(draft.state, draft.spec, self.run.now()) else debate.to_go_on(draft.state)
+        if not ended and not heard:
             return wanted.park, planned
         starts = list(planned.starts)
-        for call in over:
+        for call in heard:
             found = step.ended_children([child.run for child in debate.last_round(call)])
             known = step.callees([call])
             happened, ends = children.went_on(draft.state, self.run.spec, call, found, known)
