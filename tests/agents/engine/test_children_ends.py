@@ -1,9 +1,12 @@
 """How runs and those that they started end: together, each once, whatever happens between them."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from threading import Thread
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
 
 from access import grants
@@ -21,6 +24,7 @@ from tests.agents.engine.test_children import CASE, CLERK, KEYS, asking, childre
 from tests.agents.engine.test_grants import _elsewhere, denied, developer, give
 from tests.agents.engine.test_leases import claim_and_begin, means
 from tests.agents.engine.waiting import ended, until
+from tests.faults.rig import eventually
 from tests.worlds import LEDGER, LOOKUP, PAY, World
 
 __all__ = ["means"]
@@ -166,3 +170,42 @@ def test_the_end_of_a_child_makes_its_parent_claimable_in_the_same_commit(office
     below.carry_on(CallModel(1))
     assert office.run(child.id).status == "completed"
     assert office.run(run.id).ready_at is not None
+
+
+def test_a_child_that_ends_while_its_parent_parks_wakes_it(
+    office: World, means: Means, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends when its parent has looked and has not parked yet: it waits for the parent's row, and sees it parked."""
+    office.define("clerk", role="You are the owl.")
+    office.define("looker", role="You ask one and look.", tool_specs={"lookup": LOOKUP}, more_tools=["ask_clerk"])
+    run = office.submit("looker", CASE)
+    parent = claim_and_begin(means, run)
+    command = parent._commit([parent._call_model(CallModel(1))])
+    (child,) = children_of(office, run)
+    below = claim_and_begin(means, child)
+    ending = Thread(target=_then_close, args=[lambda: below.carry_on(CallModel(1))])
+    real = Step.ended_children
+
+    def looked_then_ends(step: Step, runs: Any) -> Any:
+        found = real(step, runs)
+        ending.start()
+        assert eventually(_somebody_waits_for_a_parent)
+        return found
+
+    monkeypatch.setattr(Step, "ended_children", looked_then_ends)
+    assert isinstance(parent.carry_on(command), Park)
+    ending.join()
+    assert office.run(child.id).status == "completed"
+    assert office.run(run.id).ready_at is not None
+
+
+def _somebody_waits_for_a_parent() -> bool:
+    """Whether a session waits for the row that it wants to wake."""
+    with connection.cursor() as cursor:  # another session than the step's: one sees the same activity all along
+        cursor.execute("SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return any("parent AS MATERIALIZED" in query for (query,) in cursor.fetchall())
+
+
+def _then_close(do: Callable[[], object]) -> None:
+    do()
+    connection.close()
