@@ -16,7 +16,7 @@ from uuid import UUID
 
 import psycopg
 
-from agents.core import aside, calls, debate
+from agents.core import aside, calls
 from agents.core.approvals import speak_of_principal
 from agents.core.decide import (
     AwaitChildren,
@@ -44,7 +44,7 @@ from agents.core.model import ModelAnswer, ModelError
 from agents.core.policies import Policies
 from agents.core.requests import input_tokens, model_request
 from agents.core.state import Call, RunState
-from agents.engine import children, leases, policies, reserving, store
+from agents.engine import children, delegating, leases, policies, reserving, store
 from agents.engine.children import Start
 from agents.engine.draft import Draft, in_windows_of, is_same, reserved, standing_order
 from agents.engine.leases import Claimed
@@ -459,26 +459,13 @@ class RunExecutor:
     def _await(
         self, step: Step, draft: Draft, wanted: AwaitChildren, planned: "_Planned"
     ) -> tuple[Command, "_Planned"]:
-        """Add what became of the children that have ended, and decide; else park.
-
-        Returns what the step rests on, too: a debate goes on with more runs. planned: what it rested on before.
-        """
+        """Add what became of children that have ended, and decide; else park. Returns what the step rests on, too."""
         if wanted.runs and wanted.runs <= {start.run for start in planned.starts}:
             return wanted.park, planned
-        ended = step.ended_children(wanted.runs)
-        draft.add(*children.came(draft.state, self.run.spec, ended))
-        # Of a run that is over no round follows.
-        heard = [] if is_over(draft.state, draft.spec, self.run.now()) else debate.to_go_on(draft.state)
-        if not ended and not heard:
+        starts = delegating.heard(step, self.run, draft, wanted.runs)
+        if starts is None:
             return wanted.park, planned
-        starts = list(planned.starts)
-        for call in heard:
-            found = step.ended_children([child.run for child in debate.last_round(call)])
-            known = step.callees([call])
-            happened, ends = children.went_on(draft.state, self.run.spec, call, found, known)
-            draft.add(*happened)
-            starts += children.starts(self.run, draft.state, happened, known, ends)
-        return self._think(draft), replace(planned, starts=starts)
+        return self._think(draft), replace(planned, starts=[*planned.starts, *starts])
 
     def _plan(self, step: Step, draft: Draft, wanted: CheckGrants, *, look: bool) -> "_Planned":
         """Plan with what is held now, or without looking as if nothing were."""
