@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from agents.core import aside
 from agents.core.decide import Command, Finished, Park
 from agents.core.fold import fold_all
 from agents.core.state import evolve
+from agents.engine import children
 from agents.engine.draft import settlements
 from agents.engine.leases import Claimed
 from agents.engine.store import Step
@@ -38,6 +40,8 @@ def see_to(run: Claimed, step: Step) -> Command | None:
     if given_up:
         ended = aside.given_up(state, epoch=run.epoch, at=at.isoformat())
         step.append(fold_all(ended, state), ended, release=True, settled=settlements(ended, state))
+        for child in state.open_children:
+            step.afterwards(partial(children.stop, run.tenant_id, run.id, child.run))
         log.error("ended without folding", extra={"run": str(run.id)})
         return Finished()
     tries = run.tries - 1

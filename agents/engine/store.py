@@ -109,6 +109,10 @@ class Step:
         self._soft_spent = False
         self._afterwards: list[Callable[[], Any]] = []
 
+    def afterwards(self, do: Callable[[], Any]) -> None:
+        """Have this done when the transaction is committed."""
+        self._afterwards.append(do)
+
     def count(self) -> None:
         """Count what was written, and tell whom it concerns, now that it is committed."""
         for events in self._written:
