@@ -9,7 +9,7 @@ from agents.config.reading import read
 from agents.errors import InvalidDocument
 from db.scope import tenant_scope
 from tests.agents.config.test_applying import here
-from tests.worlds import World
+from tests.worlds import World, world
 
 __all__ = ["here"]
 
@@ -92,3 +92,12 @@ def test_outside_of_files_the_agent_is_there_before_the_tool(here: World) -> Non
         made = versions.create(agents.put_draft("boss", boss, acting_as=here.alice), acting_as=here.alice)
         with pytest.raises(InvalidDocument, match="not published"):
             versions.publish(made.version.agent, made.version.number, acting_as=here.alice)
+
+
+def test_no_tool_reaches_another_tenants_agent(here: World) -> None:
+    other = world()
+    applied(other, CLERK)
+    with tenant_scope(here.tenant_id), pytest.raises(InvalidDocument, match="There is no agent clerk"):
+        tools.put(
+            "ask_clerk", {"description": "Ask.", "type": "agent", "agent": {"name": "clerk"}}, acting_as=here.alice
+        )

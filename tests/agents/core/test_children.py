@@ -1,0 +1,83 @@
+"""What runs set aside for those that they start: whatever these spend, never more together than the one at the top."""
+
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.core import calls, children, limits
+from agents.core.children import Callee, Callees, Ended
+from agents.core.events import BudgetReserved, BudgetSettled, ChildStarted, RunCompleted, RunSubmitted
+from agents.core.fold import fold_all
+from agents.core.holdings import Holdings
+from agents.core.spec import AgentSpec, Limits, ToolSpec
+from agents.core.state import Call, RunState, evolve
+from tests.agents.core.simulation import START, agent, tool
+
+CLERK = UUID(int=7)
+
+
+ASK = tool("ask", type="agent", agent={"name": "clerk"})
+
+
+def may_spend(usd_nano: int, tokens: int, *tools: ToolSpec) -> AgentSpec:
+    """An agent that may spend so much."""
+    return agent(*tools, limits=replace(Limits(), usd_nano=usd_nano, tokens=tokens))
+
+
+amounts = st.integers(min_value=1, max_value=10**9)
+
+
+def begun(spec: AgentSpec) -> RunState:
+    """A run that holds all that it may spend."""
+    submitted = RunSubmitted(agent=str(CLERK), version=1, principal="user:x", requested_by="user:x", input={})
+    usd_nano, tokens = spec.limits.usd_nano, spec.limits.tokens
+    reserved = BudgetReserved(usd_nano=usd_nano, tokens=tokens, window="2026-11-01")
+    return fold_all([submitted, reserved], RunState(uuid4()))
+
+
+def planned(state: RunState, spec: AgentSpec, callee: AgentSpec, count: int) -> tuple[RunState, list[ChildStarted]]:
+    """Let the model make so many calls of the agent in one turn."""
+    state = evolve(state, calls=tuple(Call(index, f"call{index}", "ask", {}) for index in range(count)))
+    known = Callees({"clerk": Callee(CLERK, uuid4(), callee, True)}, {index: [uuid4()] for index in range(count)})
+    held = replace(Holdings.assumed([ASK.id]), callees=known)
+    happened = calls.plan(state, spec, held, now=START)
+    return fold_all(happened, state), [event for event in happened if isinstance(event, ChildStarted)]
+
+
+@given(amounts, amounts, amounts, amounts, st.lists(st.floats(0, 1.5), min_size=1, max_size=8))
+def test_a_run_and_its_children_never_pass_its_limit(
+    usd: int, tokens: int, child_usd: int, child_tokens: int, spends: list[float]
+) -> None:
+    """Some spend more than was set aside, as a person let them: that does not count on the parent."""
+    spec = may_spend(usd, tokens, ASK)
+    state, started = planned(begun(spec), spec, may_spend(child_usd, child_tokens), len(spends))
+    assert sum(each.usd_nano for each in started) <= usd
+    assert sum(each.tokens for each in started) <= tokens
+    assert all(each.usd_nano <= child_usd and each.tokens <= child_tokens for each in started)
+    if started:
+        assert min(limits.left(state, spec)) > 0, "nothing is left for the run itself"
+    for each, share in zip(started, spends, strict=False):
+        spent = BudgetSettled(usd_nano=int(each.usd_nano * share), tokens=int(each.tokens * share), window="2026-11-01")
+        ended = Ended(UUID(each.run), RunCompleted(output="x"), spent, spent.usd_nano, {})
+        state = fold_all([children.finished(state, ended)], state)
+    assert state.cost_nano <= usd
+    assert state.spent_tokens <= tokens
+    paid = sum(int(each.usd_nano * share) for each, share in zip(started, spends, strict=False))
+    assert state.cost_nano + state.below.beyond_nano == paid
+    assert limits.missing(state, spec) is None
+    assert limits.left(state, spec) == (usd - state.cost_nano, tokens - state.spent_tokens)
+
+
+def test_calls_of_agents_share_evenly_and_leave_as_much_for_the_run() -> None:
+    spec = may_spend(1000, 1000, ASK)
+    _, started = planned(begun(spec), spec, may_spend(10**9, 10**9), 3)
+    assert [each.usd_nano for each in started] == [250, 250, 250]
+
+
+def test_a_child_may_go_less_deep_than_its_parent() -> None:
+    spec = may_spend(1000, 1000, ASK)
+    state = begun(spec)
+    assert children.levels(state, spec) == 3
+    assert children.levels(evolve(state, levels=1), spec) == 1
