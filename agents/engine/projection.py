@@ -34,10 +34,12 @@ def project(state: RunState, events: Sequence[Event]) -> dict[str, Any]:
 def _doing(state: RunState) -> str | None:
     if state.ended:
         return None
-    running = [call.tool for call in state.calls if call.phase == "requested"]
+    running = [call.tool for call in state.calls if call.phase in {"requested", "delegated"}]
     if state.status != "waiting":  # one that was set aside does no more of what it was at
         if state.calling_model:
             return f"model, turn {state.turn}"
         if running:
             return f"{'undoing: ' if state.ending else ''}tool {', '.join(running)}"[:80]
-    return state.questions[0].reason[:80] if state.questions else None
+    if state.questions:
+        return state.questions[0].reason[:80]
+    return f"tool {', '.join(running)}"[:80] if state.open_children else None

@@ -151,7 +151,7 @@ def test_a_child_that_fails_is_an_error_for_the_model(acme: World, model_url: st
     run = acme.submit("boss", CASE)
     with serving(model_url):
         child = asking(acme, run)
-        assert acme.run(run.id).waiting_for == "child"
+        assert (acme.run(run.id).waiting_for, acme.run(run.id).doing) == ("child", "tool ask_clerk")
         cancel(child.id, acting_as=acme.alice)
         assert ended(acme, run).status == "completed"
     assert acme.run(child.id).status == "cancelled"
