@@ -43,10 +43,12 @@ TENANTS: Final = 100
 _TIMEOUT: Final = "SET LOCAL statement_timeout = '10s'"
 
 # What waits for the supplier is in line for it, not for a worker. The `ready_at` of a run that was begun is when it was
-# submitted, whatever it waited for since: only the others' tells how long workers let them wait. Those that were begun
+# submitted, whatever it waited for since: only the others' tells how long workers let them wait, but for those that a
+# run started: theirs is that of the run. Those that were begun
 # are counted, for they go first: some that are there for long tell that nobody takes them.
 _QUEUE: Final = """
-SELECT count(*), coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE status = 'queued')), 0),
+SELECT count(*),
+    coalesce(extract(epoch FROM now() - min(greatest(ready_at, created_at)) FILTER (WHERE status = 'queued')), 0),
     count(*) FILTER (WHERE status <> 'queued')
 FROM agents_run WHERE ready_at IS NOT NULL AND waiting_for IS DISTINCT FROM 'provider'
 """
@@ -82,7 +84,8 @@ WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted A
 _TENANTS: Final = """
 SELECT t.slug, q.runs, q.age FROM (
     SELECT tenant_id, count(*) AS runs,
-        coalesce(extract(epoch FROM now() - min(ready_at) FILTER (WHERE status = 'queued')), 0) AS age FROM agents_run
+        coalesce(extract(epoch FROM now() - min(greatest(ready_at, created_at)) FILTER (WHERE status = 'queued')), 0)
+            AS age FROM agents_run
     WHERE ready_at IS NOT NULL AND waiting_for IS DISTINCT FROM 'provider' GROUP BY 1 ORDER BY 2 DESC LIMIT %s
 ) AS q JOIN tenants_tenant t ON t.id = q.tenant_id
 """
