@@ -1,6 +1,7 @@
 """Errors of agents, tools and runs."""
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from db.errors import Refusal
 
@@ -185,3 +186,17 @@ class TooManyTries(AgentError):
     code = "too_many_tries"
     status = 429
     retryable = True
+
+
+class InputRefused(AgentError):
+    """The input holds what this agent takes from nobody.
+
+    action, facts: what the journal is told of it; the input itself is kept nowhere.
+    """
+
+    code = "input_refused"
+    action: ClassVar[str] = "input.refused"
+
+    def __init__(self, *, errors: Sequence[dict[str, str]], facts: dict[str, Any]) -> None:
+        super().__init__(errors=errors)
+        self.facts = facts

@@ -16,12 +16,14 @@ from agents.core.exact import enclose
 from agents.core.lifecycle import TERMINAL
 from agents.core.money import from_usd
 from agents.core.schema import problems
+from agents.core.screening import Verdict, recorded, screened, words
 from agents.engine import statements
 from agents.engine.seam import engine_of, name_for_new_runs
 from agents.engine.specs import spec_of
 from agents.engine.store import entry
 from agents.errors import (
     IdempotencyMismatch,
+    InputRefused,
     InvalidInput,
     NotPublished,
     RunEnded,
@@ -91,7 +93,7 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
 
     parent: the run that it is part of: whoever that one acts for, and all up the line, must be allowed what this one
     does, from its start on. Raises `AccessDenied`, `UnknownAgent`, `UnknownVersion`, `NotPublished`, `InvalidInput`,
-    `UnknownMember`, `IdempotencyMismatch`, `UnknownRun`, `RunEnded`; then nothing was made.
+    `InputRefused`, `UnknownMember`, `IdempotencyMismatch`, `UnknownRun`, `RunEnded`; then nothing was made.
     """
     permissions.check(acting_as, "runs:write")
     with tenant_scope(acting_as.tenant_id):
@@ -183,6 +185,9 @@ def _event(
     if wrong:
         errors = [{"pointer": f"/input{problem.pointer}", "detail": problem.message} for problem in wrong]
         raise InvalidInput(errors=errors)
+    verdict = screened(request.input, spec.input_screen) if spec.input_screen is not None else None
+    if verdict is not None:
+        _check_screened(verdict, version)
     queued_s = spec.limits.queued_s
     return RunSubmitted(
         agent=str(version.agent_id),
@@ -195,7 +200,17 @@ def _event(
         deadline=request.deadline.isoformat() if request.deadline else None,
         parent=None if parent is None else str(parent),
         start_by=(version.now + timedelta(seconds=queued_s)).isoformat() if queued_s else None,
+        **({} if verdict is None else recorded(verdict)),
     )
+
+
+def _check_screened(verdict: Verdict, version: Runnable) -> None:
+    """Raise `InputRefused` if the agent's guards refuse what was found."""
+    found = [(hit.place, f"This holds {words(hit)}; send it without.") for hit in verdict.told("refuse")]
+    if refused := [*verdict.wrong, *found]:
+        errors = [{"pointer": f"/input{place}", "detail": why} for place, why in refused]
+        facts = {"agent": str(version.agent_id), "version": version.number, **recorded(verdict)}
+        raise InputRefused(errors=errors, facts=facts | {"guard": list(verdict.counts)})
 
 
 def _principal_id(request: Request, acting_as: Principal) -> UUID:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from agents.core import aside, calls, compensation, limits
+from agents.core import aside, calls, compensation, finishing, limits, screening
 from agents.core.asking import ask
 from agents.core.conversation import tool_uses
 from agents.core.endings import completed, ended, failed
@@ -19,14 +19,12 @@ from agents.core.events import (
     DecisionExpired,
     Event,
     ModelFailed,
-    OutputAccepted,
-    OutputRejected,
     RunCancelled,
     RunCompensating,
 )
 from agents.core.exact import disclose, enclose
 from agents.core.holdings import Holdings
-from agents.core.output import Judgement, judge, must_be_confirmed
+from agents.core.output import Judgement, judge
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
 
@@ -127,6 +125,8 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     expired = [each for each in state.questions if each.expires_at and now >= datetime.fromisoformat(each.expires_at)]
     if expired:
         return Record([DecisionExpired(escalation=each.escalation, kind=each.kind) for each in expired])
+    if state.suspected and not state.questions:
+        return Record([screening.question(state, spec)])
     missing = limits.missing(state, spec)
     if missing:
         return Reserve(*missing)
@@ -336,7 +336,7 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
     if answer is None:
         raise ValueError("There is no answer to judge.")
     if answer.stop_reason in {"end_turn", "stop_sequence"}:
-        return on_output(state, spec, judge(spec, state, disclose(answer.content)))
+        return finishing.on_output(state, spec, judge(spec, state, disclose(answer.content)))
     if answer.stop_reason == "refusal":
         detail = f"The model refused to go on: {answer.stop_details or 'no reason given'}"
         return [ask(state, spec, "question", "model_refused", detail, {})]
@@ -351,39 +351,4 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
         words = "The answer stopped for tool use but held no tool call."
     else:
         words = _UNUSABLE[answer.stop_reason]
-    return _rejected(state, spec, judgement, [{"rule": code, "pointer": "", "message": words}])
-
-
-def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
-    """Return what comes of an output that was judged so."""
-    if judgement.code is None:
-        accepted = OutputAccepted(turn=state.turn, output=enclose(judgement.output))
-        if not must_be_confirmed(spec, state, judgement.output):
-            return [accepted, *completed(state, judgement.output)]
-        return [accepted, _confirm(state, spec, judgement, "escalate_when", spec.escalate_when)]
-    errors = [problem.as_json() for problem in judgement.problems]
-    if judgement.on_fail == "escalate":
-        accepted = OutputAccepted(turn=state.turn, output=enclose(judgement.output))
-        return [accepted, _confirm(state, spec, judgement, "rule", judgement.rule)]
-    rejected = _rejected(state, spec, judgement, errors)
-    if judgement.on_fail == "reject":
-        detail = "; ".join(error["message"] for error in errors)
-        return [rejected[0], *failed(state, "rule_violated", detail, "Correct the input, or the agent's rules.")]
-    return rejected
-
-
-def _confirm(state: RunState, spec: AgentSpec, judgement: Judgement, reason: str, rule: str | None) -> Event:
-    words = "; ".join(problem.message for problem in judgement.problems) or f"{rule} holds for the output."
-    return ask(state, spec, "output", reason, words, {"output": enclose(judgement.output)}, rule=rule)
-
-
-def _rejected(state: RunState, spec: AgentSpec, judgement: Judgement, errors: Sequence[dict[str, str]]) -> list[Event]:
-    rejected: list[Event] = [
-        OutputRejected(turn=state.turn, code=judgement.code or "", errors=errors, output=enclose(judgement.output))
-    ]
-    if state.rejections >= spec.limits.validation_retries + state.extra.validation_retries:
-        detail = f"The output was rejected {state.rejections + 1} times, last with: {errors[0]['message']}"
-        more = {"validation_retries": spec.limits.validation_retries + 1}
-        proposal = {"output": enclose(judgement.output), "arguments": more}
-        rejected.append(ask(state, spec, "question", "validation_failed", detail, proposal))
-    return rejected
+    return finishing.rejected(state, spec, judgement, [{"rule": code, "pointer": "", "message": words}])

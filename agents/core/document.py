@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from agents.core import agent_tools, conditions, guards, partners, rules
+from agents.core import agent_tools, conditions, guarding, guards, partners, rules
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
@@ -214,6 +214,7 @@ def agent_problems(spec: Json, tools: Mapping[str, Spec]) -> list[Problem]:
         *_agent_rule_problems(spec),
         *_usd_problems(spec),
         *_agent_secret_problems(spec),
+        *guarding.problems(spec),
     ]
 
 
@@ -221,9 +222,11 @@ def agent_document(spec: Spec) -> dict[str, Json]:
     """Return the `spec` with every default that governs a run written out, as a version pins it."""
     limits = {key: getattr(Limits(), key) for key in Limits.__slots__ if key != "usd_nano"}
     limits["usd"] = to_usd(Limits().usd_nano)
+    guarded = {"guards": guarding.complete(spec["guards"])} if "guards" in spec else {}
     return {
         "tools": [],
         **without_grants(spec),
+        **guarded,
         "model": {"max_tokens": 8192, **spec["model"]},
         "limits": {**limits, **(spec.get("limits") or {})},
     }

@@ -34,7 +34,8 @@ class RunSubmitted(Event):
 
     start_by: ISO time until which a worker must have begun it. levels: of a run that a tool call of its parent started:
     how many levels of children there may be below it; what it may spend is set aside by its parent then. untrusted,
-    private: what its parent had read already. context: the conversation that its parent hands over.
+    private: what its parent had read already. context: the conversation that its parent hands over. guard: what its
+    agent's guards found in the input, `{finder, then, count}` each; detectors: which versions of them looked.
     """
 
     action = "run.submitted"
@@ -53,6 +54,8 @@ class RunSubmitted(Event):
     untrusted: bool | None = None
     private: bool | None = None
     context: str | None = None
+    guard: Sequence[Mapping[str, Json]] = ()
+    detectors: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -348,17 +351,19 @@ class ChildFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputAccepted(Event):
-    """The output passed its schema and rules."""
+    """The output passed its schema and rules. output: with the guards' masks. guard, detectors: see `RunSubmitted`."""
 
     action = "output.accepted"
     erasable = frozenset({"output"})
     turn: int
     output: Json
+    guard: Sequence[Mapping[str, Json]] = ()
+    detectors: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRejected(Event):
-    """The answer cannot be used; the model is told why. code: `schema`, `rule`, `not_json`, `max_tokens`, …"""
+    """The answer cannot be used; the model is told why. code: `schema`, `rule`, `guarded`, `not_json`, …"""
 
     action = "output.rejected"
     outcome = "failed"
@@ -367,6 +372,8 @@ class OutputRejected(Event):
     code: str
     errors: Sequence[Mapping[str, str]]
     output: Json = None
+    guard: Sequence[Mapping[str, Json]] = ()
+    detectors: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from agents.core import calls, conversation
 from agents.core.children import Ended
-from agents.core.decide import on_output
 from agents.core.events import Event, RunCompleted
 from agents.core.exact import disclose, readable
+from agents.core.finishing import on_output
 from agents.core.fold import fold
 from agents.core.output import judge
 from agents.core.spec import AgentSpec

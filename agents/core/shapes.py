@@ -56,6 +56,40 @@ def _grants(*permissions: str, **more: Json) -> dict[str, Json]:
     return {"type": "array", "maxItems": 500, "items": {**one, "oneOf": one_holder}}
 
 
+def _guard_rules(*then: str) -> dict[str, Json]:
+    names = {"type": "array", "minItems": 1, "maxItems": 40, "uniqueItems": True, "items": {"type": "string"}}
+    one = _object(
+        {
+            "at": {"type": "string", "maxLength": 500, "pattern": f"{POINTER}|^$"},
+            "find": names,
+            "then": {"enum": list(then)},
+        },
+        "find",
+        "then",
+    )
+    return {"type": "array", "maxItems": 50, "items": one}
+
+
+GUARDS: Final = _object(
+    {
+        "input": _object(
+            {
+                "max_bytes": _whole(2, 16 * 2**20),
+                "max_depth": _whole(1, 64),
+                "rules": _guard_rules("refuse", "escalate", "flag", "allow"),
+            }
+        ),
+        "output": _object({"rules": _guard_rules("block", "escalate", "mask", "allow")}),
+        "patterns": {
+            "type": "object",
+            "maxProperties": 50,
+            "propertyNames": {"pattern": "^[a-z][a-z0-9_]{0,39}$"},
+            "additionalProperties": _text(500),
+        },
+        "region": {"type": "string", "pattern": "^[A-Z]{2}$"},
+    }
+)
+
 TOOL: Final = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Tool",
@@ -141,6 +175,7 @@ AGENT: Final = {
             "triage": _object(
                 {"model": {"type": "string", "pattern": MODEL_ID}, "escalate_when": _text()}, "model", "escalate_when"
             ),
+            "guards": GUARDS,
             "tools": {"type": "array", "maxItems": 128, "items": {"type": "string", "pattern": TOOL_NAME}},
             "input_schema": {"type": "object"},
             "output_schema": {"type": "object"},

@@ -19,6 +19,7 @@ from agents.core.guards import Guards, guards_of
 from agents.core.money import from_usd
 from agents.core.prompt import escalation_tool, model_tool
 from agents.core.schema import Problem, problems, validator
+from agents.core.screens import Screen, screen_of
 from agents.tools.seam import ToolDefinition
 
 Json = Any
@@ -203,6 +204,7 @@ class AgentSpec:
 
     system: the compiled system prompt. tools: by name, fallbacks included. escalates: whether the model may call
     `escalate_to_human`. escalate_when: CEL over `input` and `output`; a person confirms the output when it holds.
+    guards: what is looked for in input and output (`agents.core.screening`), defaults written out.
     """
 
     agent_id: UUID
@@ -220,6 +222,7 @@ class AgentSpec:
     escalate_when: str | None = None
     review: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    guards: Mapping[str, Json] | None = None
 
     @cached_property
     def input(self) -> Validator | None:
@@ -230,6 +233,16 @@ class AgentSpec:
     def output(self) -> Validator | None:
         """The validator of the final output, or None when it is free text."""
         return validator(self.output_schema) if self.output_schema is not None else None
+
+    @cached_property
+    def input_screen(self) -> Screen | None:
+        """What is looked for in a run's input, if anything is."""
+        return screen_of(self.guards, "input")
+
+    @cached_property
+    def output_screen(self) -> Screen | None:
+        """What is looked for in the output, if anything is."""
+        return screen_of(self.guards, "output")
 
     @cached_property
     def undoable(self) -> frozenset[str]:
@@ -272,6 +285,7 @@ def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
         escalate_when=document.get("escalate_when"),
         review=document.get("review") or {},
         limits=Limits.of(document.get("limits") or {}),
+        guards=document.get("guards"),
     )
 
 

@@ -19,6 +19,9 @@ Json = Any
 #: Why a run waits that a budget of its tenant, its agent or whom it acts for has no room for.
 BUDGET_EXHAUSTED: Final = "budget_exhausted"
 
+#: Why a run waits whose input holds what its agent's guards ask about.
+INPUT_SUSPICIOUS: Final = "input_suspicious"
+
 Phase = Literal["proposed", "approved", "edited", "asked", "requested", "delegated", "unknown", "stuck", "settled"]
 
 
@@ -172,6 +175,7 @@ class RunState:
     results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
     undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
     said_bytes: how long `messages` are as JSON, counted as they come: nobody writes out a long conversation to know.
+    suspected: what a person has to look at in the input before the model reads it: the finders' names.
     is_tainted: whether the model has read what an untrusted tool said; has_read_private: whether something private.
     parent, levels: of a run that a tool call started, see `events.RunSubmitted`. within: what of its parent's
     reservation is set aside for it, once it has taken it; `held` then is what people added, beside that. below: what
@@ -184,6 +188,7 @@ class RunState:
     status: Status = "queued"
     waiting_for: str | None = None
     input: Json = None
+    suspected: tuple[str, ...] = ()
     messages: Messages = ()
     said_bytes: int = 0
     turn: int = 0

@@ -11,6 +11,7 @@ from agents.core.exact import disclose
 from agents.core.money import from_usd
 from agents.core.state import (
     BUDGET_EXHAUSTED,
+    INPUT_SUSPICIOUS,
     Agreement,
     Extension,
     Extra,
@@ -59,6 +60,8 @@ def _question(state: RunState, question: Question, made: DecisionMade) -> RunSta
         return _final(state, question, made)
     if question.reason == WORKER_DIED:
         return state
+    if question.reason == INPUT_SUSPICIOUS:
+        state = evolve(state, suspected=())
     if question.call is not None:
         return settled(state, question.call, f"Not executed. A person says: {made.message}", is_error=True)
     state = _extended(state, question.proposal.get("arguments", {}))

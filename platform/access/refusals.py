@@ -15,14 +15,15 @@ Json = Any
 def record(principal: Principal, refusal: Exception, *, route: str, method: str, code: str) -> None:
     """Record that `principal` was not let through: a transaction of its own, after the refused one was rolled back.
 
-    refusal: the error that said so. route: the address's name, such as `api:run-cancel`. code: the problem's code.
+    refusal: the error that said so; its `action` and `facts`, if it has them, are the record's. route: the address's
+    name, such as `api:run-cancel`. code: the problem's code.
     Whoever fails to write it must not answer as if it were written.
     """
     facts: dict[str, Json] = {"route": route, "method": method, "code": code}
     permission = getattr(refusal, "permission", None)
     if permission is not None:
         facts["permission"] = permission
-    _write("access.refused", principal, facts)
+    _write(getattr(refusal, "action", None) or "access.refused", principal, facts | getattr(refusal, "facts", {}))
 
 
 def throttled(principal: Principal) -> None:

@@ -106,10 +106,14 @@ def _errors(exception: Exception) -> list[dict[str, str]]:
 
 
 def handle(exception: Exception, context: Mapping[str, Any]) -> HttpResponse:
-    """Django REST framework's exception handler. A refusal that cannot or may not be recorded is not told either."""
+    """Django REST framework's exception handler. A refusal that cannot or may not be recorded is not told either.
+
+    Recorded are those of a right (403), and those whose error names an `action` of the journal.
+    """
     answer = of(exception)
     request = context["request"]
-    if answer.status_code != 403 or not isinstance(request.user, Principal):
+    is_recorded = answer.status_code == 403 or getattr(exception, "action", None) is not None
+    if not is_recorded or not isinstance(request.user, Principal):
         return answer
     code = getattr(exception, "code", _FORBIDDEN)
     try:

@@ -42,6 +42,7 @@ KNOWN = (
     "FIELD_KEYS",
     "LEASE_SECONDS",
     "LOG_LEVEL",
+    "LOG_MASKS",
     "MAX_BODY_BYTES",
     "MCP_STDIO_ALLOW",
     "METRICS_TENANTS",
@@ -112,6 +113,16 @@ class Env:
         if value not in choices:
             raise ImproperlyConfigured(f"{name} is {value!r}: set it to one of {', '.join(choices)}.")
         return value
+
+    def choices(self, name: str, choices: tuple[str, ...], default: tuple[str, ...]) -> tuple[str, ...]:
+        """Several of `choices`, separated by commas, or `none` of them."""
+        items = self.items(name, default)
+        if items == ("none",):
+            return ()
+        for item in items:
+            if item not in choices:
+                raise ImproperlyConfigured(f"{name} names {item!r}: take some of {', '.join(choices)}, or none.")
+        return items
 
     def flag(self, name: str, default: bool = False) -> bool:
         """1, true, yes, on or 0, false, no, off, in any case."""

@@ -15,10 +15,12 @@ from django.core.exceptions import ImproperlyConfigured
 from config.database import embedded_databases, external_databases
 from config.email import email_settings
 from config.env import Env, decode_keys
+from config.logs import MASKS
 from config.production import choose_environment, refuse_unsafe
 from config.redaction import keep
 from config.secrets_store import generated_secret
 from config.temporal import TemporalSettings, temporal_settings
+from detectors.finding import PERSONAL
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 _env = Env(os.environ)
@@ -467,10 +469,11 @@ Q_CLUSTER: dict[str, Any] = {
 
 LOGGING_CONFIG = "config.logs.configure"
 LOG_LEVEL: str = _env.choice("LOG_LEVEL", ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"), "INFO")
+LOG_MASKS: tuple[str, ...] = _env.choices("LOG_MASKS", tuple(PERSONAL), MASKS)
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"json": {"()": "config.logs.JsonFormatter"}},
+    "formatters": {"json": {"()": "config.logs.JsonFormatter", "masks": LOG_MASKS}},
     "filters": {"anybodys_doing": {"()": "config.logs.AnybodysDoing"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},

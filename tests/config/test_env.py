@@ -41,6 +41,15 @@ def test_a_flag_that_is_none_is_refused() -> None:
         Env({"DEBUG": "maybe"}).flag("DEBUG")
 
 
+def test_some_of_a_list_of_choices() -> None:
+    known, default = ("a", "b", "c"), ("a",)
+    assert Env({"X": "b, c"}).choices("X", known, default) == ("b", "c")
+    assert Env({}).choices("X", known, default) == default
+    assert Env({"X": "none"}).choices("X", known, default) == ()
+    with pytest.raises(ImproperlyConfigured, match="X names 'd': take some of a, b, c, or none"):
+        Env({"X": "a,d"}).choices("X", known, default)
+
+
 @pytest.mark.parametrize("value", ["0", "65", "two", "1.5"])
 def test_a_number_out_of_bounds_is_refused(value: str) -> None:
     with pytest.raises(ImproperlyConfigured, match="between 1 and 64"):

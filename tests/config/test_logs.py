@@ -76,6 +76,37 @@ def test_a_tenant_cannot_blind_the_logs_with_a_secret_that_is_a_word(monkeypatch
     assert parsed["at"].endswith("+00:00")
 
 
+def test_a_line_names_no_person_and_no_credential_wherever_it_stands() -> None:
+    try:
+        raise ValueError("no card 4111 1111 1111 1111 of ada@acme.example")
+    except ValueError:
+        parsed = line(
+            "mail from %s with ghp_a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2",
+            "ada@acme.example",
+            reached={"at": ["+49 30 901820", 7], "bob@acme.example": "DE89 3704 0044 0532 0130 00"},
+            exc_info=sys.exc_info(),
+        )
+
+    assert parsed["message"] == "mail from [email] with [secrets]"
+    assert parsed["reached"] == {"at": ["[phone]", 7], "[email]": "[iban]"}
+    assert "ValueError: no card [credit_card] of [email]" in parsed["exception"]
+
+
+def test_ordinary_lines_stay_as_they_are() -> None:
+    said = (
+        "run 3f2504e0-4f89-41d3-9a0c-0305e82c3301 took 1700000000000 ns at 2026-11-22T10:00:00+00:00 from 203.0.113.9"
+    )
+    assert line(said)["message"] == said
+
+
+def test_what_is_masked_can_be_chosen() -> None:
+    made = logging.LogRecord("runs", logging.INFO, "", 0, "ada@acme.example of 203.0.113.9", (), None)
+    assert (
+        json.loads(JsonFormatter(masks=("ip_address",)).format(made))["message"] == "ada@acme.example of [ip_address]"
+    )
+    assert json.loads(JsonFormatter(masks=()).format(made))["message"] == "ada@acme.example of 203.0.113.9"
+
+
 CRASH = """
 import os, sys, threading
 sys.path.insert(1, "platform")
@@ -83,7 +114,8 @@ import django
 django.setup()
 from django.conf import settings
 def crash():
-    raise RuntimeError(f"no answer to {os.environ['ANTHROPIC_API_KEY']} {settings.SECRET_KEY} hunter2-hunter2")
+    key = os.environ["ANTHROPIC_API_KEY"]
+    raise RuntimeError(f"no answer to {key} {settings.SECRET_KEY} hunter2-hunter2 ada@acme.example")
 thread = threading.Thread(target=crash)
 thread.start()
 thread.join()
@@ -110,7 +142,7 @@ def test_a_crash_tells_no_secret_of_the_installation(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 1
-    assert done.stderr.count("RuntimeError: no answer to [redacted] [redacted] [redacted]") == 2
+    assert done.stderr.count("RuntimeError: no answer to [redacted] [redacted] [redacted] [email]") == 2
     assert not any(secret in done.stderr for secret in ("sk-ant", "battery", "hunter2"))
 
 
