@@ -11,12 +11,14 @@ from django.db import IntegrityError, connection
 
 from access import grants, permissions
 from access.errors import MissingGrant
+from agents.actions.duplicates import key_of, twin_of
 from agents.core.events import DecisionMade, Event, RunCancelRequested, RunSubmitted
 from agents.core.exact import enclose
 from agents.core.lifecycle import TERMINAL
 from agents.core.money import from_usd
 from agents.core.schema import problems
 from agents.core.screening import Verdict, recorded, screened, words
+from agents.core.spec import AgentSpec
 from agents.engine import statements
 from agents.engine.seam import engine_of, name_for_new_runs
 from agents.engine.specs import spec_of
@@ -47,13 +49,15 @@ Json = Any
 class Submitted:
     """A run that was asked for. created: False when the idempotency key names one from before.
 
-    agent: its agent's slug. version: the number of its version.
+    agent: its agent's slug. version: the number of its version. deduplicated: whether it was started by an identical
+    request within the agent's window.
     """
 
     run: Run
     agent: str
     version: int
     created: bool
+    deduplicated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,11 @@ class Runnable:
     agent_id: UUID
     now: datetime
 
+    @property
+    def spec(self) -> AgentSpec:
+        """What it is told and allowed."""
+        return spec_of(self.id, lambda: AgentVersion.objects.get(id=self.id).compiled)
+
 
 def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None) -> Submitted:
     """Queue a run and wake the engine, in one commit.
@@ -105,7 +114,12 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
         principal_id = _principal_id(request, acting_as)
         _check_bounds(request, version.now)
         event = _event(request, version, principal_id, acting_as, parent)
-        run = _queue(request, version, event, acting_as, parent)
+        window_s = version.spec.limits.dedupe_s
+        key = _dedupe_key(request, version, event) if window_s else None
+        twin = twin_of(key, window_s) if key is not None and request.idempotency_key is None else None
+        if twin is not None:
+            return Submitted(twin, twin.agent.slug, twin.version.number, created=False, deduplicated=True)
+        run = _queue(request, version, event, acting_as, parent, key)
         raced = _submitted_before(request, acting_as) if run is None else None
         if raced is not None:
             return raced
@@ -124,6 +138,12 @@ def _submitted_before(request: Request, acting_as: Principal) -> Submitted | Non
     if run.request_digest != request.digest:
         raise IdempotencyMismatch
     return Submitted(run, run.agent.slug, run.version.number, created=False)
+
+
+def _dedupe_key(request: Request, version: Runnable, event: RunSubmitted) -> str:
+    """Return the keyed hash of all that the run would be and who asks for it, its priority apart."""
+    asked = [event.principal, event.requested_by, event.parent, request.input, event.usd_nano, event.tokens]
+    return key_of([str(version.id), *asked, event.deadline, request.metadata])
 
 
 def _check_bounds(request: Request, now: datetime) -> None:
@@ -180,7 +200,7 @@ def _event(
     acting_as: Principal,
     parent: UUID | None,
 ) -> RunSubmitted:
-    spec = spec_of(version.id, lambda: AgentVersion.objects.get(id=version.id).compiled)
+    spec = version.spec
     wrong = problems(spec.input, request.input) if spec.input is not None else []
     if wrong:
         errors = [{"pointer": f"/input{problem.pointer}", "detail": problem.message} for problem in wrong]
@@ -221,7 +241,12 @@ def _principal_id(request: Request, acting_as: Principal) -> UUID:
 
 
 def _queue(
-    request: Request, version: Runnable, event: RunSubmitted, acting_as: Principal, parent: UUID | None
+    request: Request,
+    version: Runnable,
+    event: RunSubmitted,
+    acting_as: Principal,
+    parent: UUID | None,
+    dedupe_key: str | None,
 ) -> Run | None:
     """Insert the run and its first record, and wake the engine; None when there is one of the same idempotency key."""
     run = Run(
@@ -240,6 +265,7 @@ def _queue(
         request_digest=request.digest,
         metadata=request.metadata or {},
         engine=name_for_new_runs(),
+        dedupe_key=dedupe_key,
     )
     row = json.dumps({name: getattr(run, name) for name in statements.QUEUED}, default=str)
     entries = journal.entries_parameter([entry(event, acting_as.actor)])
@@ -270,6 +296,7 @@ def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
             raise MissingGrant("You may not end runs of this agent.")
         _check_open(run)
         if not Record.objects.filter(stream=run.id, action=RunCancelRequested.action).exists():
+            run.dedupe_key = None  # who asks for the same now wants another one
             _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
             engine_of(run).cancel(run.id)
     return run
@@ -305,4 +332,4 @@ def _append(run: Run, events: Sequence[Event], actor: str) -> None:
     """Append behind the run's last event; the row's lock, held until commit, orders the numbers."""
     journal.append_at(run.id, run.seq, [entry(event, actor) for event in events])
     run.seq += len(events)
-    run.save(update_fields=["seq", "tries"])
+    run.save(update_fields=["seq", "tries", "dedupe_key"])

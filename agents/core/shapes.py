@@ -221,6 +221,7 @@ AGENT: Final = {
                     "depth": _whole(0, MAX_DEPTH),
                     "model_s": _whole(1, 3600),
                     "queued_s": _whole(1, MONTH_S),
+                    "dedupe_s": _whole(0, 24 * 3600),
                 }
             ),
             "grants": _grants("run", "edit", "review"),

@@ -35,7 +35,7 @@ class Limits:
     depth: levels of runs that calls of agents may start below this one; 0 for none.
 
     Two more end what they limit: model_s: seconds one model call may take. queued_s: seconds until a worker must have
-    begun the run; None for any time.
+    begun the run; None for any time. dedupe_s: seconds in which identical requests get the same run; 0 for never.
     """
 
     turns: int = 20
@@ -47,6 +47,7 @@ class Limits:
     depth: int = 3
     model_s: int = 600
     queued_s: int | None = None
+    dedupe_s: int = 0
 
     @classmethod
     def of(cls, document: Mapping[str, Json]) -> "Limits":

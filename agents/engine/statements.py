@@ -272,7 +272,7 @@ WHERE a.tenant_id = %(tenant)s AND a.slug = %(slug)s
 
 QUEUED: Final = (
     *("id", "tenant_id", "agent_id", "version_id", "principal_id", "requested_by_id", "parent_id", "priority"),
-    *("deadline", "idempotency_key", "request_digest", "metadata", "engine"),
+    *("deadline", "idempotency_key", "request_digest", "metadata", "engine", "dedupe_key"),
 )
 
 #: A new run, of whose columns `QUEUED` are given as JSON, with its first record; nothing when there is one of the same
@@ -282,15 +282,15 @@ QUEUE: Final = trip.statement(
     f"""
 WITH source AS (
     INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, priority,
-        deadline, idempotency_key, request_digest, metadata, engine, status, seq, epoch, ready_at, due_at, created_at,
-        model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+        deadline, idempotency_key, request_digest, metadata, engine, dedupe_key, status, seq, epoch, ready_at, due_at,
+        created_at, model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
         cost_nano, reserved_usd_nano, reserved_tokens)
     SELECT q.id, q.tenant_id, q.agent_id, q.version_id, q.principal_id, q.requested_by_id, q.parent_id, q.priority,
-        q.deadline, q.idempotency_key, q.request_digest, q.metadata, q.engine, 'queued', 1, 0, now(),
+        q.deadline, q.idempotency_key, q.request_digest, q.metadata, q.engine, q.dedupe_key, 'queued', 1, 0, now(),
         CASE WHEN q.engine IS NOT NULL THEN now() END, now(), 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM json_to_record(%(run)s::json) AS q(id uuid, tenant_id uuid, agent_id uuid, version_id uuid, principal_id uuid,
         requested_by_id uuid, parent_id uuid, priority smallint, deadline timestamptz, idempotency_key text,
-        request_digest text, metadata jsonb, engine text)
+        request_digest text, metadata jsonb, engine text, dedupe_key text)
     ON CONFLICT (tenant_id, requested_by_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING tenant_id, id AS stream, 0 AS seq
 ), {journal.APPEND}

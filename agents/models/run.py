@@ -19,6 +19,7 @@ class Run(TenantModel):
     output_seq: the event whose payload holds the output or the error; null before the end.
     cost and reserved amounts: nano-USD and tokens; reserved_window: the first day of the month they were reserved in.
     idempotency_key, request_digest: the client's key and the SHA-256 (hex) of what it asked with it.
+    dedupe_key: the keyed hash of what was asked, for agents that serve identical requests once; null for others.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -56,6 +57,7 @@ class Run(TenantModel):
     reserved_window = models.DateField(null=True)
     idempotency_key = models.CharField(max_length=255, null=True)  # noqa: DJ001
     request_digest = models.CharField(max_length=64, null=True)  # noqa: DJ001
+    dedupe_key = models.CharField(max_length=64, null=True)  # noqa: DJ001
     metadata = models.JSONField(default=dict)
 
     class Meta(TenantModel.Meta):
@@ -85,6 +87,11 @@ class Run(TenantModel):
             models.Index(fields=["due_at"], name="run_due", condition=models.Q(due_at__isnull=False)),
             models.Index(fields=["tenant_id", "status", "-id"], name="run_by_status"),
             models.Index(fields=["tenant_id", "agent", "-id"], name="run_by_agent"),
+            models.Index(
+                fields=["tenant_id", "dedupe_key", "-created_at"],
+                name="run_by_dedupe_key",
+                condition=models.Q(dedupe_key__isnull=False),
+            ),
             models.Index(fields=["parent"], name="run_by_parent", condition=models.Q(parent__isnull=False)),
         )
 

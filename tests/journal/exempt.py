@@ -12,6 +12,8 @@ READS: Final = frozenset(
         "agents.actions.agents.newest",
         "agents.actions.agents.spec_of",
         "agents.actions.checking.refuse",
+        "agents.actions.duplicates.key_of",
+        "agents.actions.duplicates.twin_of",
         "agents.actions.grants.written",
         "agents.actions.policies.by_name",
         "agents.actions.policies.digest_of",

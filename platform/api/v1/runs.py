@@ -92,7 +92,12 @@ _STARTED = component(
             "required": ["self", "events", "stream"],
             "additionalProperties": False,
         },
+        "deduplicated": {
+            "type": "boolean",
+            "description": "True when an identical request within the agent's window has started this run.",
+        },
     },
+    optional=["deduplicated"],
 )
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _COUNTED = (*_TOKENS, "model_calls", "tool_calls")
@@ -163,7 +168,8 @@ class Runs(View):
     def post(self, request: Request) -> Response:
         """Queue a run; the answer comes at once, the work is done in the background.
 
-        Repeat a call that got no answer with the same `Idempotency-Key`: it makes no second run.
+        Repeat a call that got no answer with the same `Idempotency-Key`: it makes no second run. Nor does an identical
+        call without a key within the window that the agent's `limits.dedupe_s` sets.
         """
         self.require("runs:write")
         wanted = _wanted(self.body(_START), _idempotency_key(self.plain_request))
@@ -385,7 +391,8 @@ def _last_event_id(request: HttpRequest, after: int) -> int:
 def _started_json(submitted: runs.Submitted) -> dict[str, Json]:
     run = submitted.run
     here = {"run_id": str(run.id)}
-    return {
+    twin = {"deduplicated": True} if submitted.deduplicated else {}
+    return twin | {
         "id": str(run.id),
         "status": run.status,
         "agent": submitted.agent,
