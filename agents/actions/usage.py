@@ -121,7 +121,7 @@ class PerRun:
     """What one run uses, in tokens and nano-USD: half of them no more than `median`, 19 of 20 no more than `p95`.
 
     basis: `history`, of so many completed `runs`; or `limits`, where there are too few: then `median` is one call of
-    the model with the longest answer that is allowed, and `p95` the run's own limit.
+    each model (of triage, and its own) with the longest answer that is allowed, and `p95` the run's own limit.
     """
 
     basis: str
@@ -162,6 +162,7 @@ def _by_limits(spec: AgentSpec, run_input: Json, runs: int, on: datetime) -> Per
     state = fold(RunState(spec.agent_id), submitted)
     asked = tokens_at_most(model_request(state, spec))
     most_usd, most_tokens = limits.allowance(state, spec)
-    cost = limits.call_at_most(asked, spec, on.date())
-    tokens = asked + spec.max_tokens
+    models = [spec.model] if spec.triage is None else [spec.triage.model, spec.model]
+    cost = sum(limits.call_at_most(asked, spec, model, on.date()) for model in models)
+    tokens = len(models) * (asked + spec.max_tokens)
     return PerRun("limits", runs, (min(tokens, most_tokens), most_tokens), (min(cost, most_usd), most_usd))

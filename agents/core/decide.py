@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from agents.core import aside, calls, compensation, finishing, limits, screening
+from agents.core import aside, calls, compensation, finishing, limits, screening, triage
 from agents.core.asking import ask
 from agents.core.conversation import tool_uses
 from agents.core.endings import completed, ended, failed
@@ -180,7 +180,7 @@ def lost_model_call(state: RunState, spec: AgentSpec, *, cost_nano: int, tokens:
     """
     return ModelFailed(
         turn=state.turn,
-        model=spec.model,
+        model=triage.model_of(state, spec),
         code="lost",
         retryable=True,
         error="The worker stopped before the answer was recorded.",
@@ -326,6 +326,7 @@ def back_off(state: RunState, jitter: float) -> float:
 
 
 _UNUSABLE = {
+    "model_context_window_exceeded": "The conversation does not fit the small model's context window.",
     "max_tokens": "The answer was cut off at max_tokens and discarded. Answer more briefly.",
     "tool_use": "The answer's tool calls had no id or the same id twice and were discarded.",
 }
@@ -340,12 +341,12 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
     if answer.stop_reason == "refusal":
         detail = f"The model refused to go on: {answer.stop_details or 'no reason given'}"
         return [ask(state, spec, "question", "model_refused", detail, {})]
-    if answer.stop_reason == "model_context_window_exceeded":
+    if answer.stop_reason == "model_context_window_exceeded" and not triage.is_on(state, spec):
         detail = "The conversation no longer fits the model's context window."
         return [ask(state, spec, "question", "context_window_exceeded", detail, {})]
     if answer.stop_reason == "max_tokens" and state.cut_to is not None:
         return [limits.too_little_left(state, spec, now.date())]
-    code = answer.stop_reason if answer.stop_reason == "max_tokens" else "bad_tool_calls"
+    code = "bad_tool_calls" if answer.stop_reason == "tool_use" else answer.stop_reason
     judgement = Judgement(None, code, ())
     if answer.stop_reason == "tool_use" and not tool_uses(disclose(answer.content)):
         words = "The answer stopped for tool use but held no tool call."

@@ -363,7 +363,10 @@ class OutputAccepted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputRejected(Event):
-    """The answer cannot be used; the model is told why. code: `schema`, `rule`, `guarded`, `not_json`, …"""
+    """The answer cannot be used; the model is told why. code: `schema`, `rule`, `guarded`, `not_json`, …
+
+    handed_to: the model that is asked in its place, where it was a smaller one's; nobody is told then.
+    """
 
     action = "output.rejected"
     outcome = "failed"
@@ -374,6 +377,7 @@ class OutputRejected(Event):
     output: Json = None
     guard: Sequence[Mapping[str, Json]] = ()
     detectors: str | None = None
+    handed_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

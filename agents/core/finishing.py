@@ -7,7 +7,7 @@ and what a person is shown, has their masks; it fits the schema with them, or th
 from collections.abc import Sequence
 from typing import Any
 
-from agents.core import screening
+from agents.core import screening, triage
 from agents.core.asking import ask
 from agents.core.endings import completed, failed
 from agents.core.events import Event, OutputAccepted, OutputRejected
@@ -23,7 +23,7 @@ Json = Any
 
 def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
     """Return what follows from the judgement on an answer."""
-    if judgement.code is not None and judgement.on_fail != "escalate":
+    if judgement.code is not None and (judgement.on_fail != "escalate" or triage.is_on(state, spec)):
         return _refused(state, spec, judgement)
     verdict = _screened(spec, judgement.output)
     fields = {} if verdict is None else screening.recorded(verdict)
@@ -32,11 +32,14 @@ def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequenc
     if wrong:
         sent_back = Judgement(shown, GUARDED, wrong)
         return rejected(state, spec, sent_back, [problem.as_json() for problem in wrong], fields)
+    if triage.wants_more(state, spec, judgement.output):
+        why = [Problem("", "The agent's triage.escalate_when holds for this answer.", triage.HANDED).as_json()]
+        return rejected(state, spec, Judgement(shown, triage.HANDED), why, fields)
     accepted = OutputAccepted(turn=state.turn, output=enclose(shown), **fields)
-    why = _why_asked(state, spec, judgement, verdict)
-    if why is None:
+    asked = _why_asked(state, spec, judgement, verdict)
+    if asked is None:
         return [accepted, *completed(state, shown)]
-    reason, rule, words = why
+    reason, rule, words = asked
     return [accepted, ask(state, spec, "output", reason, words, {"output": enclose(shown)}, rule=rule)]
 
 
@@ -49,6 +52,7 @@ def rejected(
 ) -> list[Event]:
     """Return the facts of an answer that cannot be used; behind the last retry, a person is asked.
 
+    A small model's is no retry: the agent's own is asked in its place.
     errors: what the model is told. fields: what the guards found, for the record.
     """
     events: list[Event] = [
@@ -57,9 +61,12 @@ def rejected(
             code=judgement.code or "",
             errors=errors,
             output=enclose(judgement.output),
+            handed_to=spec.model if triage.is_on(state, spec) else None,
             **fields or {},
         )
     ]
+    if triage.is_on(state, spec):
+        return events
     if state.rejections >= spec.limits.validation_retries + state.extra.validation_retries:
         detail = f"The output was rejected {state.rejections + 1} times, last with: {errors[0]['message']}"
         more = {"validation_retries": spec.limits.validation_retries + 1}
@@ -71,7 +78,7 @@ def rejected(
 def _refused(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
     errors = [problem.as_json() for problem in judgement.problems]
     events = rejected(state, spec, judgement, errors)
-    if judgement.on_fail == "reject":
+    if judgement.on_fail == "reject" and not triage.is_on(state, spec):
         detail = "; ".join(error["message"] for error in errors)
         return [events[0], *failed(state, "rule_violated", detail, "Correct the input, or the agent's rules.")]
     return events

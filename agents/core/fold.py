@@ -136,7 +136,8 @@ def _compensating(state: RunState, e: events.RunCompensating) -> RunState:
 
 
 def _model_requested(state: RunState, e: events.ModelRequested) -> RunState:
-    return evolve(state, turn=e.turn, calling_model=True, cut_to=e.max_tokens, failure=None, answered=None, calls=())
+    state = evolve(state, turn=e.turn, model=e.model, calling_model=True, cut_to=e.max_tokens)
+    return evolve(state, failure=None, answered=None, calls=())
 
 
 def _model_answered(state: RunState, e: events.ModelAnswered) -> RunState:
@@ -259,6 +260,12 @@ def _output_accepted(state: RunState, e: events.OutputAccepted) -> RunState:
 
 
 def _output_rejected(state: RunState, e: events.OutputRejected) -> RunState:
+    if e.handed_to is not None:
+        # Behind an answer that paused the conversation is the model's own; the next one is asked by a user's words.
+        paused = state.messages[-1]["role"] == "assistant"
+        words = [conversation.text("[platform] Go on from here, and give the whole answer.")] if paused else []
+        messages = conversation.with_user(state.messages, words)
+        return evolve(state, answered=None, is_handed_over=True, messages=messages)
     lines = "\n".join(f"- {error['pointer'] or '/'}: {error['message']}" for error in e.errors)
     note = f"[platform] Your answer was not accepted:\n{lines}\nGive the answer again with this mended."
     messages = conversation.with_user(_with_answer(state), [conversation.text(note)])

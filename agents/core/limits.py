@@ -10,6 +10,7 @@ from agents.core.pricing import input_at_most, output_price, upper_bound
 from agents.core.requests import input_tokens
 from agents.core.spec import AgentSpec
 from agents.core.state import BUDGET_EXHAUSTED, RunState
+from agents.core.triage import model_of
 
 #: The most that a run may spend, in nano-USD and in tokens, whatever people add: records hold no larger numbers.
 MOST: Final = 9 * 10**15
@@ -75,14 +76,15 @@ def output_room(state: RunState, spec: AgentSpec, on: date) -> int:
     """
     usd, tokens = allowance(state, spec)
     asked = input_tokens(state, spec)
-    left, price = usd - state.cost_nano - input_at_most(asked, spec.model, on), output_price(spec.model, on, asked)
+    model = model_of(state, spec)
+    left, price = usd - state.cost_nano - input_at_most(asked, model, on), output_price(model, on, asked)
     bought = left // price if price else spec.max_tokens if left >= 0 else -1
     return min(spec.max_tokens, tokens - state.spent_tokens - asked, bought)
 
 
-def call_at_most(asked: int, spec: AgentSpec, on: date) -> int:
+def call_at_most(asked: int, spec: AgentSpec, model: str, on: date) -> int:
     """Return the most that a call of so many tokens costs with the longest answer that is allowed, in nano-USD."""
-    return upper_bound(asked, spec.max_tokens, spec.model, on)
+    return upper_bound(asked, spec.max_tokens, model, on)
 
 
 def least_answer(spec: AgentSpec) -> int:
@@ -97,7 +99,7 @@ def too_little_left(state: RunState, spec: AgentSpec, on: date) -> DecisionReque
     """
     usd, tokens = allowance(state, spec)
     asked = input_tokens(state, spec)
-    lacks_usd = state.cost_nano + call_at_most(asked, spec, on) - usd
+    lacks_usd = state.cost_nano + call_at_most(asked, spec, model_of(state, spec), on) - usd
     lacks_tokens = state.spent_tokens + asked + spec.max_tokens - tokens
     more: dict[str, int | str] = {}
     if lacks_usd > 0:

@@ -79,6 +79,14 @@ class Approval:
 
 
 @dataclass(frozen=True)
+class Triage:
+    """A small model that is asked first. model: its id; escalate_when: CEL, when the large one is asked after all."""
+
+    model: str
+    escalate_when: str
+
+
+@dataclass(frozen=True)
 class Compensation:
     """How to undo what a tool did. tool: by name; arguments: CEL over `args` and `result` by argument."""
 
@@ -206,6 +214,7 @@ class AgentSpec:
     system: the compiled system prompt. tools: by name, fallbacks included. escalates: whether the model may call
     `escalate_to_human`. escalate_when: CEL over `input` and `output`; a person confirms the output when it holds.
     guards: what is looked for in input and output (`agents.core.screening`), defaults written out.
+    triage: which model goes first, if another does.
     """
 
     agent_id: UUID
@@ -224,6 +233,7 @@ class AgentSpec:
     review: Mapping[str, Json] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     guards: Mapping[str, Json] | None = None
+    triage: Triage | None = None
 
     @cached_property
     def input(self) -> Validator | None:
@@ -287,6 +297,7 @@ def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
         review=document.get("review") or {},
         limits=Limits.of(document.get("limits") or {}),
         guards=document.get("guards"),
+        triage=Triage(**document["triage"]) if document.get("triage") else None,
     )
 
 

@@ -175,6 +175,7 @@ class RunState:
     results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
     undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
     said_bytes: how long `messages` are as JSON, counted as they come: nobody writes out a long conversation to know.
+    model: the one asked last; is_handed_over: whether a small model has handed over to the agent's own.
     suspected: what a person has to look at in the input before the model reads it: the finders' names.
     is_tainted: whether the model has read what an untrusted tool said; has_read_private: whether something private.
     parent, levels: of a run that a tool call started, see `events.RunSubmitted`. within: what of its parent's
@@ -192,6 +193,8 @@ class RunState:
     messages: Messages = ()
     said_bytes: int = 0
     turn: int = 0
+    model: str | None = None
+    is_handed_over: bool = False
     answers: int = 0
     calling_model: bool = False
     cut_to: int | None = None

@@ -21,6 +21,7 @@ from agents.core.events import (
 from agents.core.fold import fold, fold_all
 from agents.core.spec import AgentSpec
 from agents.core.state import Held, RunState
+from agents.core.triage import model_of
 from quotas import reservations
 from quotas.reservations import Change
 
@@ -63,7 +64,8 @@ class Draft:
     def intend(self, command: Command, now: datetime) -> None:
         """Fold in the intent of a model call, or that the run waits; what else is intended has been planned."""
         if isinstance(command, CallModel):
-            self.add(ModelRequested(turn=command.turn, model=self.spec.model, max_tokens=command.max_tokens))
+            model = model_of(self.state, self.spec)
+            self.add(ModelRequested(turn=command.turn, model=model, max_tokens=command.max_tokens))
         elif isinstance(command, Park):
             until = command.until.isoformat() if command.until else None
             waits = RunWaiting(waiting_for=command.waiting_for, reason=command.reason, until=until, at=now.isoformat())

@@ -216,7 +216,7 @@ class RunExecutor:
     def withdraw(self, command: CallModel) -> Command | Stopped:
         """Take back the intent of a call that was not begun, for a worker that is stopping. Raises `LostLease`."""
         self.leave()
-        return self._commit([withdrawn(command.turn, self.run.spec)])
+        return self._commit([withdrawn(command.turn, self.state, self.run.spec)])
 
     def _call_model(self, command: CallModel) -> Event:
         run = self.run

@@ -13,6 +13,7 @@ from agents.core.pricing import cost, is_estimated, tokens_at_most, upper_bound
 from agents.core.requests import model_request
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
+from agents.core.triage import model_of
 
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:/@-]{1,128}\Z")
 
@@ -77,10 +78,10 @@ def unwanted(turn: int, state: RunState, spec: AgentSpec) -> ModelFailed:
     """Return the fact of a call that was intended and not made, since the run was over before: `state` says why."""
     why, ends = ("cancelled", "was cancelled") if state.cancel_requested else ("withdrawn", "was over")
     error = f"The run {ends} before the call was made."
-    return ModelFailed(turn=turn, model=spec.model, code=why, retryable=True, error=error)
+    return ModelFailed(turn=turn, model=model_of(state, spec), code=why, retryable=True, error=error)
 
 
-def withdrawn(turn: int, spec: AgentSpec) -> ModelFailed:
+def withdrawn(turn: int, state: RunState, spec: AgentSpec) -> ModelFailed:
     """Return the fact of a call that was intended and not made, since the worker is stopping; another one makes it."""
     error = "The worker stopped before the call was begun."
-    return ModelFailed(turn=turn, model=spec.model, code="withdrawn", retryable=True, error=error)
+    return ModelFailed(turn=turn, model=model_of(state, spec), code="withdrawn", retryable=True, error=error)

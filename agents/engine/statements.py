@@ -283,8 +283,8 @@ QUEUE: Final = trip.statement(
 WITH source AS (
     INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, priority,
         deadline, idempotency_key, request_digest, metadata, engine, dedupe_key, status, seq, epoch, ready_at, due_at,
-        created_at, model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
-        cost_nano, reserved_usd_nano, reserved_tokens)
+        created_at, model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens,
+        cache_creation_input_tokens, cost_nano, reserved_usd_nano, reserved_tokens)
     SELECT q.id, q.tenant_id, q.agent_id, q.version_id, q.principal_id, q.requested_by_id, q.parent_id, q.priority,
         q.deadline, q.idempotency_key, q.request_digest, q.metadata, q.engine, q.dedupe_key, 'queued', 1, 0, now(),
         CASE WHEN q.engine IS NOT NULL THEN now() END, now(), 0, 0, 0, 0, 0, 0, 0, 0, 0

@@ -48,6 +48,7 @@ from agents.core.holdings import Holding, Holdings
 from agents.core.policies import NONE
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
+from agents.core.triage import model_of
 from agents.engine.draft import is_same, standing_order
 from agents.tools.seam import Outcome
 from audit.canonical import canonical
@@ -339,7 +340,9 @@ class Worker:
 
     def _intent(self, command: Command) -> Sequence[Event]:
         if isinstance(command, CallModel):
-            return [ModelRequested(turn=command.turn, model=self.spec.model, max_tokens=command.max_tokens)]
+            return [
+                ModelRequested(turn=command.turn, model=model_of(self.state, self.spec), max_tokens=command.max_tokens)
+            ]
         if isinstance(command, Park):
             until = command.until.isoformat() if command.until else None
             at = self.tenant.now.isoformat()

@@ -25,6 +25,7 @@ from agents.core.fold import fold
 from agents.core.holdings import Holding, Holdings
 from agents.core.spec import AgentSpec, Limits, Rule, ToolSpec
 from agents.core.state import RunState
+from agents.core.triage import model_of
 from agents.tools.seam import Failed, Outcome
 from agents.tools.seam import Finished as Done
 
@@ -154,7 +155,8 @@ class Simulation:
         if isinstance(command, CheckGrants):
             return plan(self.state, self.spec, self.held or Holdings.assumed(command.tools), now=self.now)
         if isinstance(command, CallModel):
-            self.add(ModelRequested(turn=command.turn, model=self.spec.model, max_tokens=command.max_tokens))
+            model = model_of(self.state, self.spec)
+            self.add(ModelRequested(turn=command.turn, model=model, max_tokens=command.max_tokens))
             return [self._answer(command.turn)]
         assert isinstance(command, Perform)
         return [self._perform(call) for call in command.calls]
@@ -166,7 +168,7 @@ class Simulation:
         stop, content = answer
         return ModelAnswered(
             turn=turn,
-            model=self.spec.model,
+            model=model_of(self.state, self.spec),
             stop_reason=stop,
             content=enclose(content),
             input_tokens=10,
