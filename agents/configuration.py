@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agents.actions import agents, budgets, grants, mcp_servers, policies, sources, tools, versions
+from agents.actions import agents, budgets, dependents, grants, mcp_servers, policies, sources, tools, versions
 from agents.config.kinds import Kind
 from agents.core import agent_tools
 from agents.core.document import is_shaped
@@ -34,6 +34,9 @@ class SourceKind:
         sources.put(name, spec, acting_as=acting_as)
         return []
 
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        return iter(())
+
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         return iter(())
 
@@ -63,6 +66,9 @@ class McpServerKind:
             return [str(error)]
         return [f"{len(saved.discovered)} tools discovered"]
 
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        return iter(())
+
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         return iter(())
 
@@ -87,6 +93,10 @@ class ToolKind:
         # Agents are made after the tools that they name: one that is missing in the end is warned of.
         saved = tools.put(name, spec, beside=shaped, agents=agent_tools.names(spec), acting_as=acting_as)
         return [f"version {saved.version.number}"] if saved.changed else []
+
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        place = "/input_schema"
+        return ((place, str(each)) for each in dependents.broken(tools.by_name(name)))
 
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         approval = spec.get("approval") or {}
@@ -116,6 +126,9 @@ class PolicyKind:
     ) -> list[str]:
         policies.put(name, spec, acting_as=acting_as)
         return []
+
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        return iter(())
 
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         if "queue" in spec:
@@ -170,6 +183,9 @@ class AgentKind:
         versions.publish(agent, made.version.number, beside=beside, acting_as=acting_as)
         return [f"version {made.version.number} goes live"]
 
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        return iter(())
+
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         if "queue" in (spec.get("review") or {}):
             yield "/review/queue", "Queue", spec["review"]["queue"]
@@ -195,6 +211,9 @@ class BudgetKind:
     ) -> list[str]:
         budgets.put(name, spec, acting_as=acting_as)
         return []
+
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        return iter(())
 
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         return iter(())

@@ -88,6 +88,13 @@ class InvalidDocument(AgentError):
     code = "invalid_document"
 
 
+class ToolBreaks(InvalidDocument):
+    """Policies or grants speak of arguments that the tool would no longer take; change those first."""
+
+    code = "tool_breaks"
+    status = 409
+
+
 class BadCondition(AgentError):
     """The condition does not fit the tool's arguments, or is none."""
 

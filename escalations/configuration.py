@@ -31,6 +31,9 @@ class QueueKind:
         queues.put(name, spec, acting_as=acting_as)
         return []
 
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        return iter(())
+
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         if spec.get("escalate_to") is not None:
             yield "/escalate_to", "Queue", spec["escalate_to"]

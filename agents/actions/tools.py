@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from access.acting import acting
-from agents.actions import grants, mcp_pins
+from agents.actions import dependents, grants, mcp_pins
 from agents.actions.checking import refuse
 from agents.core import agent_tools, document
+from agents.core.dependents import Break
 from agents.core.schema import Problem
 from agents.engine.toolbox import registry
-from agents.errors import ChangedMeanwhile, UnknownTool
+from agents.errors import ChangedMeanwhile, ToolBreaks, UnknownTool
 from agents.models import Agent, Tool, ToolVersion
 from audit import journal
 from db.scope import current_tenant_id
@@ -23,10 +24,14 @@ Spec = Mapping[str, Json]
 
 
 class Saved(NamedTuple):
-    """What a definition became. changed: whether this made a new version; otherwise it was defined so already."""
+    """What a definition became. changed: whether this made a new version; otherwise it was defined so already.
+
+    breaks: what speaks of its arguments from elsewhere and no longer type-checks.
+    """
 
     version: ToolVersion
     changed: bool
+    breaks: tuple[Break, ...] = ()
 
 
 def put(
@@ -37,6 +42,7 @@ def put(
     expected: str | None = None,
     beside: Mapping[str, Spec] = MappingProxyType({}),
     agents: Iterable[str] = (),
+    strict: bool = False,
 ) -> Saved:
     """Define the tool `name`; agents published from now on get it. Only a changed definition is a new version.
 
@@ -46,7 +52,8 @@ def put(
     expected: digest of the version it was written after; None for whatever there is.
     beside: the `spec` of other tools that the same transaction is about to put; each has the shape of a tool.
     agents: the slugs of agents that it is about to make.
-    Raises `InvalidDocument`, `ChangedMeanwhile`, and what `acting` raises for `tools:write`.
+    strict: whether what breaks policies or conditions of grants is refused, rather than told.
+    Raises `InvalidDocument`, `ChangedMeanwhile`, `ToolBreaks`, and what `acting` raises for `tools:write`.
     """
     with acting(acting_as, "tools:write") as actor:
         _one_at_a_time()
@@ -59,7 +66,7 @@ def put(
         tool = Tool.objects.select_for_update().get(name=name)
         if expected is not None and (tool.live is None or tool.live.digest != expected):
             raise ChangedMeanwhile
-        saved = _save(tool, spec, actor)
+        saved = _save(tool, spec, actor, strict=strict)
         grants.apply(tool, spec.get("grants"), acting_as=acting_as)
         return saved
 
@@ -90,7 +97,7 @@ def _one_at_a_time() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{current_tenant_id()}/tools"])
 
 
-def _save(tool: Tool, spec: Spec, actor: str) -> Saved:
+def _save(tool: Tool, spec: Spec, actor: str, *, strict: bool) -> Saved:
     digest = document.digest(tool.name, spec)
     before = tool.live
     if before is not None and before.digest == digest:
@@ -101,11 +108,15 @@ def _save(tool: Tool, spec: Spec, actor: str) -> Saved:
     )
     tool.live = version
     tool.save(update_fields=["live", "updated_at"])
+    found = dependents.broken(tool, with_grants=spec.get("grants") is None)  # those that come with it were checked
+    if found and strict:
+        raise ToolBreaks(errors=[{"pointer": "/input_schema", "detail": str(each)} for each in found])
     journal.record(
         "tool.changed" if before else "tool.added",
         stream=tool.id,
         actor=actor,
-        facts={"version": number, "digest": digest},
-        payload={"name": tool.name, "spec": version.document},
+        facts={"version": number, "digest": digest} | ({"breaks": len(found)} if found else {}),
+        payload={"name": tool.name, "spec": version.document}
+        | ({"breaks": [each.as_json() for each in found]} if found else {}),
     )
-    return Saved(version, True)
+    return Saved(version, True, tuple(found))

@@ -48,7 +48,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What was, or would be, changed. warnings: what the documents name and nobody made yet."""
+    """What was, or would be, changed. warnings: what the documents name and nobody made yet, and what they break."""
 
     changes: Sequence[Change]
     warnings: Sequence[Fault]
@@ -65,23 +65,27 @@ class _Document:
         return Fault(self.text.file, self.text.line(pointer), f"{self.kind.name} {self.name}: {detail}")
 
 
-def apply(texts: Sequence[Text], *, publish: bool, acting_as: Principal | str) -> Applied:
+def apply(texts: Sequence[Text], *, publish: bool, acting_as: Principal | str, strict: bool = False) -> Applied:
     """Make the tenant in scope what the documents say, in one transaction; what no document names stays as it is.
 
-    publish: whether agents go live; otherwise they become drafts. Raises `ConfigError` with every fault found.
+    publish: whether agents go live; otherwise they become drafts. strict: whether what breaks something of the tenant's
+    is refused, rather than warned of. Raises `ConfigError` with every fault found.
     """
     documents = _documents(texts)
     with transaction.atomic():
         changes: list[Change] = []
         for kind in kinds().values():
             changes += _apply_kind(kind, [each for each in documents if each.kind is kind], publish, acting_as)
-        return Applied(changes, list(_warnings(documents)))
+        broken = list(_broken([each for each in documents if (each.kind.name, each.name) in _named(changes)]))
+        if broken and strict:
+            raise ConfigError(*broken)
+        return Applied(changes, [*_warnings(documents), *broken])
 
 
-def plan(texts: Sequence[Text], *, publish: bool, acting_as: Principal | str) -> Applied:
+def plan(texts: Sequence[Text], *, publish: bool, acting_as: Principal | str, strict: bool = False) -> Applied:
     """Say what `apply` would change, by doing it and rolling it back. Raises what `apply` raises."""
     with transaction.atomic():
-        applied = apply(texts, publish=publish, acting_as=acting_as)
+        applied = apply(texts, publish=publish, acting_as=acting_as, strict=strict)
         transaction.set_rollback(True)
     return applied
 
@@ -144,6 +148,16 @@ def _warnings(documents: Sequence[_Document]) -> Iterator[Fault]:
         for pointer, kind, name in each.kind.mentions(each.spec):
             if name not in kinds()[kind].names():
                 yield each.fault("/spec" + pointer, f"there is no {kind} {name} yet.")
+
+
+def _broken(documents: Sequence[_Document]) -> Iterator[Fault]:
+    for each in documents:
+        for pointer, why in each.kind.broken(each.name):
+            yield each.fault("/spec" + pointer, f"this no longer fits it: {why}")
+
+
+def _named(changes: Sequence[Change]) -> set[tuple[str, str]]:
+    return {(change.kind, change.name) for change in changes}
 
 
 def _documents(texts: Sequence[Text]) -> list[_Document]:

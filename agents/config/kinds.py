@@ -41,6 +41,9 @@ class Kind(Protocol):
         `code`, and `InvalidDocument` with pointers into `spec`.
         """
 
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        """Yield (pointer, why) of what of the tenant no longer fits the document, once all are applied."""
+
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         """Yield (pointer, kind, name) of what the document names without needing it to be there."""
 

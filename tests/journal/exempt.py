@@ -12,6 +12,7 @@ READS: Final = frozenset(
         "agents.actions.agents.newest",
         "agents.actions.agents.spec_of",
         "agents.actions.checking.refuse",
+        "agents.actions.dependents.broken",
         "agents.actions.duplicates.key_of",
         "agents.actions.duplicates.twin_of",
         "agents.actions.grants.written",

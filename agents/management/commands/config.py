@@ -2,7 +2,7 @@
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,8 @@ class Command(BaseCommand):
             command.add_argument("files", nargs="*", metavar="FILE", help="- is standard input")
             if verb != "export":
                 command.add_argument("--publish", action="store_true", help="let agents go live, not only be drafts")
+                words = "refuse what policies or conditions of grants would no longer fit, rather than warn of it"
+                command.add_argument("--strict", action="store_true", help=words)
 
     def handle(self, *args: Any, verb: str, tenant: str, files: Sequence[str], **options: Any) -> None:
         if not tenant:
@@ -47,7 +49,7 @@ class Command(BaseCommand):
             if verb == "export":
                 self._export(found, files)
             else:
-                self._apply(found, files, only_plan=verb == "plan", publish=bool(options["publish"]))
+                self._apply(found, files, options, only_plan=verb == "plan")
         except (TenantError, ConfigError) as error:
             raise CommandError(str(error)) from error
 
@@ -61,13 +63,13 @@ class Command(BaseCommand):
         else:
             self.stdout.write(text, ending="")
 
-    def _apply(self, tenant: Tenant, files: Sequence[str], *, only_plan: bool, publish: bool) -> None:
+    def _apply(self, tenant: Tenant, files: Sequence[str], options: Mapping[str, Any], *, only_plan: bool) -> None:
         if not files:
             raise CommandError("Name at least one file.")
         texts = [text for name in files for text in _read(name)]
         do = applying.plan if only_plan else applying.apply
         with tenant_scope(tenant.id):
-            applied = do(texts, publish=publish, acting_as=COMMAND)
+            applied = do(texts, publish=options["publish"], strict=options["strict"], acting_as=COMMAND)
         self._tell(applied, "to apply" if only_plan else "applied")
         if only_plan and applied.changes:
             sys.exit(CHANGES)

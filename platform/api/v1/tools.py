@@ -23,7 +23,14 @@ Json = Any
 _SPEC = Body(
     {
         "type": "object",
-        "properties": {"spec": {"type": "object", "description": "The `spec` of a document of the kind Tool."}},
+        "properties": {
+            "spec": {"type": "object", "description": "The `spec` of a document of the kind Tool."},
+            "strict": {
+                "type": "boolean",
+                "default": False,
+                "description": "Refuse (409) a definition that policies or conditions of grants no longer fit.",
+            },
+        },
         "required": ["spec"],
         "additionalProperties": False,
     },
@@ -74,8 +81,22 @@ _TOOL = component(
         "created_at": _TIME,
         "updated_at": _TIME,
         "breaker": _BREAKER,
+        "breaks": {
+            "type": "array",
+            "description": "In the answer to a new definition: what speaks of its arguments and no longer fits.",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "kind": {"enum": ["policy", "grant"]},
+                    "name": {"type": "string", "description": "Of a grant its id."},
+                    "detail": {"type": "string"},
+                },
+                "required": ["kind", "name", "detail"],
+                "additionalProperties": False,
+            },
+        },
     },
-    optional=("breaker",),
+    optional=("breaker", "breaks"),
 )
 _PAGE = page_of("ToolPage", _TOOL)
 _TRY = Body(
@@ -151,17 +172,23 @@ class OneTool(View):
         body=_SPEC,
         path=_PATH,
         parameters=CONDITIONS,
-        refusals=(412, 428),
+        refusals=(409, 412, 428),
     )
     def put(self, request: Request, tool_name: str) -> Response:
-        """Define the tool; agents published from now on get it. 201 when the tool is new."""
+        """Define the tool; agents published from now on get it. 201 when the tool is new.
+
+        `breaks` says which policies and conditions of grants speak of arguments that it no longer takes; with `strict`
+        such a definition is refused (409 `tool_breaks`).
+        """
         self.require("tools:write")
         with self.scope():
             present = conditions.replaced(self.plain_request, "tool", _defined(), _json, name=tool_name)
+            body = self.body(_SPEC)
             with beneath("/spec"):
-                tools.put(tool_name, self.body(_SPEC)["spec"], acting_as=self.principal)
+                saved = tools.put(tool_name, body["spec"], strict=body.get("strict", False), acting_as=self.principal)
             tool = tools.by_name(tool_name)
-            return conditions.answer(_json(tool), status=200 if present else 201, beside=_state(tool))
+            beside = _state(tool) | ({"breaks": [each.as_json() for each in saved.breaks]} if saved.breaks else {})
+            return conditions.answer(_json(tool), status=200 if present else 201, beside=beside)
 
 
 class Try(View):
