@@ -67,6 +67,7 @@ class Request:
     agent: slug. input: JSON, checked against the version's input schema. version: None for the live one.
     on_behalf_of: e-mail address of the member to act for. budget_usd, budget_tokens: caps below the agent's own.
     deadline: aware. idempotency_key, digest: the client's key and the SHA-256 (hex) of what it asked with it.
+    deduplicate: whether an identical request within the agent's window may stand for this one.
     """
 
     agent: str
@@ -80,6 +81,7 @@ class Request:
     priority: int = 0
     idempotency_key: str | None = None
     digest: str | None = None
+    deduplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
         principal_id = _principal_id(request, acting_as)
         _check_bounds(request, version.now)
         event = _event(request, version, principal_id, acting_as, parent)
-        window_s = version.spec.limits.dedupe_s
+        window_s = version.spec.limits.dedupe_s if request.deduplicate else 0
         key = _dedupe_key(request, version, event) if window_s else None
         twin = twin_of(key, window_s) if key is not None and request.idempotency_key is None else None
         if twin is not None:

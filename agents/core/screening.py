@@ -10,7 +10,7 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from agents.core.asking import ask
@@ -58,21 +58,26 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found in a value. value: it, with the masks rules want. wrong: (place, why) it may not be at all."""
+    """What was found in a value, and how often. value: it, with the masks that rules want.
+
+    wrong: (place, why) it may not be at all.
+    """
 
     value: Json
-    hits: tuple[Hit, ...] = ()
+    hits: Mapping[Hit, int] = field(default_factory=dict)
     wrong: tuple[tuple[str, str], ...] = ()
 
     @property
     def counts(self) -> Sequence[Mapping[str, Json]]:
         """What records may keep of it for ever: `{finder, then, count}`; the empty tuple for nothing."""
-        counted = Counter((hit.finder, hit.then) for hit in self.hits)
+        counted: Counter[tuple[str, str]] = Counter()
+        for hit, n in self.hits.items():
+            counted[hit.finder, hit.then] += n
         return [{"finder": finder, "then": then, "count": n} for (finder, then), n in sorted(counted.items())] or ()
 
     def told(self, then: str) -> list[Hit]:
         """Return the hits that this becomes of, one of each finder and place."""
-        return list(dict.fromkeys(hit for hit in self.hits if hit.then == then))[:MOST_TOLD]
+        return [hit for hit in self.hits if hit.then == then][:MOST_TOLD]
 
 
 def screened(value: Json, screen: Screen) -> Verdict:
@@ -82,7 +87,8 @@ def screened(value: Json, screen: Screen) -> Verdict:
         return Verdict(value, wrong=wrong)
     pieces = list(strings(value))
     starts = _starts(pieces)
-    hits: list[Hit] = []
+    then_at: dict[tuple[str, int], str | None] = {}
+    hits: Counter[Hit] = Counter()
     masks: dict[int, list[Found]] = {}
     # All texts in one go, a line each: one search is much faster than one a text.
     for found in find("\n".join(text for _, text in pieces), screen.finders):
@@ -92,16 +98,18 @@ def screened(value: Json, screen: Screen) -> Verdict:
                 break
             place, text = pieces[index]
             part = Found(found.finder, max(found.start - start, 0), min(found.end - start, len(text)))
-            then = screen.then(found.finder, place)
+            if (found.finder, index) not in then_at:
+                then_at[found.finder, index] = screen.then(found.finder, place)
+            then = then_at[found.finder, index]
             if then is None or part.start >= part.end:
                 continue
-            hits.append(Hit(found.finder, then, place))
+            hits[Hit(found.finder, then, place)] += 1
             if then in _MASKED:
                 masks.setdefault(index, []).append(part)
     if masks:
         texts = (masked(text, masks.get(index, ())) for index, (_, text) in enumerate(pieces))
         value = mapped(value, texts)
-    return Verdict(value, tuple(hits))
+    return Verdict(value, hits)
 
 
 def recorded(verdict: Verdict) -> dict[str, Json]:

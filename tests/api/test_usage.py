@@ -155,6 +155,17 @@ def test_without_a_history_it_is_of_the_prompt_and_the_limits_and_says_so(acme: 
     assert 2048 < small["per_run"]["tokens"]["median"] < large["per_run"]["tokens"]["median"]
 
 
+def test_triage_counts_a_call_of_each_model(acme: World, alice: Caller) -> None:
+    acme.define("one", role="One.")
+    acme.define("two", role="One.", triage={"model": "claude-haiku-5-5", "escalate_when": "true"})
+
+    one, two = (alice.post(f"agents/{slug}/estimate", {"runs_per_day": 1}).json["per_run"] for slug in ("one", "two"))
+
+    assert two["tokens"]["median"] == 2 * one["tokens"]["median"]
+    dear, both = float(one["cost_usd"]["median"]), float(two["cost_usd"]["median"])
+    assert dear < both < 2 * dear
+
+
 def test_an_agent_that_was_never_published_has_no_estimate(acme: World, alice: Caller) -> None:
     spec = {"role": "Draft.", "model": {"id": "claude-opus-4-7"}}
     assert alice.put("agents/draft", {"spec": spec}, If_None_Match="*").status == 201

@@ -363,6 +363,7 @@ def _wanted(body: dict[str, Json], idempotency_key: str | None) -> runs.Request:
         priority=int(body.get("priority", 0)),
         idempotency_key=idempotency_key,
         digest=_digest(body) if idempotency_key else None,
+        deduplicate=True,
     )
 
 

@@ -69,7 +69,7 @@ _ESTIMATE = component(
             "type": "string",
             "enum": ["history", "limits"],
             "description": "`history`: the agent's latest completed runs. `limits`: there are too few; the median is"
-            " one call of the model with the longest answer that is allowed, p95 the limit of a run.",
+            " one call of the model with the longest answer that is allowed (with triage, of each), p95 a run's limit.",
         },
         "runs": {"type": "integer", "description": "Completed runs that were looked at."},
         "per_run": _RANGE,
