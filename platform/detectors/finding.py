@@ -34,7 +34,7 @@ _AS_IT_IS: Final = frozenset({"control_characters", "hidden_text"})
 #: Raised with every change of what our own patterns find.
 _OWN: Final = 1
 
-_LIBRARIES: Final = ("detect-secrets", "phonenumbers", "python-stdnum", "email-validator")
+_LIBRARIES: Final = ("detect-secrets", "phonenumberslite", "python-stdnum", "email-validator")
 
 
 @dataclass(frozen=True, slots=True)
