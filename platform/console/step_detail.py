@@ -100,6 +100,8 @@ def _facts(step: Step, people: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             continue
         if name.endswith("_nano"):
             yield f"{name.removesuffix('_nano')}, USD" if name != "usd_nano" else "USD", to_usd(value)
+        elif name == "guard":
+            yield name, ", ".join(f"{each['finder']}: {each['then']} ({each['count']})" for each in value)
         elif isinstance(value, list):
             yield name, ", ".join(map(str, value))
         elif isinstance(value, int) and not isinstance(value, bool):

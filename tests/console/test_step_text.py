@@ -22,6 +22,8 @@ def example(cls: type[Event]) -> Event:
 
 
 def value(cls: type[Event], name: str, kind: str) -> Any:
+    if name == "guard":
+        return [{"finder": "email", "then": "mask", "count": 2}]
     if "Sequence[collections" in kind or "Sequence[typing" in kind:
         return [{"message": SECRET}]
     if "Sequence" in kind:
@@ -65,6 +67,11 @@ def test_detail_shows_what_was_said_passed_and_returned() -> None:
     [step] = steps([stored(event)])
     sections = {section.label: section.value for section in detail_of(step, {}, payloads=True).sections}
     assert sections == {"Arguments": '{\n  "secret": "secret-words"\n}'}
+
+
+def test_what_guards_found_is_told_by_name_and_number() -> None:
+    [step] = steps([stored(example(BY_ACTION["output.accepted"]))])
+    assert ("guard", "email: mask (2)") in detail_of(step, {}, payloads=False).facts
 
 
 def test_person_is_named_where_known() -> None:
