@@ -1,13 +1,20 @@
 """Who may reach the journal: app appends and reads; nobody changes, and nobody writes what was before or will be."""
 
-from db.tables import APPEND, Table
+from db.tables import APPEND, READ, Table
 
 #: A record is of the moment its statement began, and its id says so too; a payload is added with its record or never.
 _NOW = "(at = statement_timestamp()) AND audit_is_now(id)"
 _WITH_ITS_RECORD = "audit_is_now(record_id)"
 
+#: The log is read by its tenant; only the sealer adds to it, and nobody changes it.
+_SEALED = {"SELECT, INSERT": ("*",)}
+
 TABLES = (
     Table("audit_record", APPEND, seal={"SELECT": ("*",)}, check=_NOW),
     Table("audit_payload", APPEND, check=_WITH_ITS_RECORD),
     Table("audit_outbox", "INSERT", seal={"SELECT, DELETE": ("*",)}),
+    Table("audit_log", READ, seal=_SEALED),
+    Table("audit_leaf", READ, seal=_SEALED),
+    Table("audit_tile", READ, seal=_SEALED),
+    Table("audit_checkpoint", READ, seal=_SEALED),
 )

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -45,6 +46,7 @@ def copied(server: Server) -> Iterator[str]:
             yield name
         finally:
             _execute(keeper, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            shutil.rmtree(settings.DATA_DIR / "checkpoints" / name, ignore_errors=True)
 
 
 def hold(keeper: Connection, name: str) -> None:
@@ -57,6 +59,7 @@ def use(name: str) -> None:
     for alias in ("default", "owner"):
         connections[alias].close()
         settings.DATABASES[alias]["NAME"] = connections[alias].settings_dict["NAME"] = name
+    settings.AUDIT_CHECKPOINTS_DIR = settings.DATA_DIR / "checkpoints" / name
 
 
 def environment(server: Server) -> dict[str, str]:
@@ -64,6 +67,7 @@ def environment(server: Server) -> dict[str, str]:
     place = f"/{settings.DATABASES['default']['NAME']}?host={quote(server.host, safe='')}&port={server.port}"
     return {
         **os.environ,
+        "AUDIT_CHECKPOINTS_DIR": str(settings.AUDIT_CHECKPOINTS_DIR),
         "DATA_DIR": str(settings.DATA_DIR),
         "DATABASE_URL": f"postgresql://countersign_app@{place}",
         "DATABASE_OWNER_URL": f"postgresql://countersign_owner@{place}",

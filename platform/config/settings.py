@@ -188,6 +188,9 @@ FIELD_KEYS: tuple[bytes, ...] = decode_keys("FIELD_KEYS", Env({"k": _field_keys}
 AUDIT_SIGNING_KEYS: tuple[bytes, ...] = decode_keys("AUDIT_SIGNING_KEYS", Env({"k": _signing_keys}).items("k"))
 """Ed25519 seeds that sign the logs' checkpoints, newest first."""
 
+AUDIT_CHECKPOINTS_DIR: Path = Path(_env.text("AUDIT_CHECKPOINTS_DIR") or DATA_DIR / "checkpoints").absolute()
+"""Where each log's last checkpoint is kept outside the database; all hosts that seal share it."""
+
 
 # --- Django -----------------------------------------------------------------------------------------------------
 

@@ -45,6 +45,18 @@ def dispatch() -> Iterator[None]:
 
 
 @contextmanager
+def seal() -> Iterator[None]:
+    """Run the block as one transaction in the seal role, which sees the outbox and every tenant's records and leaves.
+
+    Must not be opened inside a tenant scope: the two never mix.
+    """
+    with transaction.atomic(durable=True):
+        with connections["default"].cursor() as cursor:
+            cursor.execute(f"SET LOCAL ROLE {SEAL}")
+        yield
+
+
+@contextmanager
 def journal(using: str) -> Iterator[None]:
     """Run the block as one transaction of the journal's owner, over the owner's connection `using`.
 

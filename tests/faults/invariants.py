@@ -217,13 +217,15 @@ def _rows(look: Look, run_id: str, events: Sequence[Json]) -> Iterator[str]:
         SELECT count(*) FILTER (WHERE commitment IS NOT NULL AND NOT EXISTS (
                    SELECT FROM audit_payload p WHERE p.record_id = r.id)),
                count(*) FILTER (WHERE 1 <> (
-                   SELECT count(*) FROM audit_outbox o WHERE o.tenant_id = r.tenant_id AND r.id = ANY(o.record_ids)))
+                   SELECT (SELECT count(*) FROM audit_outbox o
+                           WHERE o.tenant_id = r.tenant_id AND r.id = ANY(o.record_ids))
+                        + (SELECT count(*) FROM audit_leaf l WHERE l.tenant_id = r.tenant_id AND l.record_id = r.id)))
         FROM audit_record r WHERE stream = %s
         """,
         [run_id],
     ).fetchone()
     if lacking != (0, 0):
-        yield f"(without their payload, not once in the outbox) are of its records: {lacking}"
+        yield f"(without their payload, not once in outbox or log) are of its records: {lacking}"
 
 
 def months(look: Look, run_id: str) -> Iterator[str]:

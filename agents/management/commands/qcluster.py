@@ -26,6 +26,7 @@ from redis.exceptions import RedisError
 
 from agents.engine import django_q
 from agents.management.starting import refuse_unsafe_start
+from audit.sealer.loop import keep_sealing
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class Command(BaseCommand):
         told = _listen_for_the_end()
         cluster.start()
         threading.Thread(target=django_q.keep_filled, args=[instance], daemon=True).start()
+        threading.Thread(target=keep_sealing, args=[django_q.stop_event], name="sealer", daemon=True).start()
         while not told and cluster.sentinel.is_alive():
             time.sleep(0.2)
         django_q.stop_event.set()

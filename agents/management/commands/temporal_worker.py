@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import threading
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -13,6 +14,7 @@ from agents.engine.garbage import leave_what_is_loaded
 from agents.engine.temporal.worker import TemporalWorker
 from agents.management.starting import refuse_unsafe_start
 from agents.providers.installed import provider
+from audit.sealer.loop import keep_sealing
 from quotas.provider import gate
 
 log = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ class Command(BaseCommand):
         refuse_unsafe_start()
         worker = TemporalWorker(provider().answer, gate=gate())
         leave_what_is_loaded()
+        threading.Thread(target=keep_sealing, args=[threading.Event()], name="sealer", daemon=True).start()
         asyncio.run(self._serve(worker))
 
     async def _serve(self, worker: TemporalWorker) -> None:

@@ -108,10 +108,10 @@ def test_a_proof_of_consistency_that_was_altered_is_refused(old: int, new: int) 
 
     for other in (*altered(proof), []):
         assert not consistency(old, new, old_root, new_root, other)
-    for other in (b"", NONSENSE, old_root + b"\0", b"\0" + old_root, new_root):
-        assert not consistency(old, new, other, new_root, proof)
-    for other in (b"", NONSENSE, new_root + b"\0", b"\0" + new_root, old_root):
-        assert not consistency(old, new, old_root, other, proof)
+    for root in (b"", NONSENSE, old_root + b"\0", b"\0" + old_root, new_root):
+        assert not consistency(old, new, root, new_root, proof)
+    for root in (b"", NONSENSE, new_root + b"\0", b"\0" + new_root, old_root):
+        assert not consistency(old, new, old_root, root, proof)
     assert not consistency(old, new, new_root, old_root, proof)
     for other_size in other_numbers(old):
         assert not consistency(other_size, new, old_root, new_root, proof)

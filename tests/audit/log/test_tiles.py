@@ -1,5 +1,7 @@
 """Tiles are cut, named and read as C2SP tlog-tiles says."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,7 +117,7 @@ def test_two_levels_of_tiles_come_together() -> None:
 
 def test_a_tree_is_not_taken_up_from_another_ones_edge() -> None:
     _, full = grown(300)
-    edge = {tile.level: full[tile] for tile in tiles.right_edge(300)}
+    edge: dict[int, Sequence[bytes]] = {tile.level: full[tile] for tile in tiles.right_edge(300)}
     for wrong in ({}, {0: edge[0]}, {**edge, 0: edge[0][:-1]}, {**edge, 2: edge[1]}):
         with pytest.raises(ValueError, match="right edge"):
             Tree.of(300, wrong)
