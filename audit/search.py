@@ -84,6 +84,11 @@ def leave_record(*, actor: str, facts: dict[str, Json]) -> None:
     journal.record("log.read", stream=current_tenant_id(), actor=actor, facts=facts)
 
 
+def leave_export_record(*, actor: str, facts: dict[str, Json]) -> None:
+    """Record that `actor` took a part of the log away. facts: which part, in which format."""
+    journal.record("log.exported", stream=current_tenant_id(), actor=actor, facts=facts)
+
+
 def _first_id(at: datetime, later_ms: int = 0) -> UUID:
     """Return an id that no record of `at` or later is below; `later_ms` milliseconds later."""
     return UUID(int=max(0, int(at.timestamp() * 1000) + later_ms) << 80)

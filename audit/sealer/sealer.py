@@ -80,6 +80,11 @@ class Sealer:
                 self._told.pop(tenant_id, None)
         return moved
 
+    @property
+    def refused(self) -> dict[UUID, str]:
+        """Which logs refused in the last round, and why."""
+        return dict(self._told)
+
     def seal(self, tenant_id: UUID) -> int:
         """Seal what waits of one tenant, up to a bound; returns how many records.
 

@@ -305,6 +305,9 @@ CASES: Final[dict[str, dict[str, Case]]] = {
         ),
     },
     "access.refusals.throttled": {"": Case(lambda s: partial(refusals.throttled, s.alice))},
+    "audit.search.leave_export_record": {
+        "": Case(lambda s: inside(s, search.leave_export_record, actor=s.olga.actor, facts={"from": 0, "to": 1})),
+    },
     "audit.search.leave_record": {
         "": Case(lambda s: inside(s, search.leave_record, actor=s.olga.actor, facts={"count": 0})),
     },

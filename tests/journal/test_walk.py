@@ -121,6 +121,7 @@ ONLY_RECORDS = {
     "agents.actions.tries.make",
     "agents.actions.trying_policies.trial",
     "agents.config.applying.export",
+    "audit.search.leave_export_record",
     "audit.search.leave_record",
     "signin.records.write",
     "tenants.actions.refused_keys.record",

@@ -1,11 +1,11 @@
-"""A sealer of the tests' own: its copies in a folder of the test, its keys made up."""
+"""A sealer like the installation's: the tests share a database, so they share its copies and keys too."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 
 from audit.sealer.copies import Copies
 from audit.sealer.sealer import Sealer
@@ -16,7 +16,7 @@ from tests.worlds import World, world
 __all__ = ["superuser"]
 
 HOST = "log.example"
-SEED = bytes(range(32))
+SEED = settings.AUDIT_SIGNING_KEYS[0]
 
 Superuser = psycopg.Connection[tuple[Any, ...]]
 
@@ -28,9 +28,9 @@ def acme(database: None) -> World:
 
 
 @pytest.fixture
-def copies(tmp_path: Path) -> Copies:
+def copies(database: None) -> Copies:
     """Where the last checkpoints are kept."""
-    return Copies(tmp_path / "checkpoints")
+    return Copies(settings.AUDIT_CHECKPOINTS_DIR)
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The log as files for others: one module a format."""

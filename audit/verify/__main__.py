@@ -1,0 +1,47 @@
+"""`python -m audit.verify BUNDLE [--key VKEY] [--checkpoint FILE]`: exit status 0 only if everything proves."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from audit.log.note import BadKey, VerifierKey
+from audit.verify.bundle import read_keys, verify
+from audit.verify.errors import Unproven
+from audit.verify.files import files_of
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Verify, and say what was proven and what was not; returns the exit status (2: asked wrongly)."""
+    parser = argparse.ArgumentParser(prog="audit.verify", description="Verifies an exported audit bundle, offline.")
+    parser.add_argument("bundle", type=Path, help="the bundle's folder, or its ZIP archive")
+    parser.add_argument("--key", help="a verifier key that you trust, or a file of them, one a line")
+    parser.add_argument("--checkpoint", type=Path, help="an older checkpoint of the log, which you hold")
+    options = parser.parse_args(arguments)
+    try:
+        keys = _keys(options.key) if options.key else None
+        held = options.checkpoint.read_bytes() if options.checkpoint else None
+        files = files_of(options.bundle)
+    except (BadKey, OSError, Unproven, UnicodeDecodeError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    report = verify(files, keys=keys, held=held)
+    for sentence in report.proven:
+        print(sentence)
+    if keys is None:
+        print("The key is the bundle's own word: give the log's key with --key, from elsewhere than this bundle.")
+    if held is None:
+        print("No checkpoint was given: a log that was rewritten as a whole is told by --checkpoint alone.")
+    for problem in report.problems:
+        for line in problem.split("\n"):
+            print(f"NOT PROVEN: {line}")
+    print("Everything proves." if not report.problems else "The bundle does not prove.")
+    return 1 if report.problems else 0
+
+
+def _keys(given: str) -> list[VerifierKey]:
+    path = Path(given)
+    return read_keys(path.read_text() if path.is_file() else given)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

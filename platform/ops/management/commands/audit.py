@@ -1,0 +1,111 @@
+"""`audit export`: a tenant's log as a bundle that strangers can verify (docs/compliance.md)."""
+
+import time
+from argparse import ArgumentParser
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from audit import search
+from audit.exports import bundle
+from audit.exports.errors import NothingSealed
+from audit.exports.period import of_time
+from audit.sealer import keys
+from audit.sealer.errors import LogRefused
+from audit.sealer.loop import sealer
+from audit.stored import BrokenLog, StoredLog
+from db import roles, session
+from db.errors import Refusal
+from db.scope import tenant_scope
+from ops.management.commands.seal import log_named
+from tenants.principal import COMMAND
+
+#: Seconds to wait for another process that is sealing this log.
+PATIENCE_S: Final = 30.0
+
+
+class Command(BaseCommand):
+    help = "Exports the audit log."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        verbs = parser.add_subparsers(dest="verb", required=True)
+        export = verbs.add_parser("export", help="write a bundle that strangers can verify")
+        export.add_argument("--tenant", required=True, help="the tenant's slug, or platform")
+        export.add_argument("--from", dest="since", help="the first day, or a time: 2026-11-01, 2026-11-01T12:00:00Z")
+        export.add_argument("--to", dest="until", help="the last day, or the time before which")
+        export.add_argument("--out", required=True, type=Path, help="a folder that does not exist or is empty")
+        export.add_argument("--without-payloads", action="store_true", help="leave out what concerns people")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            since, until = _moment(options["since"], 0), _moment(options["until"], 1)
+            self.export(log_named(options["tenant"]), since, until, options["out"], not options["without_payloads"])
+        except (Refusal, BrokenLog, OSError) as error:
+            raise CommandError(str(error)) from error
+
+    def export(
+        self, tenant_id: UUID, since: datetime | None, until: datetime | None, out: Path, payloads: bool
+    ) -> None:
+        """Write the bundle of what is sealed by now. One record says that it was exported."""
+        seal_waiting(tenant_id)
+        with tenant_scope(tenant_id):
+            log = StoredLog.of(tenant_id)
+            if log is None:
+                raise NothingSealed
+            period = of_time(log, since=since, until=until)
+            made = bundle.write(out, log, period, signers=keys.signers(log.origin), payloads=payloads)
+            facts = {"from": made.first, "to": made.end, "size": made.size, "payloads": payloads, "format": "bundle"}
+            search.leave_export_record(actor=COMMAND, facts=facts)
+        self.stdout.write(f"{made.end - made.first} leaves of {log.origin}, of {made.size}, are in {out}")
+
+
+def seal_waiting(tenant_id: UUID) -> None:
+    """See to it that what was recorded before this moment is sealed. Raises `LogRefused`."""
+    begun = datetime.now(UTC)
+    until = time.monotonic() + PATIENCE_S
+    with session.connect() as raw:
+        sealing = sealer(raw)
+        while True:
+            sealing.seal(tenant_id)
+            if not _waits(tenant_id, begun):
+                return
+            if time.monotonic() > until:
+                raise LogRefused("Records wait for another process to seal them, and it does not get on.")
+            time.sleep(0.1)
+
+
+def _waits(tenant_id: UUID, before: datetime) -> bool:
+    """Say whether a record that was made before that moment is in no leaf under a checkpoint."""
+    with roles.seal(), connection.cursor() as cursor:
+        cursor.execute(_WAITS, {"tenant": tenant_id, "before": UUID(int=int(before.timestamp() * 1000) << 80)})
+        return bool(cursor.fetchone()[0])
+
+
+_WAITS: Final = """
+SELECT EXISTS (SELECT FROM audit_outbox WHERE tenant_id = %(tenant)s AND record_ids[1] < %(before)s) OR EXISTS (
+    SELECT FROM (SELECT max(generation) AS generation FROM audit_log WHERE tenant_id = %(tenant)s) AS log
+    WHERE coalesce((SELECT max(index) + 1 FROM audit_leaf l WHERE l.tenant_id = %(tenant)s
+                    AND l.generation = log.generation), 0)
+        > coalesce((SELECT max(size) FROM audit_checkpoint c WHERE c.tenant_id = %(tenant)s
+                    AND c.generation = log.generation), 0))
+"""
+
+
+def _moment(text: str | None, days: int) -> datetime | None:
+    """Read a day in UTC, plus `days`, or a time with its zone."""
+    if text is None:
+        return None
+    try:
+        if len(text) == len("2026-11-01"):
+            day = date.fromisoformat(text)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=days)
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"{text!r} is no day (2026-11-01) and no time (2026-11-01T12:00:00Z).") from error
+    if at.utcoffset() is None:
+        raise CommandError(f"{text!r} says no time zone: end it with Z for UTC.")
+    return at

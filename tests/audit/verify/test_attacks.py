@@ -1,0 +1,138 @@
+"""What whoever holds the database can do to a log, and that a checkpoint that somebody else kept tells it."""
+
+from pathlib import Path
+
+import pytest
+
+from audit.sealer.copies import Copies
+from audit.sealer.sealer import Sealer
+from audit.stored import BrokenLog
+from db import session
+from tests.audit.exports.bundles import export, verified
+from tests.audit.sealer import logs
+from tests.audit.sealer.conftest import Superuser, acme, copies, made, sealer, superuser
+from tests.worlds import World
+
+__all__ = ["acme", "copies", "sealer", "superuser"]
+
+#: A record in the middle of the log.
+_MIDDLE = "(SELECT record_id FROM audit_leaf WHERE tenant_id = %(tenant)s AND index = 20)"
+
+EDIT = f"UPDATE audit_record SET actor = 'user:somebody' WHERE id = {_MIDDLE}"  # noqa: S608
+EDIT_FACTS = f"UPDATE audit_record SET facts = '{{}}' WHERE id = {_MIDDLE}"  # noqa: S608
+EDIT_PAYLOAD = f"UPDATE audit_payload SET value = '\"other\"' WHERE record_id = {_MIDDLE}"  # noqa: S608
+DELETE = f"DELETE FROM audit_record WHERE id = {_MIDDLE}"  # noqa: S608
+DELETE_LEAF = "DELETE FROM audit_leaf WHERE tenant_id = %(tenant)s AND index = 20"
+TRUNCATE = "DELETE FROM audit_leaf WHERE tenant_id = %(tenant)s AND index >= 20"
+REORDER = """
+UPDATE audit_leaf l SET record_id = o.record_id, hash = o.hash FROM audit_leaf o
+WHERE l.tenant_id = %(tenant)s AND o.tenant_id = %(tenant)s AND (l.index, o.index) IN ((20, 21), (21, 20))
+"""
+
+ATTACKS = {
+    "edit a record": [EDIT],
+    "edit its facts": [EDIT_FACTS],
+    "edit a payload": [EDIT_PAYLOAD],
+    "delete a record": [DELETE],
+    "delete a record and its leaf": [DELETE, DELETE_LEAF],
+    "delete a leaf": [DELETE_LEAF],
+    "cut the log": [TRUNCATE],
+    "reorder": [
+        "ALTER TABLE audit_leaf DROP CONSTRAINT audit_leaf_record_id_tenant_id_generation_key",
+        REORDER,
+        "ALTER TABLE audit_leaf ADD UNIQUE (record_id, tenant_id, generation)",
+    ],
+}
+
+
+def as_superuser(superuser: Superuser, acme: World, *statements: str) -> None:
+    """Do it past the triggers."""
+    with superuser.transaction():
+        superuser.execute("SET LOCAL session_replication_role = replica")
+        for statement in statements:
+            superuser.execute(statement.encode(), {"tenant": acme.tenant_id})
+
+
+def found(acme: World, folder: Path, held: bytes) -> bool:
+    """Say whether exporting refuses, or the verifier."""
+    try:
+        export(acme, folder)
+    except (BrokenLog, ValueError):
+        return True
+    return bool(verified(acme, folder, held=held).problems)
+
+
+@pytest.fixture
+def held(acme: World, sealer: Sealer) -> bytes:
+    """A checkpoint that somebody kept."""
+    logs.append(acme, 300)
+    sealer.seal(acme.tenant_id)
+    return logs.signed(acme).note
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_is_done_to_the_tables_is_found(
+    acme: World, held: bytes, superuser: Superuser, tmp_path: Path, attack: str
+) -> None:
+    assert not found(acme, tmp_path / "before", held)
+
+    as_superuser(superuser, acme, *ATTACKS[attack])
+
+    assert found(acme, tmp_path / "after", held)
+
+
+def rebuild(superuser: Superuser, acme: World, copies: Copies, *changes: str) -> None:
+    """Do something, and make the whole log anew of what is there then, signed with the log's own keys."""
+    forget = [
+        f"DELETE FROM {table} WHERE tenant_id = %(tenant)s"  # noqa: S608
+        for table in ("audit_checkpoint", "audit_tile", "audit_leaf", "audit_log")
+    ]
+    as_superuser(superuser, acme, *changes, *forget)
+    copies.path(acme.tenant_id, 1).unlink()
+    with session.connect() as connection:
+        made(connection, copies).sweep(acme.tenant_id)
+
+
+REBUILT = {"edited": EDIT, "without payloads": EDIT_FACTS, "deleted": DELETE}
+
+
+@pytest.mark.parametrize("change", REBUILT)
+def test_a_log_that_is_rebuilt_and_signed_anew_is_told_by_the_checkpoint_alone(
+    acme: World, held: bytes, superuser: Superuser, copies: Copies, tmp_path: Path, change: str
+) -> None:
+    rebuild(superuser, acme, copies, REBUILT[change])
+    logs.append(acme, 20)
+    with session.connect() as connection:
+        made(connection, copies).seal(acme.tenant_id)
+
+    export(acme, tmp_path / "after")
+
+    assert verified(acme, tmp_path / "after").problems == []  # it is a whole log, signed by its key
+    problems = verified(acme, tmp_path / "after", held=held).problems
+    assert len(problems) == 1
+    assert "does not begin with the tree" in problems[0]
+
+
+def test_a_log_that_was_cut_and_signed_anew_is_found(
+    acme: World, held: bytes, superuser: Superuser, copies: Copies, tmp_path: Path
+) -> None:
+    cut = f"DELETE FROM audit_record WHERE tenant_id = %(tenant)s AND id > {_MIDDLE}"  # noqa: S608
+    rebuild(superuser, acme, copies, cut)
+
+    export(acme, tmp_path / "after")
+
+    assert "is older, or the log was cut" in verified(acme, tmp_path / "after", held=held).problems[0]
+
+
+def test_an_invented_record_is_found_when_it_is_said_to_be_old(
+    acme: World, held: bytes, superuser: Superuser, copies: Copies, tmp_path: Path
+) -> None:
+    invented = f"""
+    INSERT INTO audit_record SELECT (left(id::text, 35) || '0')::uuid, at, tenant_id, gen_random_uuid(), seq, v, action,
+        actor, subject, outcome, facts, commitment FROM audit_record WHERE id = {_MIDDLE}
+    """  # noqa: S608
+    rebuild(superuser, acme, copies, invented)
+
+    export(acme, tmp_path / "after")
+
+    assert verified(acme, tmp_path / "after", held=held).problems
