@@ -9,7 +9,7 @@ MANAGE := $(BIN)/python manage.py
 # taken up in the order that tests/conftest.py gives them.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo up test test-all chaos hostile check audit bench bench-large journals lock assets clean
+.PHONY: help verifier setup demo up test test-all chaos hostile check audit bench bench-large journals lock assets clean
 
 help:
 	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
@@ -21,6 +21,7 @@ help:
 	@echo "make check      format, types, layers, migrations, deployment checks, bandit, known holes of dependencies"
 	@echo "make audit      known holes of dependencies, asked of the package index"
 	@echo "make bench      the benchmarks   make bench-large  on many rows"
+	@echo "make verifier   audit-verify.pyz: the verifier of audit bundles as one file"
 	@echo "make journals   record this release's journals for all later ones to fold"
 	@echo "make lock       lock the dependencies anew    make assets  copy the console's assets anew"
 	@echo "make clean      remove what can be made again; the data stays"
@@ -84,5 +85,9 @@ lock: setup
 assets: setup
 	@$(BIN)/python platform/ops/assets.py
 
+# The verifier of audit bundles as one file, to be given to auditors.
+verifier: setup
+	@$(BIN)/python platform/ops/verifier.py
+
 clean:
-	rm -rf .venv .cache static/vendor collected .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf audit-verify.pyz .venv .cache static/vendor collected .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -26,7 +26,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from agents.engine.django_q import SLOTS
 from agents.engine.temporal.presence import WORKERS
 from db import partitions, pool
-from db.roles import dispatch
+from db.roles import dispatch, seal
 from metrics import counters
 from quotas.addresses import client_address
 from quotas.provider import PLACES
@@ -57,6 +57,12 @@ FROM agents_run WHERE ready_at IS NOT NULL AND waiting_for IS DISTINCT FROM 'pro
 _OVERDUE: Final = """
 SELECT count(*), coalesce(extract(epoch FROM now() - min(due_at)), 0) FROM agents_run
 WHERE due_at < now() AND ready_at IS NULL
+"""
+
+# The time is in the ids. Whole statements wait or none of them does.
+_LOG: Final = """
+SELECT coalesce(sum(cardinality(record_ids)), 0), coalesce(greatest(0, extract(epoch FROM now())
+    - min(('x' || left(replace(record_ids[1]::text, '-', ''), 12))::bit(48)::bigint) / 1000.0), 0) FROM audit_outbox
 """
 
 _BREAKERS: Final = "SELECT count(*) FROM agents_toolbreaker WHERE opened_at IS NOT NULL"
@@ -155,7 +161,13 @@ class Installation:
         with dispatch(), connection.cursor() as cursor:
             cursor.execute(_TIMEOUT)
             looked_up = [*_runs(cursor), *_people(cursor), *_workers(cursor)]
+        with seal(), connection.cursor() as cursor:
+            cursor.execute(_TIMEOUT)
+            cursor.execute(_LOG)
+            waiting, lag = cursor.fetchone()
         yield from looked_up
+        yield _gauge("log_waiting", "Records that are in no sealed log yet.", waiting)
+        yield _gauge("log_lag_seconds", "How long the oldest of them has waited.", float(lag))
         ahead = partitions.months_ahead(partitions.present("default"), datetime.now(UTC).date())
         yield _gauge("partitions_ahead_months", "Whole months for which the journal has partitions.", ahead)
         yield from _totals()

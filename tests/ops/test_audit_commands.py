@@ -16,6 +16,7 @@ from audit import journal
 from audit.models import Record
 from audit.stored import StoredLog
 from db.scope import PLATFORM, tenant_scope
+from ops import verifier
 from tests.worlds import World, world
 
 
@@ -81,6 +82,20 @@ def test_the_verifier_says_what_does_not_prove(acme: World, tmp_path: Path) -> N
     assert "NOT PROVEN: Line 0 tells of another leaf than is in the tree." in ended.stdout
     assert verify(tmp_path / "nowhere").returncode == 2
     assert verify(tmp_path / "b", "--key", "nonsense").returncode == 2
+
+
+def test_the_verifier_is_one_file_too_and_the_same_each_time(acme: World, tmp_path: Path) -> None:
+    command("audit", "export", "--tenant", acme.slug, "--out", str(tmp_path / "b"))
+    made = [tmp_path / name for name in ("one.pyz", "other.pyz")]
+    for target in made:
+        verifier.main(str(target))
+
+    ended = subprocess.run(
+        [sys.executable, "-I", made[0], tmp_path / "b"], cwd=tmp_path, capture_output=True, check=False
+    )
+
+    assert ended.returncode == 0, ended
+    assert made[0].read_bytes() == made[1].read_bytes()
 
 
 def test_the_verifier_loads_neither_django_nor_the_platform() -> None:
