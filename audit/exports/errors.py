@@ -9,7 +9,7 @@ class NothingSealed(Refusal):
     """Nothing of this journal has been sealed yet: try again in a few seconds."""
 
     code: ClassVar[str] = "nothing_sealed"
-    status: ClassVar[int] = 409
+    status: ClassVar[int] = 404
     retryable: ClassVar[bool] = True
 
 

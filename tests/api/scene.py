@@ -13,6 +13,8 @@ from django.utils import timezone
 
 from api.v1.urls import urlpatterns
 from audit.models import Record
+from audit.sealer.loop import sealer
+from db import session
 from db.scope import tenant_scope
 from tenants.actions import api_keys, members, tenants
 from tenants.models import ApiKey, Membership, Role, User
@@ -80,6 +82,8 @@ def furnish(made: World) -> Scene:
     made.define("echo", role="You echo.", input_schema=schema)
     made.define("payer", role="You pay.", tool_specs={"pay": PAY})
     ids = _work(made, by_role[Role.OPERATOR]) | _people(made, by_role[Role.OWNER])
+    with session.connect() as connection:
+        sealer(connection).seal(made.tenant_id)
     with tenant_scope(made.tenant_id):
         ids["record_id"] = str(Record.objects.order_by("id")[0].id)
     return Scene(made, by_role, ids)

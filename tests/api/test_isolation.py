@@ -150,6 +150,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("service-account", "delete"): Route("W", 204),
     ("audit-records", "get"): Route("CW", 200, "list", filters=("action=member.added", "from=2020-01-01T00:00:00Z")),
     ("audit-record", "get"): Route("CW", 200),
+    ("audit-proof", "get"): Route("CW", 200),
+    ("audit-checkpoint", "get"): Route("CW", 200, "own"),
     ("identity-providers", "get"): Route("W", 200, "list"),
     ("identity-provider", "get"): Route("W", 200),
     ("identity-provider", "put"): Route("W", 200, "own", body=PROVIDER, headers=ANY_STATE),

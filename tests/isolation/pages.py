@@ -38,6 +38,8 @@ PAGES: Final[dict[str, Page]] = {
     "reports": Page(post=(415, 415), csrf=False),
     "api:schema": Page((200, 200)),
     "api:docs": Page((200, 200)),
+    "api:log-checkpoint": Page((401, 401), (401, 401), csrf=False),
+    "api:log-tile": Page((401, 401), (401, 401), csrf=False),
     "console:favicon": Page((302, 302)),
     "console:theme": Page(post=(302, 302)),
     # signing in; what a link or a form holds is tried by its own tests

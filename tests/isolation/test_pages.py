@@ -62,7 +62,8 @@ def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         made.define("agent", role="Does nothing.")
         run = made.submit("agent", {"a": 1})
         ids = {"provider": "idp", "token": "token", "uidb36": "a", "key": "b-c", "pk": 1, "session": 1, "seq": 1}
-        yield Scene(made, {"tenant": made.slug, "run": run.id} | ids)
+        log = {"tenant_id": str(made.tenant_id), "generation": "1", "path": "tile/0/000.p/1"}
+        yield Scene(made, {"tenant": made.slug, "run": run.id} | ids | log)
         connections.close_all()
 
 

@@ -11,6 +11,7 @@ from api.v1 import (
     grants,
     identity_providers,
     invitations,
+    log,
     mcp_servers,
     members,
     models,
@@ -75,5 +76,7 @@ urlpatterns = [
     path("service-accounts/<str:account_id>", service_accounts.OneServiceAccount.as_view(), name="service-account"),
     path("audit/records", audit.Records.as_view(), name="audit-records"),
     path("audit/records/<str:record_id>", audit.OneRecord.as_view(), name="audit-record"),
+    path("audit/records/<str:record_id>/proof", log.Proof.as_view(), name="audit-proof"),
+    path("audit/checkpoint", log.Head.as_view(), name="audit-checkpoint"),
     path("staff-access", staff_access.StaffAccesses.as_view(), name="staff-access"),
 ]

@@ -10,7 +10,7 @@ from audit.verify.files import Folder
 from audit.verify.manifest import Manifest
 from db.scope import tenant_scope
 from tests.audit.sealer import logs
-from tests.audit.sealer.conftest import HOST, SEED
+from tests.audit.sealer.conftest import SEED
 from tests.worlds import World
 
 
@@ -21,7 +21,8 @@ def key_of(acme: World) -> VerifierKey:
 
 def signer_of(acme: World) -> Signer:
     """Return the log's signer."""
-    return Signer(f"{HOST}/log/{acme.tenant_id}", SEED)
+    with tenant_scope(acme.tenant_id):
+        return Signer(logs.log_of(acme).origin, SEED)
 
 
 def export(

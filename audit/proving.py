@@ -1,0 +1,60 @@
+"""What others ask of a tenant's log: its head, a record's proof, a file of its tree. To be called in its scope."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from audit.exports.errors import NothingSealed
+from audit.log import merkle
+from audit.log.proof import Proof
+from audit.log.tiles import BadTile, parse_path
+from audit.sealer import keys
+from audit.stored import Signed, StoredLog
+from db.errors import Refusal
+
+
+class NotSealedYet(Refusal):
+    """This record is not sealed yet: try again in a few seconds."""
+
+    code: ClassVar[str] = "not_sealed_yet"
+    status: ClassVar[int] = 409
+    retryable: ClassVar[bool] = True
+
+
+def head_of(tenant_id: UUID, generation: int | None = None) -> tuple[StoredLog, Signed]:
+    """Return the log and its last checkpoint. Raises `NothingSealed`."""
+    log = StoredLog.of(tenant_id, generation=generation)
+    signed = log.signed() if log else None
+    if log is None or signed is None:
+        raise NothingSealed
+    return log, signed
+
+
+def proof_of(tenant_id: UUID, record_id: UUID) -> tuple[StoredLog, Proof, bytes]:
+    """Return the log, the proof of a record under its last checkpoint, and the entry that it proves.
+
+    Raises `NothingSealed`, `NotSealedYet`, `BrokenLog`.
+    """
+    log, signed = head_of(tenant_id)
+    index, size = log.index_of(record_id), signed.head.size
+    if index is None or index >= size:
+        raise NotSealedYet
+    hashes = merkle.inclusion_proof(index, size, log.subtree(size))
+    return log, Proof(index, tuple(hashes), signed.note), log.entries(index, index + 1)[0]
+
+
+def file_of(tenant_id: UUID, generation: int, path: str) -> bytes | None:
+    """Return a tile or entry bundle by its path below the log's prefix (C2SP tlog-tiles); None when there is none.
+
+    Of the tree that was signed alone. Raises `NothingSealed`, `BrokenLog`.
+    """
+    log, signed = head_of(tenant_id, generation)
+    try:
+        tile = parse_path(path)
+    except BadTile:
+        return None
+    return log.data(tile) if tile.is_of(signed.head.size) else None
+
+
+def vkeys(log: StoredLog) -> list[str]:
+    """Return the log's verifier keys as text, newest first."""
+    return [key.text for key in keys.verifiers(log.origin)]
