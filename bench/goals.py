@@ -62,6 +62,9 @@ def goals(measured: Measured, found: Found) -> list[Goal]:
         Goal("500 waiting runs, 2 workers: memory of the tree", waiting.get("pss_mb"), 600, None, False, " MB", 0),
         Goal("500 waiting runs: in flight at once", in_flight, 500, None, True, "", 0),
         Goal("500 waiting runs: completed right", right, 500, None, True, "", 0),
+        Goal("records sealed/s", found.get("sealing", {}).get("sealed_per_s"), 10_000, 40_000, True, "", 0),
+        Goal("records exported/s", found.get("sealing", {}).get("exported_per_s"), 20_000, None, True, "", 0),
+        Goal("leaves verified/s", found.get("sealing", {}).get("verified_per_s"), 50_000, None, True, "", 0),
         Goal("CPU of a step, 1,001-step run / 11-step run", growth, 1.2, 1.0, False),
     ]
 

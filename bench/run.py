@@ -25,6 +25,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "waiting": (),
     "where": ("shared_preload_libraries=pg_stat_statements", "pg_stat_statements.track_planning=on"),
     "length": (),
+    "sealing": (),
     "workers": (),
     "watchers": (),
     "crowd": (),

@@ -1,6 +1,7 @@
 """`python -m audit.verify BUNDLE [--key VKEY] [--checkpoint FILE]`: exit status 0 only if everything proves."""
 
 import argparse
+import gc
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (BadKey, OSError, Unproven, UnicodeDecodeError) as error:
         print(error, file=sys.stderr)
         return 2
+    gc.disable()  # there are no cycles, and half a million small objects a second to look for them in
     report = verify(files, keys=keys, held=held)
     for sentence in report.proven:
         print(sentence)

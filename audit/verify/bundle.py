@@ -19,9 +19,13 @@ from audit.verify import leaves
 from audit.verify.errors import Unproven
 from audit.verify.files import Files
 from audit.verify.manifest import NAME, NOTE, Manifest, note_text
+from audit.verify.parallel import mapped
 
 #: Files that every bundle has, beside tiles and the manifest; `previous` belongs to one that starts later.
 ALWAYS: Final = ("checkpoint", "vkey", "entries.jsonl", "README.txt")
+
+#: Leaves that are checked at once.
+BATCH: Final = 2048
 
 #: Problems of one kind that a report names; that there are more is said.
 NAMED: Final = 20
@@ -119,28 +123,19 @@ class Verification:
 
     def leaves_are_all(self) -> str:
         """Each leaf of the period is in the tree, in its place, with a line; payloads shown are those committed to."""
-        manifest = self.manifest
-        lines = self._files.lines("entries.jsonl")
-        shown, problems = 0, list[str]()
-        tenants: set[str] = set()
-        for index, entry in self._entries(problems):
-            if not manifest.first <= index < manifest.end:
-                continue
-            line = next(lines, None)
-            if line is None:
-                raise Unproven(f"entries.jsonl ends before leaf {index}.")
-            try:
-                leaf, shows = leaves.check(index, entry, line)
-                tenants.add(str(leaf["tenant"]))
-                self._check_left_out(index, shows=shows, committed=leaf["commitment"] is not None)
+        manifest, problems = self.manifest, list[str]()
+        shown, tenants = 0, set[str]()
+        for found in mapped(leaves.check_all, self._batches(problems), leaves=manifest.end - manifest.first):
+            for each in found:
+                if isinstance(each, str):
+                    problems.append(each)
+                    continue
+                index, tenant, committed, shows = each
+                tenants.add(tenant)
                 shown += shows
-            except Unproven as error:
-                problems.append(str(error))
-                if len(problems) > NAMED:
-                    break
-        else:
-            if next(lines, None) is not None:
-                problems.append("entries.jsonl goes on behind the period.")
+                problems += self._left_out(index, shows=shows, committed=committed)
+            if len(problems) > NAMED:
+                break
         of = _TENANT.search(manifest.origin)
         if of is None or tenants - {of[1]}:
             problems.append(f"There are leaves of another tenant than {manifest.origin} is the log of.")
@@ -224,14 +219,35 @@ class Verification:
         linked = self._read(above)[tile.n % WIDTH] == root
         return [] if linked else [f"{tile.path} is not the one in the tree."]
 
-    def _check_left_out(self, index: int, *, shows: bool, committed: bool) -> None:
+    def _batches(self, problems: list[str]) -> Iterator[list[tuple[int, bytes, bytes]]]:
+        """Yield the period's leaves with their lines, a batch at a time; entries whose hashes are in the tree alone."""
+        first, end = self.manifest.first, self.manifest.end
+        lines = self._files.lines("entries.jsonl")
+        batch: list[tuple[int, bytes, bytes]] = []
+        for index, entry in self._entries(problems):
+            if not first <= index < end:
+                continue
+            line = next(lines, None)
+            if line is None:
+                raise Unproven(f"entries.jsonl ends before leaf {index}.")
+            batch.append((index, entry, line))
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+        yield batch
+        if next(lines, None) is not None:
+            problems.append("entries.jsonl goes on behind the period.")
+
+    def _left_out(self, index: int, *, shows: bool, committed: bool) -> list[str]:
+        """Return a problem unless a payload is shown or said to be left out, and not both."""
         listed = index in self.manifest.erased or index in self.manifest.withheld
         if shows and listed:
-            raise Unproven(f"Leaf {index} shows a payload that is said to be left out.")
+            return [f"Leaf {index} shows a payload that is said to be left out."]
         if listed and not committed:
-            raise Unproven(f"Leaf {index} commits to no payload, and one is said to be left out.")
+            return [f"Leaf {index} commits to no payload, and one is said to be left out."]
         if committed and not shows and not listed:
-            raise Unproven(f"Leaf {index} lacks its payload, and nothing says why.")
+            return [f"Leaf {index} lacks its payload, and nothing says why."]
+        return []
 
     def _consistent(self, before: Checkpoint, proof: list[bytes]) -> None:
         merkle.check_consistency(

@@ -1,6 +1,7 @@
 """JSON read strictly: one way to write a value (RFC 8785), no key twice. Pure."""
 
 import json
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from audit.canonical import NotCanonical, canonical
@@ -25,8 +26,25 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-_decode = json.JSONDecoder(parse_float=_unsure, parse_constant=_unsure, parse_int=_integer).decode
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+#: Of (text, at): the value that begins there, and where it ends; `StopIteration` where none begins.
+_scan: Callable[[str, int], tuple[Json, int]] = vars(
+    json.JSONDecoder(parse_float=_unsure, parse_constant=_unsure, parse_int=_integer)
+)["scan_once"]
+
+_encoder = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _fast_encode() -> Callable[[Json], str]:
+    """Return the encoder's `encode`, without making its C part anew for each value, where there is one."""
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return _encoder.encode
+    string = json.encoder.encode_basestring
+    encode = make(None, _encoder.default, string, None, ":", ",", True, False, False)
+    return lambda value: "".join(encode(value, 0))
+
+
+_encode = _fast_encode()
 
 
 def read_canonical(data: bytes) -> Json:
@@ -37,10 +55,10 @@ def read_canonical(data: bytes) -> Json:
     try:
         text = data.decode()
         if text.isascii():
-            value = _decode(text)
-            if _encode(value) == text:
+            value, end = _scan(text, 0)
+            if end == len(text) and _encode(value) == text:
                 return value
-    except _Unsure:
+    except (_Unsure, StopIteration, RecursionError):
         pass
     value = read(data)
     try:
