@@ -26,6 +26,20 @@ class Period:
     end: int
 
 
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Ids of records, which hold their time: from `first_id` to before `end_id`."""
+
+    first_id: UUID
+    end_id: UUID
+
+
+def span(*, since: datetime | None = None, until: datetime | None = None) -> Span:
+    """Return the ids of a span of time; None leaves an end open."""
+    first = UUID(int=0) if since is None else _first_id(since)
+    return Span(first, UUID(int=2**128 - 1) if until is None else _first_id(until))
+
+
 def of_time(log: StoredLog, *, since: datetime | None = None, until: datetime | None = None) -> Period:
     """Return the leaves of the records from `since` to before `until`, and what leads to them from a checkpoint.
 
@@ -34,9 +48,8 @@ def of_time(log: StoredLog, *, since: datetime | None = None, until: datetime | 
     head = log.signed()
     if head is None:
         raise NothingSealed
-    first_id = UUID(int=0) if since is None else _first_id(since)
-    last_id = UUID(int=2**128 - 1) if until is None else _first_id(until)
-    of = {"tenant": log.tenant_id, "generation": log.generation, "since": first_id, "until": last_id}
+    ids = span(since=since, until=until)
+    of = {"tenant": log.tenant_id, "generation": log.generation, "since": ids.first_id, "until": ids.end_id}
     first, end = execute(_LEAVES, {**of, "size": head.head.size})[0]
     if first is None:
         first = end = head.head.size

@@ -121,6 +121,16 @@ def test_what_cannot_be_exported_is_said(acme: World, tmp_path: Path, given: lis
         command("audit", "export", "--tenant", acme.slug, "--out", str(tmp_path / "b"), *given)
 
 
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_records_are_exported_as_rows(acme: World, tmp_path: Path, form: str) -> None:
+    out = tmp_path / "rows"
+    command("audit", "export", "--tenant", acme.slug, "--format", form, "--out", str(out))
+
+    assert "tenant.created" in (out / f"records.{form}").read_text()
+    with pytest.raises(CommandError, match="folder of its own"):
+        command("audit", "export", "--tenant", acme.slug, "--format", form, "--out", str(out))
+
+
 def test_the_platforms_log_is_exported_too(acme: World, tmp_path: Path) -> None:
     with tenant_scope(PLATFORM):
         journal.record("a.b", stream=PLATFORM, actor="engine")

@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from audit import search
-from audit.exports import bundle
-from audit.exports.errors import NothingSealed
-from audit.exports.period import of_time
+from audit.exports import bundle, rows
+from audit.exports.errors import FolderNotEmpty, NothingSealed
+from audit.exports.period import Span, of_time, span
 from audit.sealer import keys
 from audit.sealer.errors import LogRefused
 from audit.sealer.loop import sealer
@@ -38,12 +38,17 @@ class Command(BaseCommand):
         export.add_argument("--from", dest="since", help="the first day, or a time: 2026-11-01, 2026-11-01T12:00:00Z")
         export.add_argument("--to", dest="until", help="the last day, or the time before which")
         export.add_argument("--out", required=True, type=Path, help="a folder that does not exist or is empty")
+        export.add_argument("--format", choices=["bundle", *rows.FORMATS], default="bundle", help="default: bundle")
         export.add_argument("--without-payloads", action="store_true", help="leave out what concerns people")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             since, until = _moment(options["since"], 0), _moment(options["until"], 1)
-            self.export(log_named(options["tenant"]), since, until, options["out"], not options["without_payloads"])
+            tenant_id, out, payloads = log_named(options["tenant"]), options["out"], not options["without_payloads"]
+            if options["format"] == "bundle":
+                self.export(tenant_id, since, until, out, payloads)
+            else:
+                self.export_rows(tenant_id, span(since=since, until=until), options["format"], out, payloads)
         except (Refusal, BrokenLog, OSError) as error:
             raise CommandError(str(error)) from error
 
@@ -61,6 +66,18 @@ class Command(BaseCommand):
             facts = {"from": made.first, "to": made.end, "size": made.size, "payloads": payloads, "format": "bundle"}
             search.leave_export_record(actor=COMMAND, facts=facts)
         self.stdout.write(f"{made.end - made.first} leaves of {log.origin}, of {made.size}, are in {out}")
+
+    def export_rows(self, tenant_id: UUID, of: Span, form: str, out: Path, payloads: bool) -> None:
+        """Write records as rows, into a folder like the bundle's. One record says that they were exported."""
+        if out.exists() and any(out.iterdir()):
+            raise FolderNotEmpty
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"records.{form}"
+        with tenant_scope(tenant_id), path.open("w", encoding="utf-8", newline="") as file:
+            for part in rows.lines(of, form, payloads=payloads):
+                file.write(part)
+            search.leave_export_record(actor=COMMAND, facts={"payloads": payloads, "format": form})
+        self.stdout.write(f"the records are in {path}")
 
 
 def seal_waiting(tenant_id: UUID) -> None:
