@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
 
+import psycopg
+
 from audit.log import entries, note
 from audit.log.checkpoint import BadCheckpoint, Checkpoint
 from audit.log.note import BadNote, NoteRefused
@@ -23,7 +25,7 @@ from audit.log.tree import Tree
 from audit.sealer import keys, statements
 from audit.sealer.copies import Copies
 from audit.sealer.errors import CopyMissing, Forked, LogRefused
-from audit.stored import Row, StoredLog
+from audit.stored import BrokenLog, Row, StoredLog
 from db.pool import Connection
 from db.roles import SEAL
 
@@ -72,7 +74,9 @@ class Sealer:
         for tenant_id in sorted(waiting | self._unsigned):
             try:
                 moved += self.seal(tenant_id)
-            except (LogRefused, OSError) as error:
+            except psycopg.OperationalError:
+                raise  # the database is away, for all of them
+            except (LogRefused, BrokenLog, OSError, ValueError, psycopg.DatabaseError) as error:
                 if self._told.get(tenant_id) != str(error):
                     log.error("the log of %s is not sealed: %s", tenant_id, error)
                 self._told[tenant_id] = str(error)

@@ -182,6 +182,28 @@ def test_all_tenants_and_the_platform_are_sealed_in_a_round_and_one_that_refuses
     assert set(logs.leaves(other)) == logs.recorded(other)
 
 
+def test_a_log_that_was_damaged_or_holds_what_cannot_be_a_leaf_hinders_no_other(
+    acme: World, sealer: Sealer, copies: Copies, superuser: Superuser
+) -> None:
+    other, third = world(), world()
+    logs.append(acme, 300)
+    sealer.seal(acme.tenant_id)
+    logs.append(acme, 1)
+    logs.append(other, 1)
+    with superuser.transaction():
+        superuser.execute("SET LOCAL session_replication_role = replica")
+        superuser.execute("DELETE FROM audit_tile WHERE tenant_id = %s", [acme.tenant_id])
+        superuser.execute("UPDATE audit_record SET facts = '{\"a\": 1e400}' WHERE tenant_id = %s", [other.tenant_id])
+
+    with session.connect() as connection:
+        again = made(connection, copies)
+        again.round()
+
+    assert "has lost tile/" in again.refused[acme.tenant_id]
+    assert "not JSON" in again.refused[other.tenant_id]
+    assert (logs.waiting(acme.tenant_id), logs.waiting(third.tenant_id)) == (1, 0)
+
+
 def test_leaves_without_a_checkpoint_are_signed_by_whoever_comes_next(
     acme: World, sealer: Sealer, copies: Copies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
