@@ -97,6 +97,8 @@ MAY: dict[str, dict[str, str]] = {
     "platform/signin/mail.py": dict.fromkeys(("smtplib", "django.core.mail"), MAIL),
     "platform/signin/oidc/adapter.py": {"requests": ADAPTED},
     "platform/signin/oidc/errors.py": {"requests": ADAPTED},
+    "audit/sealer/loop.py": {"psycopg": DATABASE},
+    "audit/sealer/sealer.py": {"psycopg": DATABASE},
     "platform/signin/oidc/transport.py": {"requests": ADAPTED},
     "platform/signin/oidc/views.py": {"requests": ADAPTED},
 }
