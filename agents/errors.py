@@ -207,3 +207,22 @@ class InputRefused(AgentError):
     def __init__(self, *, errors: Sequence[dict[str, str]], facts: dict[str, Any]) -> None:
         super().__init__(errors=errors)
         self.facts = facts
+
+
+class HistoryErased(AgentError):
+    """A part of what happened in this run was erased, so that nothing can be made of it any more."""
+
+    code = "history_erased"
+    status = 409
+
+
+class MessageMissing(AgentError):
+    """Write what the run is to be told: 1 to 20,000 characters."""
+
+    code = "message_missing"
+
+
+class InvalidOutput(AgentError):
+    """The agent may not give this output."""
+
+    code = "invalid_output"

@@ -41,6 +41,65 @@ class OwnEdit(MayNotDecide):
     code = "own_edit"
 
 
+class FirstDecider(MayNotDecide):
+    """You appealed, or had a part in what is appealed against; somebody else has to decide."""
+
+    code = "first_decider"
+
+
+class NotYours(MayNotDecide):
+    """Only who did this can take it back."""
+
+    code = "not_yours"
+
+
+class MayNotReview(EscalationError):
+    """That member may not decide this."""
+
+    code = "may_not_review"
+
+
+class AlreadyClaimed(EscalationError):
+    """Somebody has claimed this already."""
+
+    code = "already_claimed"
+    status = 409
+
+
+class NotClaimed(EscalationError):
+    """Nobody has claimed this, and it is assigned to nobody."""
+
+    code = "not_claimed"
+    status = 409
+
+
+class InEffect(EscalationError):
+    """There is no answer here that could still be taken back."""
+
+    code = "in_effect"
+    status = 409
+
+
+class BadTime(EscalationError):
+    """That time cannot be taken."""
+
+    code = "bad_time"
+
+
+class NotOpened(EscalationError):
+    """Too much is at stake to decide on this without having opened it."""
+
+    code = "not_opened"
+    status = 409
+
+
+class UnknownDelegation(EscalationError):
+    """There is no such delegation."""
+
+    code = "unknown_delegation"
+    status = 404
+
+
 class AlreadyDecided(EscalationError):
     """This is no longer open."""
 

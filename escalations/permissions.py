@@ -1,18 +1,24 @@
 """Who sees a question, and who may answer it. Whether it is still open is the core's business, not this module's."""
 
+from collections.abc import Collection, Set
+from typing import Final
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 
 from access import grants, permissions
 from agents.actions.runs import requesters
 from agents.models import AgentTeamGrant, AgentUserGrant, Run
-from escalations.errors import MayNotDecide, OwnEdit, OwnRequest, SecondVote
-from escalations.models import Escalation, Queue
-from tenants.models import Role
+from escalations.errors import FirstDecider, MayNotDecide, OwnEdit, OwnRequest, SecondVote, UnknownEscalation
+from escalations.models import Delegation, Escalation, Queue
+from tenants.models import Membership, Role
 from tenants.principal import Principal
 
 _SEE_ALL = frozenset({Role.OWNER, Role.OPERATOR, Role.COMPLIANCE})
+
+#: Roles that may decide, given a queue or a grant.
+DECIDING: Final = frozenset(role for role, allowed in permissions.ALLOWED.items() if "escalations:decide" in allowed)
 
 
 def visible(principal: Principal) -> QuerySet[Escalation]:
@@ -27,24 +33,51 @@ def concerning(principal: Principal) -> QuerySet[Escalation]:
         return Escalation.objects.all()
     # Looked up first: of values the planner knows how many rows they stand for, of a subquery it does not. So somebody
     # to whom little of a long history belongs does not wait for all of it to be read.
-    concerns = Q(requester_id=principal.user_id)
-    if queues := list(queues_of(principal.user_id)):
+    concerns = Q(requester_id=principal.user_id) | Q(assignee_id=principal.user_id)
+    people = standing_in(principal.user_id) if principal.role in DECIDING else {principal.user_id}
+    others = people - {principal.user_id}
+    if others and Membership.objects.filter(user_id__in=others, role__in=_SEE_ALL).exists():
+        return Escalation.objects.all()
+    if queues := set(queues_of(people)):
         concerns |= Q(queue__in=queues)
-    if agents := _reviewed_by(principal.user_id):
+    if agents := _reviewed_by(people):
         concerns |= Q(agent_id__in=agents)
     return Escalation.objects.filter(concerns)
 
 
-def _reviewed_by(user_id: UUID) -> set[UUID]:
-    mine = AgentUserGrant.objects.filter(user_id=user_id, permission__codename="review")
-    teams = AgentTeamGrant.objects.filter(group__user=user_id, permission__codename="review")
+def seen(escalation_id: UUID, principal: Principal) -> Escalation:
+    """Return the question if the member sees it and may decide at all; raises `UnknownEscalation`, `AccessDenied`."""
+    permissions.check(principal, "escalations:decide")
+    found = concerning(principal).filter(id=escalation_id).first()
+    if found is None:
+        raise UnknownEscalation
+    return found
+
+
+def _reviewed_by(user_ids: Collection[UUID]) -> set[UUID]:
+    mine = AgentUserGrant.objects.filter(user_id__in=user_ids, permission__codename="review")
+    teams = AgentTeamGrant.objects.filter(group__user__in=user_ids, permission__codename="review")
     return {*mine.values_list("content_object_id", flat=True), *teams.values_list("content_object_id", flat=True)}
 
 
-def queues_of(user_id: UUID) -> QuerySet[Queue, str]:
-    """Return the slugs of the queues a member works, directly or by team."""
-    by_team = Q(teams__team__members__user_id=user_id)
-    return Queue.objects.filter(Q(members__user_id=user_id) | by_team).values_list("slug", flat=True)
+def queues_of(user_ids: Collection[UUID]) -> QuerySet[Queue, str]:
+    """Return the slugs of the queues that one of these members works, directly or by team."""
+    by_team = Q(teams__team__members__user_id__in=user_ids)
+    return Queue.objects.filter(Q(members__user_id__in=user_ids) | by_team).values_list("slug", flat=True)
+
+
+def standing_in(user_id: UUID) -> set[UUID]:
+    """Return the member and all that they stand in for at this moment; one who may no more decide lends nothing."""
+    away = Delegation.objects.filter(delegate_id=user_id, starts_at__lte=Now(), ends_at__gt=Now())
+    return {user_id, *deciding(away.values_list("user_id", flat=True))}
+
+
+def deciding(user_ids: Collection[UUID]) -> set[UUID]:
+    """Return those of these users who are active members of the tenant, persons, and of a role that decides."""
+    rows = Membership.objects.filter(
+        user_id__in=list(user_ids), is_active=True, role__in=DECIDING, user__is_active=True, user__is_service=False
+    )
+    return set(rows.values_list("user_id", flat=True))
 
 
 def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None:
@@ -52,13 +85,46 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
     permissions.check(principal, "escalations:decide")
     if principal.is_service:
         raise MayNotDecide("A service account may not decide; use the key of a member (`apikey create --as`).")
+    barred = barred_from(escalation, run)
     if principal.user_id in requesters(run):
         raise OwnRequest
-    if principal.user_id in (escalation.excluded or ()):
-        raise OwnEdit
+    if principal.user_id in barred:
+        raise FirstDecider if escalation.kind == "appeal" else OwnEdit
     # In one look: this may be asked before the question is locked, while the vote that decides it is written.
-    if escalation.votes.filter(user_id=principal.user_id, escalation__status="open").exists():
+    voted = set(escalation.votes.filter(escalation__status="open").values_list("user_id", flat=True))
+    if principal.user_id in voted:
         raise SecondVote
-    works_it = escalation.queue is not None and escalation.queue in set(queues_of(principal.user_id))
-    if not works_it and not grants.held(principal, "review", run.agent):
+    if not _has_right(principal.user_id, escalation, run, without=barred | voted):
         raise MayNotDecide("You neither work this question's queue nor may review this agent.")
+
+
+def barred_from(escalation: Escalation, run: Run) -> set[UUID]:
+    """Return who never decides it: whoever asked for the run or has it done for them, and who else is excluded."""
+    return {*requesters(run), *(escalation.excluded or ())}
+
+
+def may_decide(user_id: UUID, escalation: Escalation, run: Run) -> bool:
+    """Say whether that member may answer the question at this moment, whether they have voted or not."""
+    barred = barred_from(escalation, run)
+    if user_id in barred or not deciding([user_id]):
+        return False
+    return _has_right(user_id, escalation, run, without=barred)
+
+
+def standing(escalation: Escalation, run: Run) -> set[UUID]:
+    """Return those who approved it and may do so at this moment; nobody counts by a right that another vote is by."""
+    voters = set(escalation.votes.filter(decision="approve").values_list("user_id", flat=True))
+    barred = barred_from(escalation, run)
+    entitled = deciding(voters) - barred
+    return {each for each in entitled if _has_right(each, escalation, run, without=barred | (voters - {each}))}
+
+
+def _has_right(user_id: UUID, escalation: Escalation, run: Run, *, without: Set[UUID]) -> bool:
+    """Say whether a member works the queue or may review the agent: themselves, or standing in for somebody.
+
+    without: whose right is not lent: who is barred lends none, and who has voted has used theirs.
+    """
+    people = {user_id, *(standing_in(user_id) - without)}
+    if escalation.queue is not None and queues_of(people).filter(slug=escalation.queue).exists():
+        return True
+    return any(grants.held_by_all([each], "review", run.agent) for each in people)

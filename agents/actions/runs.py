@@ -162,7 +162,7 @@ def _open_line(run_id: UUID) -> list[Run]:
     run = Run.objects.filter(id=run_id).first()
     if run is None:
         raise UnknownRun
-    _check_open(run)
+    check_open(run)
     return [run, *above(run)]
 
 
@@ -293,13 +293,13 @@ def cancel(run_id: UUID, *, acting_as: Principal) -> Run:
     """
     permissions.check(acting_as, "runs:write")
     with tenant_scope(acting_as.tenant_id):
-        run = _locked(run_id)
+        run = locked(run_id)
         if not grants.held(acting_as, "run", run.agent):
             raise MissingGrant("You may not end runs of this agent.")
-        _check_open(run)
+        check_open(run)
         if not Record.objects.filter(stream=run.id, action=RunCancelRequested.action).exists():
             run.dedupe_key = None  # who asks for the same now wants another one
-            _append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
+            append(run, [RunCancelRequested(by=acting_as.actor)], acting_as.actor)
             engine_of(run).cancel(run.id)
     return run
 
@@ -310,27 +310,29 @@ def record_decision(run_id: UUID, made: DecisionMade, *, was_set_aside: bool = F
     was_set_aside: whether it answers what is to become of a run that no worker got any further. Raises `RunEnded`
     when the run ended meanwhile.
     """
-    run = _locked(run_id)
-    _check_open(run)
+    run = locked(run_id)
+    check_open(run)
     if was_set_aside and made.decision != "reject":
         run.tries = 0  # it is tried again
-    _append(run, [made], made.by)
+    append(run, [made], made.by)
     engine_of(run).wake(run.id)
 
 
-def _locked(run_id: UUID) -> Run:
+def locked(run_id: UUID) -> Run:
+    """Return the run, its row locked, with agent and version; raises `UnknownRun`."""
     run = Run.objects.select_for_update(of=("self",)).select_related("agent", "version").filter(id=run_id).first()
     if run is None:
         raise UnknownRun
     return run
 
 
-def _check_open(run: Run) -> None:
+def check_open(run: Run) -> None:
+    """Raise `RunEnded` when the run is over."""
     if run.status in TERMINAL:
         raise RunEnded
 
 
-def _append(run: Run, events: Sequence[Event], actor: str) -> None:
+def append(run: Run, events: Sequence[Event], actor: str) -> None:
     """Append behind the run's last event; the row's lock, held until commit, orders the numbers."""
     journal.append_at(run.id, run.seq, [entry(event, actor) for event in events])
     run.seq += len(events)

@@ -16,7 +16,7 @@ Json = Any
 #: Which answers each kind of question takes.
 ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "tool_call": ("approve", "reject", "edit", "respond"),
-    "output": ("approve", "reject", "respond"),
+    "output": ("approve", "reject", "edit", "respond"),
     "question": ("respond", "reject"),
     "budget": ("approve", "edit", "reject"),
     "reconcile": ("approve", "reject", "respond"),

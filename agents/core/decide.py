@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from agents.core import aside, calls, compensation, finishing, limits, screening, triage
+from agents.core import aside, calls, compensation, finishing, guidance, limits, screening, triage
 from agents.core.asking import ask
+from agents.core.confirming import confirmed
 from agents.core.conversation import tool_uses
 from agents.core.endings import completed, ended, failed
 from agents.core.events import (
@@ -123,6 +124,7 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     if state.ending is not None:
         return _on_compensation(state, spec, state.ending)
     expired = [each for each in state.questions if each.expires_at and now >= datetime.fromisoformat(each.expires_at)]
+    expired = [each for each in expired if not each.answered]
     if expired:
         return Record([DecisionExpired(escalation=each.escalation, kind=each.kind) for each in expired])
     if state.suspected and not state.questions:
@@ -230,8 +232,8 @@ def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
         return failed(state, PRINCIPAL_GONE, detail, "Start it anew for an active member.")
     if state.verdict is not None and state.verdict_on is not None:
         question, made = state.verdict_on, state.verdict
-        if question.kind == "output" and made.decision == "approve":
-            return completed(state, disclose(question.proposal["output"]))
+        if question.kind == "output" and made.decision in {"approve", "edit"}:
+            return confirmed(state, spec, question, made)
         code = "output_rejected" if question.kind == "output" else question.reason
         return failed(state, code, made.reason or "A person ended the run.", "Read the reason given, then start anew.")
     if state.start_by and state.started_at and state.model_calls == 0 and _is_after(state.started_at, state.start_by):
@@ -281,7 +283,7 @@ def await_children(state: RunState) -> AwaitChildren:
 
 def _park(state: RunState) -> Park:
     """Wait for people, at the longest until a question expires or the run's deadline passes."""
-    ends = [question.expires_at for question in state.questions]
+    ends = [question.expires_at for question in state.questions if not question.answered]
     ends += [state.deadline] if state.ending is None else []
     until = min((datetime.fromisoformat(end) for end in ends if end), default=None)
     return Park("decision", state.questions[0].reason, until)
@@ -336,6 +338,8 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
     answer = state.answered
     if answer is None:
         raise ValueError("There is no answer to judge.")
+    if (unheard := guidance.answered_without(state)) is not None:
+        return [unheard]
     if answer.stop_reason in {"end_turn", "stop_sequence"}:
         return finishing.on_output(state, spec, judge(spec, state, disclose(answer.content)))
     if answer.stop_reason == "refusal":

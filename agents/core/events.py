@@ -438,6 +438,51 @@ class DecisionMade(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionAnswered(Event):
+    """A person answered, and can take it back until `effective_at` (ISO time); `decision.made` follows then.
+
+    The fields are those of `DecisionMade`.
+    """
+
+    action = "decision.answered"
+    erasable = DecisionMade.erasable
+    escalation: str
+    kind: str
+    decision: str
+    by: str
+    effective_at: str
+    digest: str
+    reason: str | None = None
+    message: str | None = None
+    output: Json = None
+    arguments: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionUndone(Event):
+    """An answer does not take effect, and the question is open again. by: opaque id of who took it back.
+
+    code: `undone`, or `lapsed` when whoever gave it may not any more.
+    """
+
+    action = "decision.undone"
+    escalation: str
+    kind: str
+    by: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunGuided(Event):
+    """A person told the run something, which reaches the model before its next call. by: opaque id."""
+
+    action = "run.guided"
+    erasable = frozenset({"message"})
+    by: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetReserved(Event):
     """The run holds this much of its tenant's month. window: the month's first day.
 

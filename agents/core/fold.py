@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from agents.core import conversation, events
+from agents.core import conversation, events, guidance
 from agents.core.conversation import Messages
 from agents.core.events import Event
 from agents.core.exact import disclose, is_interoperable
@@ -39,7 +39,8 @@ def fold(state: RunState, event: Event) -> RunState:
     """Return the state after `event`. Raises `ImpossibleTransition` for a journal that cannot be."""
     state = evolve(state, seq=state.seq + 1, status=after(state.status, event.action))
     step = _STEPS.get(event.action)
-    return step(state, event) if step else state
+    state = step(state, event) if step else state
+    return guidance.settled(state) if state.guidance else state
 
 
 def fold_all(history: Iterable[Event], state: RunState) -> RunState:
@@ -269,7 +270,8 @@ def _output_rejected(state: RunState, e: events.OutputRejected) -> RunState:
     lines = "\n".join(f"- {error['pointer'] or '/'}: {error['message']}" for error in e.errors)
     note = f"[platform] Your answer was not accepted:\n{lines}\nGive the answer again with this mended."
     messages = conversation.with_user(_with_answer(state), [conversation.text(note)])
-    return evolve(state, answered=None, rejections=state.rejections + 1, messages=messages)
+    counted = 0 if e.code == guidance.GUIDED else 1
+    return evolve(state, answered=None, rejections=state.rejections + counted, messages=messages)
 
 
 def _with_answer(state: RunState) -> Messages:
@@ -285,6 +287,8 @@ def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunStat
         *(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at), required=e.required, rule=e.rule
     )
     state = evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
+    if e.kind == "output":  # what was answered about another one has been seen to
+        state = evolve(state, verdict=None, verdict_on=None)
     if e.call is not None and state.calls[e.call].phase not in {"unknown", "stuck"}:
         state = with_call(state, e.call, phase="asked", digest=e.digest)
     return state
@@ -294,6 +298,19 @@ def _decision_made(state: RunState, e: events.DecisionMade) -> RunState:
     question = next(q for q in state.questions if q.escalation == e.escalation)
     left = tuple(q for q in state.questions if q is not question)
     return apply_verdict(evolve(state, questions=left), question, e)
+
+
+def _decision_answered(state: RunState, e: events.DecisionAnswered) -> RunState:
+    return _with_answered(state, e.escalation, answered=True)
+
+
+def _decision_undone(state: RunState, e: events.DecisionUndone) -> RunState:
+    return _with_answered(state, e.escalation, answered=False)
+
+
+def _with_answered(state: RunState, escalation: str, *, answered: bool) -> RunState:
+    questions = (replace(q, answered=answered) if q.escalation == escalation else q for q in state.questions)
+    return evolve(state, questions=tuple(questions))
 
 
 def _decision_expired(state: RunState, e: events.DecisionExpired) -> RunState:
@@ -329,6 +346,7 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "run.waiting": _waiting,
     "run.resumed": _resumed,
     "run.cancel_requested": _cancel_requested,
+    "run.guided": guidance.guided,
     "run.compensating": _compensating,
     "run.completed": _ended,
     "run.failed": _ended,
@@ -347,6 +365,8 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "output.accepted": _output_accepted,
     "output.rejected": _output_rejected,
     "decision.requested": _decision_requested,
+    "decision.answered": _decision_answered,
+    "decision.undone": _decision_undone,
     "decision.made": _decision_made,
     "decision.expired": _decision_expired,
     "budget.reserved": _budget_reserved,

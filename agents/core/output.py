@@ -51,8 +51,15 @@ def judge(spec: AgentSpec, seen: Seen, content: Sequence[Json]) -> Judgement:
     except (ValueError, RecursionError) as error:
         said = f"The answer must be one JSON value and nothing else: {error}"
         return _unfit(said)
+    return judge_output(spec, seen, output)
+
+
+def judge_output(spec: AgentSpec, seen: Seen, output: Json) -> Judgement:
+    """Return the judgement on an output that is a value already, such as one that a person wrote."""
     if not is_interoperable(output):
         return _unfit("A number is too large (write it as a string), or a text holds half of a character.")
+    if spec.output is None:
+        return Judgement(output) if isinstance(output, str) else _unfit("The output of this agent is a text.")
     wrong = problems(spec.output, output)
     if wrong:
         return Judgement(output, "schema", wrong)

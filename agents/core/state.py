@@ -121,7 +121,8 @@ class Call:
 class Question:
     """An open decision. proposal: what an approval would bring about; expires_at: ISO time, or None for never.
 
-    required: how many must approve; rule: because of what.
+    required: how many must approve; rule: because of what. answered: whether somebody has answered, who may still take
+    it back.
     """
 
     escalation: str
@@ -133,6 +134,7 @@ class Question:
     expires_at: str | None = None
     required: int = 1
     rule: str | None = None
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class RunState:
     parent, levels: of a run that a tool call started, see `events.RunSubmitted`. within: what of its parent's
     reservation is set aside for it, once it has taken it; `held` then is what people added, beside that. below: what
     its own children used, whose cost up to what is set aside for them is in `cost_nano` and `spent_tokens`, too.
+    guidance: what people have said that stands in no message yet.
     """
 
     run_id: UUID
@@ -236,6 +239,7 @@ class RunState:
     levels: int | None = None
     within: Held | None = None
     below: Below = field(default_factory=Below)
+    guidance: tuple[str, ...] = ()
 
     @property
     def open_children(self) -> tuple[Child, ...]:

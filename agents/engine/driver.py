@@ -19,7 +19,7 @@ import psycopg
 from django.db import connection
 
 from agents.core.decide import Command
-from agents.engine import claims, leases
+from agents.engine import chores, claims, leases
 from agents.engine.executor import Means, RunExecutor
 from agents.engine.leases import Claimed, LostLease
 from agents.engine.toolbox import perform_call
@@ -70,6 +70,7 @@ class Driver:
         self._means = Means(answer, perform_call, self._tools, stopping, gate)  # type: ignore[arg-type]
         self._next_poll, self._next_heartbeat = 0.0, time.monotonic() + HEARTBEAT_S
         self._handing_in = threading.Thread()
+        self._chores, self._next_chores = chores.Chores(), 0.0
         self._gate = gate
         self._full = False  # nobody may call the model now: a claim found no place
         self._next_try = self._next_without = 0.0
@@ -107,6 +108,9 @@ class Driver:
             self._next_heartbeat = now + HEARTBEAT_S
             self._heartbeat()
             self._hand_in()
+        if now >= self._next_chores:
+            self._next_chores = now + chores.EVERY_S
+            self._chores.see_to()
         if self._full and now >= self._next_try:
             self._full, self._next_try = False, now + AGAIN_S
             if now >= self._next_without:
@@ -138,6 +142,7 @@ class Driver:
     def _hand_in_the_last(self) -> None:
         """Hand in what was counted up to now: not before the one under way is done, as that one does not know of it."""
         until = time.monotonic() + LAST_S
+        self._chores.end(LAST_S)
         if self._handing_in.is_alive():
             self._handing_in.join(LAST_S)
         if not self._handing_in.is_alive():

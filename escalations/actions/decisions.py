@@ -6,20 +6,17 @@ from uuid import UUID
 
 from django.db.models.functions import Now
 
-from access import permissions
-from agents.actions import runs
 from agents.actions.runs import transaction_time
-from agents.core import aside
 from agents.core.events import DecisionMade
 from agents.core.exact import enclose
 from agents.errors import RunEnded
 from agents.models import Run
 from audit import journal
 from db.scope import tenant_scope
-from escalations.actions import edits
-from escalations.errors import AlreadyDecided, AnswerNotAllowed, DigestDiffers, MessageMissing, UnknownEscalation
+from escalations.actions import answers, edits
+from escalations.errors import AlreadyDecided, AnswerNotAllowed, DigestDiffers, MessageMissing
 from escalations.models import Escalation, Vote
-from escalations.permissions import check_decide, concerning
+from escalations.permissions import check_decide, seen, standing
 from tenants.principal import Principal
 
 Json = Any
@@ -32,7 +29,8 @@ class Answer:
     """What a person says.
 
     decision: one of the question's `allowed`. digest: of the proposal they saw. reason: for a rejection.
-    message: for `respond`. output: the result of the call, for `reconcile`. arguments: of the call, for `edit`.
+    message: for `respond`. output: the result of the call, for `reconcile`; what is given out instead, for `edit` of an
+    output. arguments: of the call, for `edit`.
     """
 
     decision: str
@@ -46,8 +44,9 @@ class Answer:
 def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Escalation:
     """Record the answer; when it completes the question, hand it to the run and wake it, in the same commit.
 
-    An approval of a question that needs several counts as one vote. An edit answers it whatever the votes: the call is
-    checked anew with its new arguments, and asked about again where more people than the editor must agree. Raises
+    Where the queue lets answers be taken back, that comes later (`answers`). An approval of a question that needs
+    several counts as one vote, for as long as who gave it may give it. An edit answers it whatever the votes: the call
+    is checked anew with its new arguments, and asked about again where more people than the editor must agree. Raises
     `UnknownEscalation`, `MayNotDecide` and its kinds, `AlreadyDecided`, `DigestDiffers`, `AnswerNotAllowed`,
     `MessageMissing`, `InvalidArguments`.
     """
@@ -56,15 +55,15 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
         check_decide(acting_as, escalation, run)
         _check_answer(escalation, answer)
         if answer.decision == "edit":
-            edits.check(run, escalation, answer.arguments, acting_as=acting_as)
-        vote = Vote.objects.create(escalation=escalation, user_id=acting_as.user_id, decision=answer.decision)
-        votes = escalation.votes.filter(decision="approve").count()
+            edits.check(run, escalation, answer.arguments, answer.output, acting_as=acting_as)
+        Vote.objects.create(escalation=escalation, user_id=acting_as.user_id, decision=answer.decision)
+        votes = 1 if escalation.required == 1 else len(standing(escalation, run))
         if answer.decision == "approve" and votes < escalation.required:
             facts = {"escalation": str(escalation.id), "decision": "approve", "given": votes}
             said = {"digest": answer.digest, "reason": answer.reason}
             journal.record("decision.voted", stream=escalation.id, actor=acting_as.actor, facts=facts, payload=said)
             return escalation
-        return _complete(escalation, run, answer, vote, acting_as)
+        return _complete(escalation, run, answer, acting_as)
 
 
 def check(escalation_id: UUID, *, acting_as: Principal) -> None:
@@ -73,23 +72,15 @@ def check(escalation_id: UUID, *, acting_as: Principal) -> None:
     For a face to ask before it looks at the answer; `decide` asks again.
     """
     with tenant_scope(acting_as.tenant_id):
-        escalation = _seen(escalation_id, acting_as)
+        escalation = seen(escalation_id, acting_as)
         check_decide(acting_as, escalation, Run.objects.select_related("agent").get(id=escalation.run_id))
         _check_open(escalation)
 
 
-def _seen(escalation_id: UUID, acting_as: Principal) -> Escalation:
-    permissions.check(acting_as, "escalations:decide")
-    seen = concerning(acting_as).filter(id=escalation_id).first()
-    if seen is None:
-        raise UnknownEscalation
-    return seen
-
-
 def _locked(escalation_id: UUID, acting_as: Principal) -> tuple[Escalation, Run]:
     """Lock the run, then the question: the order in which the engine takes them."""
-    seen = _seen(escalation_id, acting_as)
-    run = Run.objects.select_for_update(of=("self",)).select_related("agent").get(id=seen.run_id)
+    found = seen(escalation_id, acting_as)
+    run = Run.objects.select_for_update(of=("self",)).select_related("agent", "version").get(id=found.run_id)
     return Escalation.objects.select_for_update().get(id=escalation_id), run
 
 
@@ -110,7 +101,7 @@ def _check_answer(escalation: Escalation, answer: Answer) -> None:
         raise MessageMissing
 
 
-def _complete(escalation: Escalation, run: Run, answer: Answer, vote: Vote, acting_as: Principal) -> Escalation:
+def _complete(escalation: Escalation, run: Run, answer: Answer, acting_as: Principal) -> Escalation:
     changed = Escalation.objects.filter(id=escalation.id, status="open").update(
         status="decided", decision=answer.decision, decided_at=Now()
     )
@@ -125,10 +116,10 @@ def _complete(escalation: Escalation, run: Run, answer: Answer, vote: Vote, acti
         reason=answer.reason,
         message=answer.message,
         output=None if answer.output is None else enclose(answer.output),
-        arguments=enclose(answer.arguments) if answer.decision == "edit" else None,
+        arguments=enclose(answer.arguments) if answer.decision == "edit" and escalation.kind != "output" else None,
     )
     try:
-        runs.record_decision(run.id, made, was_set_aside=escalation.reason == aside.REASON)
+        answers.carry(run, escalation, made)
     except RunEnded as error:
         raise AlreadyDecided("The run has ended.") from error
     escalation.refresh_from_db()
@@ -136,5 +127,5 @@ def _complete(escalation: Escalation, run: Run, answer: Answer, vote: Vote, acti
 
 
 def given(escalation: Escalation) -> int:
-    """Return how many have approved so far."""
-    return escalation.votes.filter(decision="approve").count()
+    """Return how many have approved so far and may do so still."""
+    return len(standing(escalation, Run.objects.select_related("agent").get(id=escalation.run_id)))

@@ -21,7 +21,7 @@ Json = Any
 
 
 def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Queue:
-    """Define the queue `slug`: `{members: [e-mail], teams: [slug], due_s, escalate_to}`, all of them optional.
+    """Define the queue `slug`: `{members: [e-mail], teams: [slug], due_s, escalate_to, undo_s}`, all optional.
 
     A queue that is so already is returned without a record. Raises `InvalidDocument`, and what `acting` raises for
     `agents:write`.
@@ -31,11 +31,11 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
         people, groups = _people(spec), _teams(spec)
         _, created = Queue.objects.get_or_create(slug=slug)
         queue = Queue.objects.select_for_update().get(slug=slug)
-        wanted = (spec.get("due_s"), spec.get("escalate_to"), people, groups)
+        wanted = (spec.get("due_s"), spec.get("escalate_to"), spec.get("undo_s", 0), people, groups)
         if not created and _state(queue) == wanted:
             return queue
-        _, _, people_before, groups_before = _state(queue)
-        queue.due_s, queue.escalate_to = spec.get("due_s"), spec.get("escalate_to")
+        *_, people_before, groups_before = _state(queue)
+        queue.due_s, queue.escalate_to, queue.undo_s = wanted[:3]
         queue.save()
         queue.members.exclude(user__in=people).delete()
         queue.teams.exclude(team__in=groups).delete()
@@ -47,6 +47,7 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
             actor=actor,
             facts={
                 "due_s": queue.due_s,
+                "undo_s": queue.undo_s,
                 "members": sorted(f"user:{user.id}" for user in people),
                 "teams": sorted(f"team:{team.id}" for team in groups),
             },
@@ -57,18 +58,19 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
 
 def spec_of(queue: Queue) -> dict[str, Json]:
     """Return the queue as a document's `spec`; what is not set is left out."""
-    due_s, escalate_to, people, groups = _state(queue)
+    due_s, escalate_to, undo_s, people, groups = _state(queue)
     spec: dict[str, Json] = {
         "members": sorted(user.email for user in people),
         "teams": sorted(team.slug for team in groups),
     }
-    return spec | {key: value for key, value in (("due_s", due_s), ("escalate_to", escalate_to)) if value is not None}
+    times = (("due_s", due_s), ("escalate_to", escalate_to), ("undo_s", undo_s or None))
+    return spec | {key: value for key, value in times if value is not None}
 
 
-def _state(queue: Queue) -> tuple[int | None, str | None, set[User], set[Team]]:
+def _state(queue: Queue) -> tuple[int | None, str | None, int, set[User], set[Team]]:
     people = {place.user for place in queue.members.select_related("user")}
     groups = {place.team for place in queue.teams.select_related("team")}
-    return queue.due_s, queue.escalate_to, people, groups
+    return queue.due_s, queue.escalate_to, queue.undo_s, people, groups
 
 
 def _people(spec: Mapping[str, Json]) -> set[User]:

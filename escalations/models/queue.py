@@ -9,13 +9,15 @@ from tenants.models.tenant import SLUG
 class Queue(TenantModel):
     """A queue by slug. due_s: seconds until a question in it is due, when nothing else says; null for never.
 
-    escalate_to: slug of the queue that what is overdue goes to; null for none.
+    escalate_to: slug of the queue that what is overdue goes to; null for none. undo_s: seconds for which an answer can
+    be taken back before it takes effect; 0 for none.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=63, validators=[SLUG])
     due_s = models.IntegerField(null=True)
     escalate_to = models.CharField(max_length=63, null=True)  # noqa: DJ001 - absent is not empty
+    undo_s = models.IntegerField(db_default=0, default=0)
 
     class Meta(TenantModel.Meta):
         constraints = (models.UniqueConstraint(fields=["tenant_id", "slug"], name="one_queue_per_slug"),)

@@ -16,6 +16,7 @@ from audit.models import Record
 from audit.sealer.loop import sealer
 from db import session
 from db.scope import tenant_scope
+from escalations.models import Delegation
 from tenants.actions import api_keys, members, tenants
 from tenants.models import ApiKey, Membership, Role, User
 from tenants.principal import COMMAND, Principal
@@ -109,6 +110,7 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
     return {
         "run_id": str(runs[0]),
         "escalation_id": escalation,
+        "delegation_id": _delegation(made),
         "slug": "echo",
         "number": "1",
         "tool_name": "pay",
@@ -119,6 +121,15 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         "agent-grant/grant_id": on_agent,
         "tool-grant/grant_id": on_tool,
     }
+
+
+def _delegation(made: World) -> str:
+    """Somebody neither reviewer nor operator nor owner of the roles stands in for somebody else."""
+    mo, max_ = (made.member(name, Role.REVIEWER) for name in ("mo", "max"))
+    now = timezone.now()
+    with tenant_scope(made.tenant_id):
+        times = {"starts_at": now, "ends_at": now + timedelta(days=1)}
+        return str(Delegation.objects.create(user_id=mo.user_id, delegate_id=max_.user_id, **times).id)
 
 
 def _until_it_asks(made: World, run: UUID) -> None:

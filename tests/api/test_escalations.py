@@ -36,7 +36,9 @@ def test_a_question_says_what_is_proposed_and_why(acme: World, rita: Caller, ask
     assert question["approvals"] == {"required": 1, "given": 0}
     assert question["evidence"] == []
     [listed] = rita.get("escalations?status=open&kind=tool_call").json["results"]
-    assert listed == {key: value for key, value in question.items() if key != "evidence"}
+    assert listed == {
+        key: value for key, value in question.items() if key not in {"evidence", "consequences", "cost_usd"}
+    }
     assert rita.get("escalations?status=decided").json["results"] == []
     assert rita.get("escalations?queue=credit").json["results"] == []
 

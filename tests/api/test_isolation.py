@@ -75,6 +75,8 @@ class Route:
 
 
 BUDGET = {"of": {"tenant": True}, "window": "month", "usd": "100000.00"}
+NOWHERE = {"id": "00000000-0000-7000-8000-000000000000", "digest": "0" * 64}
+AWAY = {"to": "nobody@nowhere.example", "from": "2030-01-01T00:00:00Z", "until": "2030-01-02T00:00:00Z"}
 PROVIDER = {"issuer": "https://login.example", "client_id": "countersign"}
 ROUTES: dict[tuple[str, str], Route] = {
     ("runs", "get"): Route("VRCDOW", 200, "list", filters=("agent=payer", "metadata.case=one", "status=waiting")),
@@ -83,9 +85,19 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("run-events", "get"): Route("VRCDOW", 200),
     ("run-stream", "get"): Route("VRCDOW", 200, headers=EVENT_STREAM),
     ("run-cancel", "post"): Route("OW", 202, blind=""),
+    ("run-guidance", "post"): Route("OW", 202, body={"message": "Mind the tax."}),
     ("escalations", "get"): Route("RCDOW", 200, "list", filters=("status=open", "kind=tool_call", "queue=credit")),
     ("escalation", "get"): Route("COW", 200, blind="RD"),
     ("escalation-decide", "post"): Route("W", 412, blind="RD", body={"decision": "approve", "digest": "0" * 64}),
+    ("escalations-decide", "post"): Route("ROW", 200, "same", body={"decision": "reject", "items": [NOWHERE]}),
+    ("escalation-claim", "post"): Route("W", 200, blind="RD"),
+    ("escalation-release", "post"): Route("OW", 200, blind="RD"),
+    ("escalation-assign", "post"): Route("OW", 422, blind="RD", body={"to": "nobody@nowhere.example"}),
+    ("escalation-snooze", "post"): Route("W", 422, blind="RD", body={"until": "2000-01-01T00:00:00Z"}),
+    ("escalation-undo", "post"): Route("OW", 409, blind="RD"),
+    ("delegations", "get"): Route("ROW", 200, "list"),
+    ("delegations", "post"): Route("ROW", 422, "own", body=AWAY),
+    ("delegation", "delete"): Route("OW", 204, blind="R"),
     ("agents", "get"): Route("VRCDOW", 200, "list"),
     ("agent", "get"): Route("VRCDOW", 200),
     ("agent", "put"): Route("OW", 200, "own", body={"spec": SPEC}, headers=ANY_STATE),

@@ -10,7 +10,7 @@ from agents.models import Agent, Run, Tool, ToolBreaker, ToolResult
 from db.models import new_id
 from db.scope import tenant_scope
 from escalations.actions import queues
-from escalations.models import Escalation, Vote
+from escalations.models import Delegation, Escalation, Opened, Vote
 from quotas import reservations
 from signin.models import EmailDomain, IdentityProvider
 from tenants.actions import api_keys, teams, tenants
@@ -35,7 +35,10 @@ def peopled() -> World:
             for holder in (team, User.objects.get(id=made.bob.user_id)):
                 grants.add(obj, permission, holder, acting_as=made.alice)
         queues.put("credit", {"members": emails, "teams": ["desk"]}, acting_as=COMMAND)
-        Vote.objects.create(escalation=ask(run), user_id=made.rita.user_id, decision="approve")
+        Vote.objects.create(escalation=(asked := ask(run)), user_id=made.rita.user_id, decision="approve")
+        Opened.objects.create(escalation=asked, user_id=made.rita.user_id)
+        now = timezone.now()
+        Delegation.objects.create(user_id=made.rita.user_id, delegate_id=made.bob.user_id, starts_at=now, ends_at=now)
         provider = IdentityProvider.objects.create(slug="idp", name="", issuer="https://idp.example", client_id="c")
         EmailDomain.objects.create(domain=f"{made.slug}.example", provider=provider)
         secrets.put("token", "long enough", acting_as=COMMAND)

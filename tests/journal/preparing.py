@@ -1,11 +1,13 @@
 """What comes before an action, for the table: each returns the call itself, ready to be made."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from allauth.socialaccount.models import SocialAccount
+from django.utils import timezone
 
 from access import grants
 from agents.actions import (
@@ -22,13 +24,14 @@ from agents.actions.runs import Request
 from agents.config import applying
 from agents.config.reading import read
 from db.scope import PLATFORM, tenant_scope
-from escalations.actions import decisions
+from escalations.actions import answers, decisions, delegations, life, queues
 from escalations.actions.decisions import Answer
+from escalations.models import Escalation
 from signin.actions import email_domains, identities, identity_providers
 from signin.actions.identity_providers import Wanted
 from signin.models import EmailDomain, IdentityProvider
 from tenants.actions import api_keys, invitations, refused_keys, staff
-from tenants.models import Role, User
+from tenants.models import Membership, Role, User
 from tenants.principal import COMMAND, Principal
 from tests.journal.scene import SPEC, Scene
 from tests.worlds import LOOKUP
@@ -123,6 +126,50 @@ def remove_grant(scene: Scene) -> Call:
 def decide(scene: Scene, required: int = 1) -> Call:
     question = scene.question(required)
     return partial(decisions.decide, question.id, Answer("approve", question.digest), acting_as=scene.world.rita)
+
+
+def _answered(scene: Scene) -> UUID:
+    """A question that Rita has answered, who may still take that back."""
+    queues.put("credit", {"members": [scene.email("rita")], "undo_s": 600}, acting_as=scene.alice)
+    question = scene.question(queue="credit")
+    decisions.decide(question.id, Answer("approve", question.digest), acting_as=scene.world.rita)
+    return question.id
+
+
+def _due(scene: Scene, question: UUID) -> None:
+    with tenant_scope(scene.world.tenant_id):
+        Escalation.objects.filter(id=question).update(effective_at=timezone.now())
+
+
+def undo(scene: Scene) -> Call:
+    return partial(answers.undo, _answered(scene), acting_as=scene.world.rita)
+
+
+def take_effect(scene: Scene) -> Call:
+    question = _answered(scene)
+    _due(scene, question)
+    return inside(scene, answers.take_effect, question)
+
+
+def lapse(scene: Scene) -> Call:
+    question = _answered(scene)
+    _due(scene, question)
+    with tenant_scope(scene.world.tenant_id):
+        Membership.objects.filter(user_id=scene.world.rita.user_id).update(role=Role.VIEWER)
+    return inside(scene, answers.take_effect, question)
+
+
+def release(scene: Scene) -> Call:
+    question = scene.question()
+    life.claim(question.id, acting_as=scene.world.rita)
+    return partial(life.release, question.id, acting_as=scene.world.rita)
+
+
+def remove_delegation(scene: Scene) -> Call:
+    now = timezone.now()
+    times: Json = {"starts_at": now, "ends_at": now + timedelta(days=1)}
+    made = delegations.add(to=scene.email("rita"), **times, acting_as=scene.alice)
+    return partial(delegations.remove, made.id, acting_as=scene.alice)
 
 
 def accept(scene: Scene) -> Call:

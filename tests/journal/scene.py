@@ -77,11 +77,11 @@ class Scene:
         with tenant_scope(self.world.tenant_id):
             return Run.objects.get()
 
-    def question(self, required: int = 1) -> Escalation:
+    def question(self, required: int = 1, queue: str | None = None) -> Escalation:
         """Something that Rita may decide."""
         with tenant_scope(self.world.tenant_id):
             question = ask(Run.objects.get())
-            question.required = required
+            question.required, question.queue = required, queue
             question.save()
             return question
 

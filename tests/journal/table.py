@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
@@ -10,6 +11,7 @@ from access import grants, refusals
 from access.errors import MissingScope
 from agents.actions import grants as agent_grants
 from agents.actions import (
+    guidance,
     mcp_servers,
     runs,
     sources,
@@ -18,7 +20,7 @@ from agents.actions import (
 )
 from agents.config import applying
 from audit import search
-from escalations.actions import queues
+from escalations.actions import bulk, delegations, life, queues
 from signin import records as sign_in_records
 from signin.actions import email_domains, identity_providers
 from signin.actions.identity_providers import Wanted
@@ -43,6 +45,7 @@ from tests.journal.preparing import (
     discard_draft,
     forget_key,
     inside,
+    lapse,
     look,
     policy_of,
     publish,
@@ -51,8 +54,10 @@ from tests.journal.preparing import (
     put_policy,
     put_tool,
     refuse_key,
+    release,
     release_identity,
     remove_budget,
+    remove_delegation,
     remove_grant,
     remove_mcp_server,
     remove_provider,
@@ -60,6 +65,8 @@ from tests.journal.preparing import (
     remove_staff,
     roll_back,
     submit,
+    take_effect,
+    undo,
     withdraw_domain,
 )
 from tests.journal.scene import Scene
@@ -75,6 +82,9 @@ class Case:
     prepare: Callable[[Scene], Call]
     records: int = 1
 
+
+TODAY: Final = datetime.now(UTC)
+TOMORROW: Final = datetime.now(UTC) + timedelta(days=1)
 
 REFUSED: Final = MissingScope("This key lacks the scope runs:write.", permission="runs:write")
 
@@ -142,6 +152,44 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "escalations.actions.decisions.decide": {
         "the decision": Case(decide),
         "one vote of two": Case(lambda scene: decide(scene, 2)),
+    },
+    "escalations.actions.bulk.decide": {
+        "": Case(
+            lambda s: partial(
+                bulk.decide,
+                bulk.Item((asked := s.question()).id, asked.digest),
+                "approve",
+                reason=None,
+                acting_as=s.world.rita,
+            )
+        ),
+    },
+    "escalations.actions.answers.undo": {"": Case(undo)},
+    "escalations.actions.answers.take_effect": {
+        "the answer": Case(take_effect),
+        "of somebody who may not any more": Case(lapse),
+    },
+    "escalations.actions.life.claim": {
+        "": Case(lambda s: partial(life.claim, s.question().id, acting_as=s.world.rita))
+    },
+    "escalations.actions.life.release": {"": Case(release)},
+    "escalations.actions.life.assign": {
+        "": Case(lambda s: partial(life.assign, s.question().id, s.email("rita"), acting_as=s.olga))
+    },
+    "escalations.actions.life.snooze": {
+        "": Case(lambda s: partial(life.snooze, s.question().id, TOMORROW, acting_as=s.world.rita))
+    },
+    "escalations.actions.life.note_opened": {
+        "": Case(lambda s: inside(s, life.note_opened, s.question(), acting_as=s.world.rita))
+    },
+    "escalations.actions.delegations.add": {
+        "": Case(
+            lambda s: partial(delegations.add, to=s.email("rita"), starts_at=TODAY, ends_at=TOMORROW, acting_as=s.alice)
+        )
+    },
+    "escalations.actions.delegations.remove": {"": Case(remove_delegation)},
+    "agents.actions.guidance.guide": {
+        "": Case(lambda s: partial(guidance.guide, s.run.id, "Mind the tax.", acting_as=s.alice))
     },
     "agents.actions.budgets.put": {
         "new": Case(lambda s: put_budget(s, "agents", {"agent": "agent"})),

@@ -24,6 +24,7 @@ from temporalio.service import RPCError
 from temporalio.worker import CustomSlotSupplier, FixedSizeSlotSupplier, Worker, WorkerTuner
 
 from agents.core.model import ModelAnswer
+from agents.engine import chores
 from agents.engine.driver import HEARTBEAT_S, POLL_S, STOP_S, TOOLS
 from agents.engine.executor import Means
 from agents.engine.temporal import rows, telling
@@ -206,8 +207,12 @@ class TemporalWorker:
             await _in_thread(flush)
             await _in_thread(cache.purge_if_due)
 
+        async def beside() -> None:
+            await _in_thread(chores.do_all)
+
         return [
             _every(HEARTBEAT_S, heartbeat),
+            _every(chores.EVERY_S, beside),
             _every(HEARTBEAT_S, presence),
             _every(HEARTBEAT_S, totals),
             _every(SIGN_S, signs),

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,16 +13,19 @@ from api.errors import Fault, InvalidBody
 from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
-from escalations.actions import decisions
+from escalations.actions import decisions, life
 from escalations.models import Escalation
 from escalations.models.escalation import TRANSITIONS
 from escalations.permissions import visible
-from escalations.presenters import escalations_json, evidence_json, with_votes
+from escalations.presenters import beside_json, escalations_json, evidence_json, with_votes
+from tenants.models import Membership
 
 Json = Any
 
 STATUSES = sorted({status for status, _ in TRANSITIONS} | set(TRANSITIONS.values()))
 KINDS = ("tool_call", "output", "question", "budget", "reconcile", "appeal")
+ORDERS = {"newest": ("requested_at", "id"), "priority": ("urgency", "id")}
+_FILTERS = ("status", "kind", "queue", "due_before", "assignee", "snoozed", "order", "limit", "cursor")
 
 _ANSWER = Body(
     {
@@ -31,7 +35,7 @@ _ANSWER = Body(
             "digest": {"type": "string", "maxLength": 64, "description": "Of the proposal that was looked at."},
             "reason": {"type": ["string", "null"], "maxLength": 4000, "description": "Why."},
             "message": {"type": ["string", "null"], "maxLength": 20_000, "description": "What the model is told."},
-            "output": {"description": "The result of the call, for `reconcile`."},
+            "output": {"description": "The result of the call, for `reconcile`; for `edit` of an output, the new one."},
             "arguments": {
                 "type": "object",
                 "description": "The call's, for `edit`: all of them, the old ones are gone.",
@@ -62,7 +66,13 @@ _PROPERTIES: dict[str, Json] = {
     },
     "requested_at": _TIME,
     "due_at": nullable(_TIME),
+    "overdue_at": nullable({**_TIME, "description": "When it was found overdue, with no queue left to go to."}),
     "expires_at": nullable({**_TIME, "description": "When it is denied if nobody has decided."}),
+    "priority": {"type": "integer", "minimum": 0, "maximum": 100, "description": "What is at stake: 100 is most."},
+    "assignee": {**_TEXT_OR_NULL, "description": "Who is to answer it, by e-mail."},
+    "claimed_by": {**_TEXT_OR_NULL, "description": "Who is at it, by e-mail. Others may decide it all the same."},
+    "snoozed_until": nullable(_TIME),
+    "former_queues": {"type": "array", "items": {"type": "string"}, "description": "Where it was before it was due."},
     "approvals": {
         "type": "object",
         "properties": {"required": {"type": "integer"}, "given": {"type": "integer"}},
@@ -72,12 +82,20 @@ _PROPERTIES: dict[str, Json] = {
     "allowed": {"type": "array", "items": {"type": "string", "enum": list(decisions.DECISIONS)}},
     "decision": _TEXT_OR_NULL,
     "decided_at": nullable(_TIME),
+    "effective_at": nullable({**_TIME, "description": "When the answer takes effect; until then it can be undone."}),
+    "can_be_undone": {"type": "boolean"},
 }
 _LISTED = component("Escalation", _PROPERTIES)
-_ONE = component(
+ONE = component(
     "EscalationWithEvidence",
     {
         **_PROPERTIES,
+        "consequences": {
+            "type": "object",
+            "additionalProperties": _TEXT_OR_NULL,
+            "description": "What comes of each answer, for people.",
+        },
+        "cost_usd": {"type": "string", "description": "What the run has cost so far."},
         "evidence": {
             "type": "array",
             "description": "What the run had read and done when it asked, in order.",
@@ -90,7 +108,7 @@ _ONE = component(
     },
 )
 _PAGE = page_of("EscalationPage", _LISTED)
-_PATH = {"escalation_id": "The escalation's id."}
+PATH = {"escalation_id": "The escalation's id."}
 
 
 class Escalations(View):
@@ -98,22 +116,29 @@ class Escalations(View):
 
     @call(
         "listEscalations",
-        "List escalations, newest first",
+        "List escalations",
         answer=_PAGE,
         parameters=(
             query("status", "In this status.", {"type": "string", "enum": STATUSES}),
             query("kind", "Of this kind.", {"type": "string", "enum": list(KINDS)}),
             query("queue", "In the queue with this slug."),
             query("due_before", "Due earlier than this time.", _TIME),
+            query("assignee", "Assigned to the member with this e-mail address; `me` for who asks, `none` for nobody."),
+            query("snoozed", "Whether it is snoozed at this moment.", {"type": "string", "enum": ["yes", "no"]}),
+            query("order", "`priority`: the most urgent first.", {"type": "string", "enum": list(ORDERS)}),
             *PAGING,
         ),
         refusals=(400, 422),
     )
     def get(self, request: Request) -> Response:
-        """List what the principal may see: of their queues, agents and requests, or all by role."""
+        """List what the principal may see: of their queues, agents and requests, or all by role; newest first.
+
+        Most urgent first, if so wanted: by what is at stake and how long it has waited, an order that stays as it is.
+        """
         self.require("escalations:read")
-        wanted = Query(self.plain_request, ("status", "kind", "queue", "due_before", "limit", "cursor"))
-        page = Page(wanted, name=f"escalations.{self.principal.tenant_id}", by=("requested_at", "id"))
+        wanted = Query(self.plain_request, _FILTERS)
+        order = wanted.choice("order", ORDERS) or "newest"
+        page = Page(wanted, name=f"escalations.{order}.{self.principal.tenant_id}", by=ORDERS[order])
         with self.scope():
             rows = visible(self.principal)
             for field, value in (
@@ -123,13 +148,29 @@ class Escalations(View):
                 ("due_at__lt", wanted.instant("due_before")),
             ):
                 rows = rows if value is None else rows.filter(**{field: value})
+            rows = self._assigned(rows, wanted.text("assignee"))
+            if (snoozed := wanted.choice("snoozed", ("yes", "no"))) is not None:
+                asleep = Q(snoozed_until__gt=Now(), status="open")
+                rows = rows.filter(asleep) if snoozed == "yes" else rows.exclude(asleep)
             return Response(page.of(with_votes(rows), self._render))
+
+    def _assigned(self, rows: "QuerySet[Escalation]", assignee: str | None) -> "QuerySet[Escalation]":
+        if assignee is None:
+            return rows
+        if assignee == "none":
+            return rows.filter(assignee_id__isnull=True)
+        if assignee == "me":
+            return rows.filter(assignee_id=self.principal.user_id)
+        member = Membership.objects.filter(user__email=assignee.strip().lower()).values_list("user_id", flat=True)
+        return rows.filter(assignee_id__in=list(member))
 
     def _render(self, listed: list[Escalation]) -> list[Json]:
         return escalations_json(listed, payloads=self.shows_payloads)
 
 
-class _One(View):
+class One(View):
+    """One escalation as the calls find and answer it."""
+
     def visible(self) -> "QuerySet[Escalation]":
         """Return what the principal's role lets them see; a key that may decide but not list sees what it decides."""
         return visible(replace(self.principal, scopes=None))
@@ -138,30 +179,32 @@ class _One(View):
         """Return the escalation as the calls answer it."""
         escalation = found(with_votes(self.visible()), id=identifier(escalation_id))
         evidence = evidence_json(escalation, payloads=self.shows_payloads)
-        return {**escalations_json([escalation], payloads=self.shows_payloads)[0], "evidence": evidence}
+        shown = escalations_json([escalation], payloads=self.shows_payloads)[0]
+        return {**shown, **beside_json(escalation), "evidence": evidence}
 
 
-class OneEscalation(_One):
+class OneEscalation(One):
     """One escalation."""
 
-    @call("getEscalation", "Read an escalation", answer=_ONE, path=_PATH, refusals=(404,))
+    @call("getEscalation", "Read an escalation", answer=ONE, path=PATH, refusals=(404,))
     def get(self, request: Request, escalation_id: str) -> Response:
-        """Return what is proposed, why a person is asked, and the evidence."""
+        """Return what is proposed, why a person is asked, and the evidence. It is kept who has opened it so."""
         with self.scope():
-            found(self.visible(), id=identifier(escalation_id))
+            escalation = found(self.visible(), id=identifier(escalation_id))
             self.require("escalations:read")
+            life.note_opened(escalation, acting_as=self.principal)
             return Response(self.read(escalation_id))
 
 
-class Decide(_One):
+class Decide(One):
     """The answer to an escalation."""
 
     @call(
         "decideEscalation",
         "Decide an escalation",
-        answer=_ONE,
+        answer=ONE,
         body=_ANSWER,
-        path=_PATH,
+        path=PATH,
         refusals=(404, 409, 412),
     )
     def post(self, request: Request, escalation_id: str) -> Response:

@@ -101,7 +101,7 @@ _STARTED = component(
 )
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _COUNTED = (*_TOKENS, "model_calls", "tool_calls")
-_RUN = component(
+RUN = component(
     "Run",
     {
         "id": _ID,
@@ -145,9 +145,9 @@ _EVENT = component(
         "data": {"type": "object", "description": "By type. What a viewer may not see is null."},
     },
 )
-_RUNS = page_of("RunPage", _RUN)
+_RUNS = page_of("RunPage", RUN)
 _EVENTS = page_of("RunEventPage", _EVENT)
-_PATH = {"run_id": "The run's id."}
+PATH = {"run_id": "The run's id."}
 
 
 class Runs(View):
@@ -201,33 +201,33 @@ class Runs(View):
             return Response(page.of(_filtered(wanted), self._render))
 
     def _render(self, listed: list[Run]) -> list[Json]:
-        return _runs_json(listed, payloads=self.shows_payloads)
+        return shown(listed, payloads=self.shows_payloads)
 
 
 class OneRun(View):
     """One run."""
 
-    @call("getRun", "Read a run", answer=_RUN, path=_PATH, refusals=(404,))
+    @call("getRun", "Read a run", answer=RUN, path=PATH, refusals=(404,))
     def get(self, request: Request, run_id: str) -> Response:
         """Return where the run stands, and its output or error once it has ended."""
         with self.scope():
-            run = _found(run_id)
+            run = seen(run_id)
             self.require("runs:read")
-            return Response(_runs_json([run], payloads=self.shows_payloads)[0])
+            return Response(shown([run], payloads=self.shows_payloads)[0])
 
 
 class Cancel(View):
     """The end of a run before its time."""
 
-    @call("cancelRun", "Cancel a run", status=202, answer=_RUN, body=NOTHING, path=_PATH, refusals=(404, 409))
+    @call("cancelRun", "Cancel a run", status=202, answer=RUN, body=NOTHING, path=PATH, refusals=(404, 409))
     def post(self, request: Request, run_id: str) -> Response:
         """Ask for the run's end; it comes after the step it is in."""
         with self.scope():
-            run = _found(run_id)
+            run = seen(run_id)
             self.require("runs:write")
             self.body(NOTHING)
             run = runs.cancel(run.id, acting_as=self.principal)
-            return Response(_runs_json([run], payloads=self.shows_payloads)[0], status=202)
+            return Response(shown([run], payloads=self.shows_payloads)[0], status=202)
 
 
 class Events(View):
@@ -237,7 +237,7 @@ class Events(View):
         "listRunEvents",
         "Read a run's events",
         answer=_EVENTS,
-        path=_PATH,
+        path=PATH,
         parameters=(
             query("after", "Only events beyond this number.", {"type": "integer", "minimum": 0, "default": 0}),
             query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS}),
@@ -248,7 +248,7 @@ class Events(View):
     def get(self, request: Request, run_id: str) -> Response:
         """Return the events in order, none missing."""
         with self.scope():
-            run = _found(run_id)
+            run = seen(run_id)
             self.require("runs:read")
             wanted = Query(self.plain_request, ("after", "limit", "cursor"))
             after = wanted.number("after", 0, minimum=0, maximum=MAX_SEQ)
@@ -290,7 +290,7 @@ class Stream(View):
         "Follow a run",
         answer=_MESSAGE,
         media_type="text/event-stream",
-        path=_PATH,
+        path=PATH,
         parameters=(
             query("after", "Only events beyond this number.", {"type": "integer", "minimum": 0, "default": 0}),
             header("Last-Event-ID", "Number of the last event received; goes before `after`."),
@@ -317,7 +317,8 @@ class Stream(View):
         )
 
 
-def _found(run_id: str) -> Run:
+def seen(run_id: str) -> Run:
+    """Return the run of the tenant in scope that the address names; raises `NotFound`."""
     return found(Run.objects.select_related("agent", "version"), id=identifier(run_id))
 
 
@@ -336,7 +337,8 @@ def _filtered(wanted: Query) -> "QuerySet[Run]":
     return rows
 
 
-def _runs_json(listed: list[Run], *, payloads: bool) -> list[Json]:
+def shown(listed: list[Run], *, payloads: bool) -> list[Json]:
+    """Return runs as the calls answer them."""
     return runs_json(listed, _escalations(run.id for run in listed), payloads=payloads)
 
 

@@ -1,0 +1,38 @@
+"""One answer to many questions: each by itself, and none at great stakes that the member never opened."""
+
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from db.scope import tenant_scope
+from escalations.actions import decisions
+from escalations.actions.decisions import Answer
+from escalations.errors import NotOpened
+from escalations.models import Escalation
+from escalations.permissions import seen
+from escalations.risk import GREAT
+from tenants.principal import Principal
+
+#: Answers that say the same of whatever they are given to.
+DECISIONS: Final = ("approve", "reject")
+
+#: How many at once.
+MOST: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A question, and the digest of what was proposed when it was looked at."""
+
+    id: UUID
+    digest: str
+
+
+def decide(item: Item, decision: str, *, reason: str | None, acting_as: Principal) -> Escalation:
+    """Answer one of many, in a transaction of its own. Raises `NotOpened`, and what `decisions.decide` raises."""
+    with tenant_scope(acting_as.tenant_id):
+        escalation = seen(item.id, acting_as)
+        decisions.check(item.id, acting_as=acting_as)
+        if escalation.risk >= GREAT and not escalation.openings.filter(user_id=acting_as.user_id).exists():
+            raise NotOpened
+        return decisions.decide(item.id, Answer(decision, item.digest, reason=reason), acting_as=acting_as)
