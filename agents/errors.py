@@ -226,3 +226,17 @@ class InvalidOutput(AgentError):
     """The agent may not give this output."""
 
     code = "invalid_output"
+
+
+class RunNotEnded(AgentError):
+    """The run goes on; this is for one that has ended."""
+
+    code = "run_not_ended"
+    status = 409
+
+
+class NothingToCarryOn(AgentError):
+    """There is no step to carry on from; try the run again from the start."""
+
+    code = "nothing_to_carry_on"
+    status = 409

@@ -119,6 +119,7 @@ def _run_json(run: Run, ending: Mapping[str, Json], *, escalations: list[str], c
         "usage": {name: getattr(run, name) for name in (*_TOKENS, "model_calls", "tool_calls")},
         "cost_usd": to_usd(run.cost_nano),
         "metadata": run.metadata,
+        "retry_of": str(run.retry_of_id) if run.retry_of_id else None,
         "escalations": escalations,
         "children": children,
     }

@@ -124,3 +124,10 @@ class MessageMissing(EscalationError):
     """An answer needs a message."""
 
     code = "message_missing"
+
+
+class NoAppeal(EscalationError):
+    """The run cannot be appealed against."""
+
+    code = "no_appeal"
+    status = 409

@@ -22,6 +22,8 @@ Json = Any
 #: What a run has read and done, as evidence beside a question.
 _EVIDENCE = {"tool.finished", "tool.failed", "tool.denied", "tool.unknown", "tool.compensated", "output.rejected"}
 
+_DECIDED = {"decision.requested", "decision.made", "decision.expired", "output.accepted", "run.completed", "run.failed"}
+
 
 def with_votes(escalations: QuerySet[Escalation]) -> QuerySet[Escalation]:
     """Count the approvals along with the questions, of those alone that are shown."""
@@ -34,9 +36,9 @@ def with_votes(escalations: QuerySet[Escalation]) -> QuerySet[Escalation]:
 def escalations_json(escalations: Iterable[Escalation], *, payloads: bool) -> list[dict[str, Json]]:
     """Return questions in the contract's shape, reading all their proposals at once; made by `with_votes`."""
     listed = list(escalations)
-    asked = journal.payloads_at((each.run_id, each.seq) for each in listed) if payloads else {}
+    asked = journal.payloads_at(each.place for each in listed) if payloads else {}
     named = emails_of([person for each in listed for person in (each.assignee_id, each.claimed_by_id)])
-    return [_one(each, asked.get((each.run_id, each.seq)) or {}, named) for each in listed]
+    return [_one(each, asked.get(each.place) or {}, named) for each in listed]
 
 
 def emails_of(user_ids: Iterable[UUID | None]) -> dict[UUID | None, str]:
@@ -80,10 +82,16 @@ def beside_json(escalation: Escalation) -> dict[str, Json]:
 
 
 def evidence_json(escalation: Escalation, *, payloads: bool) -> list[dict[str, Json]]:
-    """Return what the run had read and done when it asked: tool results, failures, rejected outputs, in order."""
+    """Return what the run had read and done when it asked: tool results, failures, rejected outputs, in order.
+
+    Of an appeal the whole history: also what was asked and decided, and what came out.
+    """
     if not payloads:
         return []
-    before = [each for each in journal.read(escalation.run_id) if each.seq and each.seq < escalation.seq]
+    history = journal.read(escalation.run_id)
+    if escalation.kind == "appeal":
+        return [_evidence(each) for each in history if each.action in _EVIDENCE | _DECIDED]
+    before = [each for each in history if each.seq and each.seq < escalation.seq]
     return [_evidence(each) for each in before if each.action in _EVIDENCE]
 
 

@@ -121,7 +121,7 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
         twin = twin_of(key, window_s) if key is not None and request.idempotency_key is None else None
         if twin is not None:
             return Submitted(twin, twin.agent.slug, twin.version.number, created=False, deduplicated=True)
-        run = _queue(request, version, event, acting_as, parent, key)
+        run = queue(request, version, event, acting_as, parent, key)
         raced = _submitted_before(request, acting_as) if run is None else None
         if raced is not None:
             return raced
@@ -242,13 +242,13 @@ def _principal_id(request: Request, acting_as: Principal) -> UUID:
     return members.by_email(request.on_behalf_of).id
 
 
-def _queue(
+def queue(
     request: Request,
     version: Runnable,
     event: RunSubmitted,
-    acting_as: Principal,
+    by: Principal,
     parent: UUID | None,
-    dedupe_key: str | None,
+    dedupe_key: str | None = None,
 ) -> Run | None:
     """Insert the run and its first record, and wake the engine; None when there is one of the same idempotency key."""
     run = Run(
@@ -256,7 +256,7 @@ def _queue(
         agent_id=version.agent_id,
         version_id=version.id,
         principal_id=UUID(event.principal.removeprefix("user:")),
-        requested_by_id=acting_as.user_id,
+        requested_by_id=by.user_id,
         parent_id=parent,
         seq=1,
         priority=request.priority,
@@ -270,7 +270,7 @@ def _queue(
         dedupe_key=dedupe_key,
     )
     row = json.dumps({name: getattr(run, name) for name in statements.QUEUED}, default=str)
-    entries = journal.entries_parameter([entry(event, acting_as.actor)])
+    entries = journal.entries_parameter([entry(event, by.actor)])
     (made,) = trip.make_here((statements.QUEUE, [row, entries]))
     if not made:
         return None

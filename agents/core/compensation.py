@@ -11,7 +11,7 @@ from typing import Any
 from agents.core import calls, rules
 from agents.core.approvals import call_digest, demanded
 from agents.core.asking import ask
-from agents.core.events import Event, RunCancelled, RunCompensating, RunFailed
+from agents.core.events import Event, RunCancelled, RunCompensating, RunCompleted, RunFailed
 from agents.core.exact import enclose
 from agents.core.holdings import Holdings
 from agents.core.spec import AgentSpec, ToolSpec
@@ -42,10 +42,12 @@ def begun(state: RunState, end: RunFailed | RunCancelled) -> RunCompensating:
     )
 
 
-def end(ending: RunCompensating) -> RunFailed | RunCancelled:
-    """Return the end that was put off."""
+def end(ending: RunCompensating, reverses: str | None = None) -> RunFailed | RunCancelled | RunCompleted:
+    """Return the end that was put off. reverses: the run that this one was to undo."""
     if ending.status == "cancelled":
         return RunCancelled()
+    if ending.status == "completed":
+        return RunCompleted(output=enclose({"reversed": reverses}))
     return RunFailed(code=ending.code or "", detail=ending.detail or "", suggestion=ending.suggestion or "")
 
 

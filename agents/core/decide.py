@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from agents.core import aside, calls, compensation, finishing, guidance, limits, screening, triage
+from agents.core import aside, calls, compensation, continuing, finishing, guidance, limits, screening, triage
 from agents.core.asking import ask
 from agents.core.confirming import confirmed
 from agents.core.conversation import tool_uses
-from agents.core.endings import completed, ended, failed
+from agents.core.endings import ended, failed
 from agents.core.events import (
     PRINCIPAL_GONE,
     DecisionExpired,
@@ -119,6 +119,8 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
         return StopChildren(tuple(call for call in state.calls if call.phase == "delegated"))
     if over:
         return Record(over)
+    if state.reverses is not None and state.ending is None:
+        return Record(continuing.undone_first(state))
     if aside.is_open(state):
         return Park("decision", aside.REASON, aside.ends_at(state))
     if state.ending is not None:
@@ -251,7 +253,7 @@ def _is_after(at: str, bound: str) -> bool:
 def _on_compensation(state: RunState, spec: AgentSpec, ending: RunCompensating) -> Command:
     call = compensation.current(state)
     if call is None:
-        return Record(ended(state, compensation.end(ending)))
+        return Record(ended(state, compensation.end(ending, state.reverses)))
     if call.phase == "requested":
         return Perform((call,))
     if compensation.is_asked_about(state, call):

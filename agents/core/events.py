@@ -473,6 +473,35 @@ class DecisionUndone(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunRetried(Event):
+    """The run is another one tried again. of: that one's id; start: `start`, or `step` to carry on from its last step.
+
+    messages, results: what was said and what tools answered there, to carry on from (enclosed). untrusted, private:
+    whether something so marked is among it.
+    """
+
+    action = "run.retried"
+    erasable = frozenset({"messages", "results"})
+    of: str
+    start: str
+    untrusted: bool | None = None
+    private: bool | None = None
+    messages: Json = None
+    results: Json = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReversing(Event):
+    """The run undoes what another one did. of: that one's id; turn: its last. effects: what it did (enclosed)."""
+
+    action = "run.reversing"
+    erasable = frozenset({"effects"})
+    of: str
+    turn: int
+    effects: Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunGuided(Event):
     """A person told the run something, which reaches the model before its next call. by: opaque id."""
 

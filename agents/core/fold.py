@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from agents.core import conversation, events, guidance
+from agents.core import continuing, conversation, events, guidance
 from agents.core.conversation import Messages
 from agents.core.events import Event
 from agents.core.exact import disclose, is_interoperable
@@ -347,6 +347,8 @@ _STEPS: dict[str, Callable[[RunState, Any], RunState]] = {
     "run.resumed": _resumed,
     "run.cancel_requested": _cancel_requested,
     "run.guided": guidance.guided,
+    "run.retried": continuing.retried,
+    "run.reversing": continuing.reversing,
     "run.compensating": _compensating,
     "run.completed": _ended,
     "run.failed": _ended,

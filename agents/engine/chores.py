@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
-import psycopg
 from django.db import DatabaseError, connections
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,7 @@ def _do_each() -> None:
     for chore in CHORES:
         try:
             chore()
-        except (psycopg.OperationalError, DatabaseError) as error:
+        except DatabaseError as error:
             log.warning("a chore is put off, the database says: %s", error)
         except Exception:
             log.exception("a chore failed; it is tried again")

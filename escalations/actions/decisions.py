@@ -13,7 +13,7 @@ from agents.errors import RunEnded
 from agents.models import Run
 from audit import journal
 from db.scope import tenant_scope
-from escalations.actions import answers, edits
+from escalations.actions import answers, appeals, edits
 from escalations.errors import AlreadyDecided, AnswerNotAllowed, DigestDiffers, MessageMissing
 from escalations.models import Escalation, Vote
 from escalations.permissions import check_decide, seen, standing
@@ -107,6 +107,10 @@ def _complete(escalation: Escalation, run: Run, answer: Answer, acting_as: Princ
     )
     if not changed:
         raise AlreadyDecided
+    if escalation.kind == "appeal":
+        appeals.settle(escalation, run, answer.decision, answer.reason, by=acting_as)
+        escalation.refresh_from_db()
+        return escalation
     made = DecisionMade(
         escalation=str(escalation.id),
         kind=escalation.kind,

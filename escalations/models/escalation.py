@@ -1,6 +1,7 @@
 """Mutable: a question to people, and their votes on it."""
 
 from typing import Final
+from uuid import UUID
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -21,7 +22,9 @@ TRANSITIONS: Final[dict[tuple[str, str], str]] = {
 class Escalation(TenantModel):
     """One question. What it says stands in the run's journal at `seq`; this row is its place in the queues.
 
-    kind: tool_call, output, question, budget, reconcile. status: see `TRANSITIONS`. allowed: the answers it takes.
+    kind: tool_call, output, question, budget, reconcile, appeal. An appeal is about a run that has ended: what it says
+    stands in a stream of its own id; reversal_id: the run that undoes what that one did.
+    status: see `TRANSITIONS`. allowed: the answers it takes.
     requester: whom the run acts for; never decides it. required: how many must approve. digest: SHA-256 (hex) of what
     is proposed, which every answer must name. due_at: when an answer is due; expires_at: after which none counts.
     excluded: more members who never decide it, such as who changed what is proposed; null for nobody.
@@ -64,6 +67,7 @@ class Escalation(TenantModel):
     effective_at = models.DateTimeField(null=True)
     answer_seq = models.IntegerField(null=True)
     look_at = models.DateTimeField(null=True)
+    reversal_id = models.UUIDField(null=True)
 
     class Meta(TenantModel.Meta):
         indexes = (
@@ -81,6 +85,11 @@ class Escalation(TenantModel):
 
     def __str__(self) -> str:
         return f"{self.kind} of run {self.run_id}"
+
+    @property
+    def place(self) -> tuple[UUID, int]:
+        """Where the journal says what is asked: stream and number."""
+        return (self.id if self.kind == "appeal" else self.run_id), self.seq
 
     @property
     def is_pending(self) -> bool:

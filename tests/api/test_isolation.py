@@ -85,6 +85,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("run-events", "get"): Route("VRCDOW", 200),
     ("run-stream", "get"): Route("VRCDOW", 200, headers=EVENT_STREAM),
     ("run-cancel", "post"): Route("OW", 202, blind=""),
+    ("run-retry", "post"): Route("OW", 409, body={"from": "start"}),
+    ("run-appeal", "post"): Route("OW", 409, body={"reason": "It was read wrongly."}),
     ("run-guidance", "post"): Route("OW", 202, body={"message": "Mind the tax."}),
     ("escalations", "get"): Route("RCDOW", 200, "list", filters=("status=open", "kind=tool_call", "queue=credit")),
     ("escalation", "get"): Route("COW", 200, blind="RD"),

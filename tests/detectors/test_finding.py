@@ -181,7 +181,9 @@ def test_300_kb_made_to_take_long_are_looked_through_in_bounded_work(name: str) 
 
 def test_the_record_can_say_which_versions_looked() -> None:
     assert versions().startswith("own ")
-    assert all(name in versions() for name in ("detect-secrets", "phonenumberslite", "python-stdnum", "email-validator"))
+    assert all(
+        name in versions() for name in ("detect-secrets", "phonenumberslite", "python-stdnum", "email-validator")
+    )
 
 
 def test_each_finder_finds_nothing_in_nothing() -> None:

@@ -57,6 +57,8 @@ READS: Final = frozenset(
         "access.grants.rows_of",
         "audit.search.payload_of",
         "audit.search.records",
+        "escalations.actions.appeals.check",
+        "escalations.actions.appeals.of",
         "escalations.actions.decisions.check",
         "escalations.actions.delegations.visible",
         "escalations.actions.decisions.given",
@@ -97,9 +99,12 @@ READS: Final = frozenset(
 #: What changes something as a part of an action above, which writes the record.
 PARTS: Final = frozenset(
     {
+        "agents.actions.again.reverse",
         "agents.actions.runs.append",
+        "agents.actions.runs.queue",
         "agents.actions.runs.record_decision",
         "escalations.actions.answers.carry",
+        "escalations.actions.appeals.settle",
         "tenants.actions.belongings.take_belongings",
         "tenants.actions.belongings.withdraw_invitations",
         "tenants.actions.members.set_password",

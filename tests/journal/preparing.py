@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from access import grants
 from agents.actions import (
+    again,
     agents,
     budgets,
     mcp_servers,
@@ -23,8 +24,9 @@ from agents.actions import (
 from agents.actions.runs import Request
 from agents.config import applying
 from agents.config.reading import read
+from agents.models import Run
 from db.scope import PLATFORM, tenant_scope
-from escalations.actions import answers, decisions, delegations, life, queues
+from escalations.actions import answers, appeals, decisions, delegations, life, queues
 from escalations.actions.decisions import Answer
 from escalations.models import Escalation
 from signin.actions import email_domains, identities, identity_providers
@@ -163,6 +165,22 @@ def release(scene: Scene) -> Call:
     question = scene.question()
     life.claim(question.id, acting_as=scene.world.rita)
     return partial(life.release, question.id, acting_as=scene.world.rita)
+
+
+def _ended(scene: Scene, run: UUID, status: str) -> UUID:
+    with tenant_scope(scene.world.tenant_id):
+        Run.objects.filter(id=run).update(status=status, ended_at=timezone.now())
+    return run
+
+
+def retry(scene: Scene) -> Call:
+    return partial(again.retry, _ended(scene, scene.run.id, "cancelled"), "start", acting_as=scene.alice)
+
+
+def appeal(scene: Scene) -> Call:
+    scene.world.define("judge", role="You judge.", appeal={"allowed": True})
+    run = _ended(scene, scene.world.submit("judge", {}).id, "completed")
+    return partial(appeals.make, run, "It was read wrongly.", acting_as=scene.alice)
 
 
 def remove_delegation(scene: Scene) -> Call:

@@ -31,6 +31,7 @@ from tests.journal.preparing import (
     ELSEWHERE_HTTP,
     Call,
     accept,
+    appeal,
     apply_documents,
     change_budget,
     change_mcp_server,
@@ -63,6 +64,7 @@ from tests.journal.preparing import (
     remove_provider,
     remove_secret,
     remove_staff,
+    retry,
     roll_back,
     submit,
     take_effect,
@@ -188,6 +190,8 @@ CASES: Final[dict[str, dict[str, Case]]] = {
         )
     },
     "escalations.actions.delegations.remove": {"": Case(remove_delegation)},
+    "escalations.actions.appeals.make": {"": Case(appeal)},
+    "agents.actions.again.retry": {"": Case(retry, 2)},
     "agents.actions.guidance.guide": {
         "": Case(lambda s: partial(guidance.guide, s.run.id, "Mind the tax.", acting_as=s.alice))
     },

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 from django.db.models.functions import Now
 
-from agents.actions import budgets
+from agents.actions import again, budgets, guidance
 from agents.actions.runs import cancel
 from agents.engine import claims
 from agents.engine.executor import Means, RunExecutor
@@ -23,6 +23,7 @@ from agents.models import Run
 from agents.providers.claude import ClaudeProvider
 from agents.tools.python import tool
 from db.scope import tenant_scope
+from escalations.actions import answers, queues
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
 from tenants.models import Role
@@ -204,10 +205,43 @@ def delegated(stage: Stage) -> Run:
     return stage.end(stage.world.submit("asker", {"of": "delegated"}))
 
 
+def hesitant(stage: Stage) -> Run:
+    """A payment whose approval is taken back, then given again; the run is told something meanwhile."""
+    stage.world.define("payer", role=PAYING, tool_specs={"pay": PAY}, review={"queue": "desk"})
+    queues.put("desk", {"undo_s": 600}, acting_as=stage.world.alice)
+    run = stage.drive(stage.world.submit("payer", {"to": "ada"}))
+    guidance.guide(run.id, "Ada moved house.", acting_as=stage.world.alice)
+    reviewer = stage.world.member("olga", Role.OWNER)
+    with tenant_scope(stage.world.tenant_id):
+        question = Escalation.objects.get(run_id=run.id)
+    decide(question.id, Answer("approve", question.digest), acting_as=reviewer)
+    answers.undo(question.id, acting_as=reviewer)
+    decide(question.id, Answer("approve", question.digest), acting_as=reviewer)
+    with tenant_scope(stage.world.tenant_id):
+        Escalation.objects.filter(id=question.id).update(effective_at=Now(), look_at=Now())
+    return stage.end(run)
+
+
+def retried(stage: Stage) -> Run:
+    """A run that carries on where another one was ended."""
+    old = cancelled(stage)
+    return stage.drive(again.retry(old.id, "step", acting_as=stage.world.alice).run)
+
+
+def reversed_(stage: Stage) -> Run:
+    """A run that undoes what another one, which had its output, did."""
+    stage.world.define("booker", role="You book and give up.", tool_specs={"cancel": CANCEL, "book": BOOK})
+    old = stage.end(stage.world.submit("booker", {"of": "undone"}))
+    with tenant_scope(stage.world.tenant_id):
+        made = again.reverse(stage.world.run(old.id), by=stage.world.alice)
+    assert made is not None
+    return stage.end(made)
+
+
 SCENES: Final[dict[str, Callable[[Stage], Run]]] = {
     scene.__name__: scene
     for scene in (
         *(parallel, payment, approved, rejected, expired, cancelled, asked, mistakes, unknown, undone, died),
-        *(extended, delegated),
+        *(extended, delegated, hesitant, retried, reversed_),
     )
 }

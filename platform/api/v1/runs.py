@@ -26,12 +26,14 @@ from api.queries import Page, Query
 from api.schema import PAGING, answer_header, call, component, header, nullable, page_of, query
 from api.views import View, found, identifier
 from audit import journal
+from escalations.actions import appeals
 from escalations.models import Escalation
 from quotas import streams as places
 
 Json = Any
 
 STATUSES = sorted({status for status, _ in TRANSITIONS} | TERMINAL)
+APPEALED = ("none", "open", "upheld", "rejected", "expired", "withdrawn")
 MAX_METADATA = 16
 MAX_EVENTS = 1000
 MAX_SEQ = 2**31 - 1
@@ -78,7 +80,7 @@ _START = Body(
 
 _ID = {"type": "string", "format": "uuid"}
 _TIME = {"type": "string", "format": "date-time"}
-_STARTED = component(
+STARTED = component(
     "StartedRun",
     {
         "id": _ID,
@@ -131,9 +133,27 @@ RUN = component(
         },
         "cost_usd": {"type": "string", "examples": ["0.0123"]},
         "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+        "retry_of": nullable({**_ID, "description": "The run that this one tries again."}),
         "escalations": {"type": "array", "items": _ID},
         "children": {"type": "array", "items": _ID},
+        "appeal": {
+            "type": "object",
+            "description": "Of one run: whether, how and until when it can be appealed against, and what came of it.",
+            "properties": {
+                "allowed": {"type": "boolean", "description": "At this moment."},
+                "why_not": {"type": ["string", "null"]},
+                "how": {"type": ["string", "null"]},
+                "until": nullable(_TIME),
+                "to": {"type": ["string", "null"], "description": "The queue that decides."},
+                "status": {"type": "string", "enum": list(APPEALED)},
+                "escalation": nullable(_ID),
+                "reversal": nullable({**_ID, "description": "The run that undoes what this one did."}),
+            },
+            "required": ["allowed", "why_not", "how", "until", "to", "status", "escalation", "reversal"],
+            "additionalProperties": False,
+        },
     },
+    optional=("appeal",),
 )
 _EVENT = component(
     "RunEvent",
@@ -157,7 +177,7 @@ class Runs(View):
         "startRun",
         "Start a run",
         status=202,
-        answer=_STARTED,
+        answer=STARTED,
         body=_START,
         parameters=(
             header("Idempotency-Key", "Up to 255 printable ASCII characters; the same key and body name the same run."),
@@ -172,9 +192,9 @@ class Runs(View):
         call without a key within the window that the agent's `limits.dedupe_s` sets.
         """
         self.require("runs:write")
-        wanted = _wanted(self.body(_START), _idempotency_key(self.plain_request))
+        wanted = _wanted(self.body(_START), idempotency_key(self.plain_request))
         with self.scope():
-            started = _started_json(runs.submit(wanted, acting_as=self.principal))
+            started = started_json(runs.submit(wanted, acting_as=self.principal))
         return Response(started, status=202, headers={"Location": started["links"]["self"]})
 
     @call(
@@ -213,7 +233,7 @@ class OneRun(View):
         with self.scope():
             run = seen(run_id)
             self.require("runs:read")
-            return Response(shown([run], payloads=self.shows_payloads)[0])
+            return Response(shown([run], payloads=self.shows_payloads, appeal=True)[0])
 
 
 class Cancel(View):
@@ -337,9 +357,28 @@ def _filtered(wanted: Query) -> "QuerySet[Run]":
     return rows
 
 
-def shown(listed: list[Run], *, payloads: bool) -> list[Json]:
-    """Return runs as the calls answer them."""
-    return runs_json(listed, _escalations(run.id for run in listed), payloads=payloads)
+def shown(listed: list[Run], *, payloads: bool, appeal: bool = False) -> list[Json]:
+    """Return runs as the calls answer them. appeal: with what can be said of appeals."""
+    told = runs_json(listed, _escalations(run.id for run in listed), payloads=payloads)
+    if appeal:
+        for run, each in zip(listed, told, strict=True):
+            each["appeal"] = _appeal_json(run)
+    return told
+
+
+def _appeal_json(run: Run) -> Json:
+    found = appeals.of(run)
+    allowed = found.why_not is None
+    return {
+        "allowed": allowed,
+        "why_not": found.why_not,
+        "how": f"POST {reverse('api:run-appeal', kwargs={'run_id': str(run.id)})} {{reason}}" if allowed else None,
+        "until": found.until.isoformat() if found.until else None,
+        "to": found.to,
+        "status": found.status,
+        "escalation": str(found.escalation) if found.escalation else None,
+        "reversal": str(found.reversal) if found.reversal else None,
+    }
 
 
 def _escalations(run_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
@@ -375,7 +414,8 @@ def _digest(body: dict[str, Json]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _idempotency_key(request: HttpRequest) -> str | None:
+def idempotency_key(request: HttpRequest) -> str | None:
+    """Return the client's key, if it sent one; raises `BadHeader`."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not _KEY.match(key):
         raise BadHeader("`Idempotency-Key` is 1 to 255 printable ASCII characters.")
@@ -391,7 +431,8 @@ def _last_event_id(request: HttpRequest, after: int) -> int:
     return int(text)
 
 
-def _started_json(submitted: runs.Submitted) -> dict[str, Json]:
+def started_json(submitted: runs.Submitted) -> dict[str, Json]:
+    """Return what is said of a run that was just started."""
     run = submitted.run
     here = {"run_id": str(run.id)}
     twin = {"deduplicated": True} if submitted.deduplicated else {}

@@ -1,0 +1,114 @@
+"""Runs made of others: one that ended is tried again, or what it did is undone."""
+
+import hashlib
+from typing import Final, Literal
+from uuid import UUID
+
+from agents.actions import histories, runs
+from agents.actions.runs import Request, Runnable, Submitted, transaction_time
+from agents.actions.versions import spec_of_run
+from agents.core import continuing
+from agents.core.events import WORKER_DIED, Event, RunCompensating, RunRetried, RunSubmitted
+from agents.core.exact import disclose
+from agents.core.fold import fold_all
+from agents.core.lifecycle import TERMINAL
+from agents.core.money import to_usd
+from agents.core.state import RunState
+from agents.errors import NothingToCarryOn, RunNotEnded
+from agents.models import Run
+from db.scope import tenant_scope
+from tenants.models import User
+from tenants.principal import Principal
+
+Start = Literal["step", "start"]
+
+STARTS: Final = ("step", "start")
+
+
+def retry(run_id: UUID, start: Start, *, acting_as: Principal, idempotency_key: str | None = None) -> Submitted:
+    """Start a run that tries an ended one again, for the same member: anew, or from the last step it completed.
+
+    From the start it is of the agent's live version; from a step of the same one, and repeats no call that has its
+    result. Raises `UnknownRun`, `RunNotEnded`, `NothingToCarryOn`, `HistoryErased`, and what `runs.submit` raises.
+    """
+    with tenant_scope(acting_as.tenant_id):
+        old = runs.locked(run_id)
+        if old.status not in TERMINAL:
+            raise RunNotEnded
+        if start == "step":
+            _check_carries_on(old)
+        history = histories.events_of(old)
+        submitted = runs.submit(_request(old, history, start, idempotency_key, acting_as), acting_as=acting_as)
+        if submitted.created:
+            run = runs.locked(submitted.run.id)
+            runs.append(run, [_retried(old, history, start)], acting_as.actor)
+            Run.objects.filter(id=run.id).update(retry_of_id=old.id)
+        return submitted
+
+
+def reverse(run: Run, *, by: Principal) -> Run | None:
+    """Start a run that undoes what the ended one did; None when that did nothing. Part of the caller's work.
+
+    It acts for whom `run` acted for. `run`: with agent and version.
+    """
+    spec = spec_of_run(run)
+    history = histories.events_of(run)
+    ended = fold_all(history, RunState(run.id, undoable=spec.undoable))
+    if not ended.effects:
+        return None
+    version = Runnable(run.version_id, run.version.number, run.agent_id, transaction_time())
+    submitted = _submitted(history)
+    event = RunSubmitted(
+        agent=str(run.agent_id),
+        version=run.version.number,
+        principal=f"user:{run.principal_id}",
+        requested_by=by.actor,
+        input=submitted.input,
+    )
+    made = runs.queue(Request(run.agent.slug, None), version, event, by, None)
+    if made is None:
+        raise AssertionError("A run without an idempotency key is always made.")
+    runs.append(runs.locked(made.id), [continuing.reversal(ended)], by.actor)
+    return made
+
+
+def _check_carries_on(old: Run) -> None:
+    if old.status == "completed":
+        raise NothingToCarryOn("The run has its output; there is no step to carry on from.")
+    if old.error_code == WORKER_DIED:
+        raise NothingToCarryOn("What it was at killed its workers; try it again from the start.")
+
+
+def _request(old: Run, history: list[Event], start: Start, key: str | None, acting_as: Principal) -> Request:
+    submitted = _submitted(history)
+    of_another = old.principal_id != acting_as.user_id
+    return Request(
+        agent=old.agent.slug,
+        input=disclose(submitted.input),
+        version=old.version.number if start == "step" else None,
+        on_behalf_of=User.objects.get(id=old.principal_id).email if of_another else None,
+        budget_usd=to_usd(submitted.usd_nano) if submitted.usd_nano is not None else None,
+        budget_tokens=submitted.tokens,
+        metadata=old.metadata,
+        priority=old.priority,
+        idempotency_key=key,
+        digest=hashlib.sha256(f"retry {old.id} {start}".encode()).hexdigest() if key else None,
+    )
+
+
+def _retried(old: Run, history: list[Event], start: Start) -> RunRetried:
+    if start == "start":
+        return RunRetried(of=str(old.id), start=start)
+    if any(isinstance(event, RunCompensating) for event in history):
+        raise NothingToCarryOn("What the run had done was undone when it ended; try it again from the start.")
+    ended = fold_all(history, RunState(old.id, undoable=spec_of_run(old).undoable))
+    if ended.ending is not None or not ended.answers:
+        raise NothingToCarryOn("The run had not completed a step; try it again from the start.")
+    return continuing.carried_on(ended, f"It had ended with the code {old.error_code or old.status}.")
+
+
+def _submitted(history: list[Event]) -> RunSubmitted:
+    first = history[0]
+    if not isinstance(first, RunSubmitted):
+        raise AssertionError("A run begins with its submission.")
+    return first
