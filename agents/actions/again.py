@@ -4,6 +4,8 @@ import hashlib
 from typing import Final, Literal
 from uuid import UUID
 
+from access import grants, permissions
+from access.errors import MissingGrant
 from agents.actions import histories, runs
 from agents.actions.runs import Request, Runnable, Submitted, transaction_time
 from agents.actions.versions import spec_of_run
@@ -33,6 +35,9 @@ def retry(run_id: UUID, start: Start, *, acting_as: Principal, idempotency_key: 
     """
     with tenant_scope(acting_as.tenant_id):
         old = runs.locked(run_id)
+        permissions.check(acting_as, "runs:write")
+        if not grants.held(acting_as, "run", old.agent):
+            raise MissingGrant(f"You may not start runs of {old.agent.slug}.")
         if old.status not in TERMINAL:
             raise RunNotEnded
         if start == "step":
