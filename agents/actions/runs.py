@@ -66,7 +66,8 @@ class Request:
 
     agent: slug. input: JSON, checked against the version's input schema. version: None for the live one.
     on_behalf_of: e-mail address of the member to act for. budget_usd, budget_tokens: caps below the agent's own.
-    deadline: aware. idempotency_key, digest: the client's key and the SHA-256 (hex) of what it asked with it.
+    deadline: aware. callback_url: who is told of the run's end.
+    idempotency_key, digest: the client's key and the SHA-256 (hex) of what it asked with it.
     deduplicate: whether an identical request within the agent's window may stand for this one.
     """
 
@@ -78,6 +79,7 @@ class Request:
     budget_tokens: int | None = None
     deadline: datetime | None = None
     metadata: dict[str, str] | None = None
+    callback_url: str | None = None
     priority: int = 0
     idempotency_key: str | None = None
     digest: str | None = None
@@ -145,7 +147,7 @@ def _submitted_before(request: Request, acting_as: Principal) -> Submitted | Non
 def _dedupe_key(request: Request, version: Runnable, event: RunSubmitted) -> str:
     """Return the keyed hash of all that the run would be and who asks for it, its priority apart."""
     asked = [event.principal, event.requested_by, event.parent, request.input, event.usd_nano, event.tokens]
-    return key_of([str(version.id), *asked, event.deadline, request.metadata])
+    return key_of([str(version.id), *asked, event.deadline, request.callback_url, request.metadata])
 
 
 def _check_bounds(request: Request, now: datetime) -> None:
@@ -274,6 +276,8 @@ def queue(
     (made,) = trip.make_here((statements.QUEUE, [row, entries]))
     if not made:
         return None
+    if request.callback_url is not None:
+        Run.objects.filter(id=run.id).update(callback_url=request.callback_url)
     engine_of(run).start(run)
     return run
 

@@ -14,7 +14,7 @@ Json = Any
 Spec = Mapping[str, Json]
 
 #: Kinds of the contract that a later version will know.
-LATER = ("Suite", "Webhook")
+LATER = ("Suite",)
 
 
 class Kind(Protocol):

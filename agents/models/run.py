@@ -16,6 +16,7 @@ class Run(TenantModel):
     worker: who holds the lease, for operators to see. engine: what dispatches it, for life; null for the default one.
     principal: whom it acts for; requested_by: who asked. parent: the run it is part of, for life; null for most. What a
     child calls, everybody up the line must hold. retry_of_id: the run that this one tries again.
+    callback_url: who is told of its end (`webhooks`).
     output_seq: the event whose payload holds the output or the error; null before the end.
     cost and reserved amounts: nano-USD and tokens; reserved_window: the first day of the month they were reserved in.
     idempotency_key, request_digest: the client's key and the SHA-256 (hex) of what it asked with it.
@@ -28,6 +29,7 @@ class Run(TenantModel):
     version = models.ForeignKey("agents.AgentVersion", on_delete=models.PROTECT, db_index=False)
     principal = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+", db_index=False)
     requested_by = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+", db_index=False)
+    callback_url = models.CharField(max_length=2000, null=True)  # noqa: DJ001
     retry_of_id = models.UUIDField(null=True)
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children", db_index=False)
     status = models.CharField(max_length=10, default="queued")

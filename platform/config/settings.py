@@ -204,6 +204,7 @@ INSTALLED_APPS = [
     "metrics",
     "agents",  # before django_q: its `qcluster` starts the drivers
     "escalations",
+    "webhooks",
     "api",
     "signin",
     "console",

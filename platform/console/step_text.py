@@ -194,6 +194,31 @@ def _expired(told: Told) -> Text:
     return Text(_about("Nobody decided in time", told.opened), "", "bad")
 
 
+def _answered(told: Told) -> Text:
+    verb = DECIDED.get(told.last["decision"], told.last["decision"])
+    return Text(f"{verb}, not in effect yet", f"by {told.name(told.last['by'])}, who can still take it back", "open")
+
+
+def _undone(told: Told) -> Text:
+    if told.last["code"] == "lapsed":
+        return Text("An answer lapsed", "whoever gave it may not decide any more", "warn")
+    return Text("An answer was taken back", f"by {told.name(told.last['by'])}", "warn")
+
+
+def _guided(told: Told) -> Text:
+    said = told.last.get("message")
+    return Text("Told something", _joined(f"by {told.name(told.last['by'])}", f"“{said}”" if said else ""))
+
+
+def _retried(told: Told) -> Text:
+    how = "carries on from its last step" if told.last["start"] == "step" else "begins anew"
+    return Text("Another run tried again", _joined(told.last["of"], how))
+
+
+def _reversing(told: Told) -> Text:
+    return Text("Undoes another run", told.last["of"], "warn")
+
+
 def _about(words: str, asked: Data) -> str:
     proposal = asked.get("proposal")
     tool = proposal.get("tool") if isinstance(proposal, Mapping) else None
@@ -244,6 +269,11 @@ TEXTS: Final[Mapping[str, Callable[[Told], Text]]] = {
     "decision.requested": _asks_person,
     "decision.made": _decided,
     "decision.expired": _expired,
+    "decision.answered": _answered,
+    "decision.undone": _undone,
+    "run.guided": _guided,
+    "run.retried": _retried,
+    "run.reversing": _reversing,
     "budget.reserved": _reserved,
     "budget.extended": _extended,
     "budget.settled": _settled,

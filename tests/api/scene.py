@@ -24,6 +24,7 @@ from tenants.scopes import SCOPES
 from tests.agents.engine.conftest import PATIENCE_S
 from tests.api.conftest import Answer, Caller, caller, start
 from tests.worlds import PAY, World
+from webhooks.models import Delivery
 
 Json = Any
 
@@ -150,13 +151,25 @@ def _people(made: World, owner: Caller) -> dict[str, str]:
         invited = owner.post("invitations", {"email": f"{name}@{made.slug}.example", "role": "viewer"})
     for name in ("machine", "robot"):
         service = owner.post("service-accounts", {"name": name, "role": "viewer"})
+    for name in ("crm", "erp"):
+        webhook = owner.post("webhooks", {"name": name, "url": "https://crm.example/", "events": ["run.failed"]})
     key = owner.post("keys", {"name": "k", "scopes": ["runs:read"], "service_account": service.json["id"]})
     return {
         "member_id": str(mia.user_id),
         "invitation_id": invited.json["id"],
         "account_id": service.json["id"],
         "key_id": key.json["id"],
+        "webhook_id": webhook.json["id"],
+        "delivery_id": _delivery(made, webhook.json["id"]),
     }
+
+
+def _delivery(made: World, webhook: str) -> str:
+    """Something that was sent."""
+    with tenant_scope(made.tenant_id):
+        times = {"created_at": timezone.now(), "next_at": None}
+        sent = Delivery.objects.create(endpoint_id=UUID(webhook), type="run.failed", run_id=uuid4(), **times)
+        return str(sent.id)
 
 
 def nonexistent(ids: dict[str, str]) -> dict[str, str]:
@@ -248,7 +261,7 @@ def removed(scene: Scene) -> Caller:
 
 def with_narrow_key(scene: Scene) -> Caller:
     """The owner's key, with a scope that opens none of the routes."""
-    return caller(scene.world, Principal(scene.world.tenant_id, owner_id(scene), Role.OWNER), "webhooks:write")
+    return caller(scene.world, Principal(scene.world.tenant_id, owner_id(scene), Role.OWNER), "runs:on_behalf_of")
 
 
 def owner_id(scene: Scene) -> UUID:

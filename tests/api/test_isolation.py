@@ -170,6 +170,14 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("identity-provider", "get"): Route("W", 200),
     ("identity-provider", "put"): Route("W", 200, "own", body=PROVIDER, headers=ANY_STATE),
     ("identity-provider", "delete"): Route("W", 204),
+    ("webhooks", "get"): Route("DW", 200, "list"),
+    ("webhooks", "post"): Route("DW", 201, "own", body={"name": "third", "url": "https://crm.example/"}),
+    ("webhook", "get"): Route("DW", 200),
+    ("webhook", "put"): Route("DW", 200, body={"active": False}),
+    ("webhook", "delete"): Route("DW", 204),
+    ("webhook-rotate", "post"): Route("DW", 200),
+    ("webhook-deliveries", "get"): Route("DW", 200),
+    ("webhook-replay", "post"): Route("DW", 202),
     ("staff-access", "get"): Route("CW", 200, "list"),
 }
 

@@ -32,6 +32,7 @@ OF_THE_PLATFORM = {
     ("agents_run", "requested_by_id", "tenants_user"),
     ("agents_toolteamgrant", "permission_id", "auth_permission"),
     ("agents_toolusergrant", "permission_id", "auth_permission"),
+    ("escalations_opened", "user_id", "tenants_user"),
     ("escalations_vote", "user_id", "tenants_user"),
     ("tenants_apikey", "principal_id", "tenants_user"),
     ("tenants_invitation", "invited_by_id", "tenants_user"),

@@ -18,6 +18,7 @@ from tenants.models import User
 from tenants.principal import COMMAND
 from tests.worlds import LOOKUP, World, world
 from vault.actions import secrets
+from webhooks.models import Delivery, Endpoint
 
 
 def peopled() -> World:
@@ -41,6 +42,8 @@ def peopled() -> World:
         Delegation.objects.create(user_id=made.rita.user_id, delegate_id=made.bob.user_id, starts_at=now, ends_at=now)
         provider = IdentityProvider.objects.create(slug="idp", name="", issuer="https://idp.example", client_id="c")
         EmailDomain.objects.create(domain=f"{made.slug}.example", provider=provider)
+        hook = Endpoint.objects.create(name="crm", url="https://crm.example/")
+        Delivery.objects.create(endpoint=hook, type="run.failed", run_id=run.id, created_at=now, status="failed")
         secrets.put("token", "long enough", acting_as=COMMAND)
         now = timezone.now()
         ToolBreaker.objects.create(tool=Tool.objects.get(), failures=5, failed_at=now, opened_at=now, retry_at=now)

@@ -39,6 +39,8 @@ from tests.journal.scene import SPEC, Scene
 from tests.worlds import LOOKUP
 from vault.actions import keys, secrets
 from vault.models import FieldKey
+from webhooks.actions import endpoints
+from webhooks.models import Delivery, Endpoint
 
 Json = Any
 Call = Callable[[], Any]
@@ -181,6 +183,18 @@ def appeal(scene: Scene) -> Call:
     scene.world.define("judge", role="You judge.", appeal={"allowed": True})
     run = _ended(scene, scene.world.submit("judge", {}).id, "completed")
     return partial(appeals.make, run, "It was read wrongly.", acting_as=scene.alice)
+
+
+def webhook(scene: Scene) -> UUID:
+    """The tenant's webhook."""
+    with tenant_scope(scene.world.tenant_id):
+        return Endpoint.objects.get().id
+
+
+def replay(scene: Scene) -> Call:
+    with tenant_scope(scene.world.tenant_id):
+        sent = Delivery.objects.filter(status="failed").values_list("id", flat=True).get()
+    return partial(endpoints.replay, webhook(scene), sent, acting_as=scene.olga)
 
 
 def remove_delegation(scene: Scene) -> Call:

@@ -64,15 +64,18 @@ from tests.journal.preparing import (
     remove_provider,
     remove_secret,
     remove_staff,
+    replay,
     retry,
     roll_back,
     submit,
     take_effect,
     undo,
+    webhook,
     withdraw_domain,
 )
 from tests.journal.scene import Scene
 from vault.actions import secrets
+from webhooks.actions import endpoints
 
 Json = Any
 
@@ -85,6 +88,7 @@ class Case:
     records: int = 1
 
 
+WEBHOOK: Final[Json] = {"url": "https://erp.example/", "secret": "secret:erp"}
 TODAY: Final = datetime.now(UTC)
 TOMORROW: Final = datetime.now(UTC) + timedelta(days=1)
 
@@ -192,6 +196,20 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "escalations.actions.delegations.remove": {"": Case(remove_delegation)},
     "escalations.actions.appeals.make": {"": Case(appeal)},
     "agents.actions.again.retry": {"": Case(retry, 2)},
+    "webhooks.actions.endpoints.add": {
+        "": Case(lambda s: partial(endpoints.add, "erp", "https://erp.example/", [], acting_as=s.olga))
+    },
+    "webhooks.actions.endpoints.change": {
+        "": Case(lambda s: partial(endpoints.change, webhook(s), {"active": False}, acting_as=s.olga))
+    },
+    "webhooks.actions.endpoints.put": {
+        "": Case(lambda s: inside(s, endpoints.put, "erp", WEBHOOK, acting_as=COMMAND)),
+    },
+    "webhooks.actions.endpoints.rotate": {
+        "": Case(lambda s: partial(endpoints.rotate, webhook(s), 60, acting_as=s.olga))
+    },
+    "webhooks.actions.endpoints.remove": {"": Case(lambda s: partial(endpoints.remove, webhook(s), acting_as=s.olga))},
+    "webhooks.actions.endpoints.replay": {"": Case(replay)},
     "agents.actions.guidance.guide": {
         "": Case(lambda s: partial(guidance.guide, s.run.id, "Mind the tax.", acting_as=s.alice))
     },

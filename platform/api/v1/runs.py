@@ -20,8 +20,8 @@ from agents.core.shapes import SLUG
 from agents.models import Run
 from agents.presenters import event_json, runs_json, with_names
 from api import streams
-from api.bodies import NOTHING, Body, instant, later
-from api.errors import BadHeader
+from api.bodies import NOTHING, Body, instant
+from api.errors import BadHeader, Fault, InvalidBody
 from api.queries import Page, Query
 from api.schema import PAGING, answer_header, call, component, header, nullable, page_of, query
 from api.views import View, found, identifier
@@ -29,6 +29,9 @@ from audit import journal
 from escalations.actions import appeals
 from escalations.models import Escalation
 from quotas import streams as places
+from webhooks import secrets_of, signing
+from webhooks.actions import endpoints
+from webhooks.errors import BadUrl
 
 Json = Any
 
@@ -62,7 +65,11 @@ _START = Body(
                 "description": "Caps below the agent's own.",
             },
             "deadline": {"type": "string", "format": "date-time"},
-            "callback_url": later("Calling back is"),
+            "callback_url": {
+                "type": "string",
+                "maxLength": 2000,
+                "description": "Where the run's end is sent, signed with the `callback_secret` of the answer.",
+            },
             "metadata": {
                 "type": "object",
                 "maxProperties": MAX_METADATA,
@@ -94,12 +101,13 @@ STARTED = component(
             "required": ["self", "events", "stream"],
             "additionalProperties": False,
         },
+        "callback_secret": {"type": "string", "description": "Signs what is sent to `callback_url`, if one was given."},
         "deduplicated": {
             "type": "boolean",
             "description": "True when an identical request within the agent's window has started this run.",
         },
     },
-    optional=["deduplicated"],
+    optional=("callback_secret", "deduplicated"),
 )
 _TOKENS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 _COUNTED = (*_TOKENS, "model_calls", "tool_calls")
@@ -195,6 +203,8 @@ class Runs(View):
         wanted = _wanted(self.body(_START), idempotency_key(self.plain_request))
         with self.scope():
             started = started_json(runs.submit(wanted, acting_as=self.principal))
+            if wanted.callback_url is not None:
+                started["callback_secret"] = signing.written(secrets_of.of_callback(UUID(started["id"])))
         return Response(started, status=202, headers={"Location": started["links"]["self"]})
 
     @call(
@@ -401,11 +411,22 @@ def _wanted(body: dict[str, Json], idempotency_key: str | None) -> runs.Request:
         budget_tokens=None if tokens is None else int(tokens),
         deadline=instant(body["deadline"], "/deadline") if "deadline" in body else None,
         metadata=body.get("metadata"),
+        callback_url=_callback_url(body),
         priority=int(body.get("priority", 0)),
         idempotency_key=idempotency_key,
         digest=_digest(body) if idempotency_key else None,
         deduplicate=True,
     )
+
+
+def _callback_url(body: dict[str, Json]) -> str | None:
+    url: str | None = body.get("callback_url")
+    if url is not None:
+        try:
+            endpoints.check_url(url)
+        except BadUrl as error:
+            raise InvalidBody(faults=[Fault("/callback_url", str(error))]) from error
+    return url
 
 
 def _digest(body: dict[str, Json]) -> str:

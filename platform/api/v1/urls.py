@@ -26,6 +26,7 @@ from api.v1 import (
     teams,
     tools,
     usage,
+    webhooks,
 )
 
 urlpatterns = [
@@ -92,5 +93,14 @@ urlpatterns = [
     path("audit/records/<str:record_id>", audit.OneRecord.as_view(), name="audit-record"),
     path("audit/records/<str:record_id>/proof", log.Proof.as_view(), name="audit-proof"),
     path("audit/checkpoint", log.Head.as_view(), name="audit-checkpoint"),
+    path("webhooks", webhooks.Webhooks.as_view(), name="webhooks"),
+    path("webhooks/<str:webhook_id>", webhooks.OneWebhook.as_view(), name="webhook"),
+    path("webhooks/<str:webhook_id>/rotate", webhooks.Rotation.as_view(), name="webhook-rotate"),
+    path("webhooks/<str:webhook_id>/deliveries", webhooks.Deliveries.as_view(), name="webhook-deliveries"),
+    path(
+        "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>/replay",
+        webhooks.Replay.as_view(),
+        name="webhook-replay",
+    ),
     path("staff-access", staff_access.StaffAccesses.as_view(), name="staff-access"),
 ]

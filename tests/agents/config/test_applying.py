@@ -238,7 +238,6 @@ def test_what_a_document_names_and_nobody_made_is_a_warning(here: World) -> None
         ("apiVersion: v2", "a.yaml:1: Write apiVersion: countersign/v1."),
         ("apiVersion: countersign/v1\nkind: Tol", "a.yaml:2: Tol is not a kind. Did you mean Tool?"),
         ("apiVersion: countersign/v1\nkind: Suite", "Documents of kind Suite are not available in this version."),
-        ("apiVersion: countersign/v1\nkind: Webhook", "Documents of kind Webhook are not available in this version."),
         ("apiVersion: countersign/v1\nkind: Tool\nmetadata: {name: 1}", "a.yaml:3: metadata holds the name"),
         ("apiVersion: countersign/v1\nkind: Tool\nmetadata: {name: a}", "a.yaml:1: spec must be given"),
         ("apiVersion: countersign/v1\nkind: Tool\nspecs: {}", "a.yaml:3: specs is not known here. Did you mean spec?"),

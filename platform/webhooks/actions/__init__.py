@@ -1,0 +1,1 @@
+"""The verbs on webhooks. Each is one transaction with its journal record."""

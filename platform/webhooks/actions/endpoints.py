@@ -1,0 +1,163 @@
+"""Define webhooks, change their secrets, have a delivery sent again."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from access.acting import acting
+from agents.actions.runs import transaction_time
+from audit import journal
+from egress.errors import EgressError
+from egress.urls import parse
+from tenants.principal import Principal
+from webhooks import secrets_of, signing
+from webhooks.errors import BadUrl, NameTaken, SecretElsewhere, UnknownDelivery, UnknownWebhook
+from webhooks.models import Delivery, Endpoint
+
+Json = Any
+
+#: How long the former secret signs too, in seconds, at most.
+MAX_OVERLAP_S: Final = 30 * 24 * 3600
+
+_REFERENCE: Final = "secret:"
+
+
+def add(name: str, url: str, events: Sequence[str], *, acting_as: Principal) -> tuple[Endpoint, str]:
+    """Make a webhook; returns it with the secret that signs, which is told this once.
+
+    events: types (`webhooks.events`); none for all. Raises `NameTaken`, `BadUrl`, `AccessDenied`.
+    """
+    with acting(acting_as, "webhooks:write") as actor:
+        check_url(url)
+        if Endpoint.objects.filter(name=name).exists():
+            raise NameTaken
+        secret = signing.written(os.urandom(32))
+        endpoint = Endpoint(name=name, url=url, events=sorted(set(events)))
+        endpoint.sealed = secrets_of.seal(endpoint, secret)
+        endpoint.save()
+        _record("webhook.added", endpoint, actor)
+        return endpoint, secret
+
+
+def change(endpoint_id: UUID, changes: Mapping[str, Json], *, acting_as: Principal) -> Endpoint:
+    """Change `url`, `events` or `active`; what is not named stays. Raises `UnknownWebhook`, `BadUrl`."""
+    with acting(acting_as, "webhooks:write") as actor:
+        endpoint = locked(endpoint_id)
+        before = (endpoint.url, endpoint.events, endpoint.is_active)
+        if "url" in changes:
+            check_url(changes["url"])
+            endpoint.url = changes["url"]
+        if "events" in changes:
+            endpoint.events = sorted(set(changes["events"]))
+        endpoint.is_active = changes.get("active", endpoint.is_active)
+        if before == (endpoint.url, endpoint.events, endpoint.is_active):
+            return endpoint
+        endpoint.save()
+        _record("webhook.changed", endpoint, actor)
+        return endpoint
+
+
+def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Endpoint:
+    """Make the webhook what its document says: `{url, events, secret: "secret:NAME"}`. Raises `BadUrl`.
+
+    One that is so already is returned without a record.
+    """
+    with acting(acting_as, "webhooks:write") as actor:
+        check_url(spec["url"])
+        endpoint = Endpoint.objects.select_for_update().filter(name=name).first()
+        wanted = (spec["url"], sorted(set(spec.get("events", ()))), spec["secret"].removeprefix(_REFERENCE))
+        if endpoint is not None and (endpoint.url, endpoint.events, endpoint.secret_name) == wanted:
+            return endpoint
+        action = "webhook.changed" if endpoint is not None else "webhook.added"
+        endpoint = endpoint or Endpoint(name=name)
+        endpoint.url, endpoint.events, endpoint.secret_name = wanted
+        endpoint.sealed = endpoint.sealed_former = ""
+        endpoint.save()
+        _record(action, endpoint, actor)
+        return endpoint
+
+
+def rotate(endpoint_id: UUID, overlap_s: int, *, acting_as: Principal) -> tuple[Endpoint, str]:
+    """Give it another secret, which is told this once; the former one signs too for `overlap_s` seconds.
+
+    Raises `UnknownWebhook`, `SecretElsewhere`.
+    """
+    with acting(acting_as, "webhooks:write") as actor:
+        endpoint = locked(endpoint_id)
+        if endpoint.secret_name is not None:
+            raise SecretElsewhere
+        secret = signing.written(os.urandom(32))
+        endpoint.sealed, endpoint.sealed_former = secrets_of.seal(endpoint, secret), endpoint.sealed
+        endpoint.former_until = transaction_time() + timedelta(seconds=overlap_s)
+        endpoint.save()
+        _record("webhook.rotated", endpoint, actor)
+        return endpoint, secret
+
+
+def remove(endpoint_id: UUID, *, acting_as: Principal) -> None:
+    """Forget a webhook with its log. Raises `UnknownWebhook`."""
+    with acting(acting_as, "webhooks:write") as actor:
+        endpoint = locked(endpoint_id)
+        _record("webhook.removed", endpoint, actor)
+        endpoint.delete()
+
+
+def replay(endpoint_id: UUID, delivery_id: UUID, *, acting_as: Principal) -> Delivery:
+    """Have a delivery sent again, under the id it had, for another day. Raises `UnknownWebhook`, `UnknownDelivery`."""
+    with acting(acting_as, "webhooks:write") as actor:
+        endpoint = locked(endpoint_id)
+        delivery = Delivery.objects.select_for_update().filter(id=delivery_id, endpoint=endpoint).first()
+        if delivery is None:
+            raise UnknownDelivery
+        now = transaction_time()
+        delivery.status, delivery.attempts, delivery.next_at, delivery.created_at = "pending", 0, now, now
+        delivery.save()
+        journal.record(
+            "webhook.replayed",
+            stream=endpoint.id,
+            actor=actor,
+            facts={"delivery": str(delivery.id), "of": delivery.type},
+        )
+        return delivery
+
+
+def check_url(url: str) -> None:
+    """Raise `BadUrl` unless the guarded client could read the address; whether it may be reached shows at the call."""
+    try:
+        parse(url)
+    except EgressError as error:
+        raise BadUrl(error.detail) from error
+
+
+def locked(endpoint_id: UUID) -> Endpoint:
+    """Return the webhook of the tenant in scope, its row locked; raises `UnknownWebhook`."""
+    endpoint = Endpoint.objects.select_for_update().filter(id=endpoint_id).first()
+    if endpoint is None:
+        raise UnknownWebhook
+    return endpoint
+
+
+def spec_of(endpoint: Endpoint) -> dict[str, Json]:
+    """Return the webhook as a document's `spec`. A secret that was made here has no name to write down."""
+    spec: dict[str, Json] = {"url": endpoint.url, "events": list(endpoint.events)}
+    return spec | {"secret": f"{_REFERENCE}{endpoint.secret_name}"} if endpoint.secret_name else spec
+
+
+def named() -> "QuerySet[Endpoint]":
+    """Return those that documents can name: signed with a secret of the tenant."""
+    return Endpoint.objects.filter(secret_name__isnull=False).order_by("name")
+
+
+def uses_of_secret(name: str) -> list[str]:
+    """Return what uses a secret of the tenant here, in words."""
+    return [f"the webhook {each}" for each in named().filter(secret_name=name).values_list("name", flat=True)]
+
+
+def _record(action: str, endpoint: Endpoint, actor: str) -> None:
+    facts = {"events": list(endpoint.events), "active": endpoint.is_active}
+    payload = {"name": endpoint.name, "url": endpoint.url, "secret": endpoint.secret_name}
+    journal.record(action, stream=endpoint.id, actor=actor, facts=facts, payload=payload)

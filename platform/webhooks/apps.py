@@ -1,0 +1,19 @@
+"""Django's entry to webhooks."""
+
+from django.apps import AppConfig
+
+
+class WebhooksConfig(AppConfig):
+    name = "webhooks"
+    verbose_name = "Webhooks"
+
+    def ready(self) -> None:
+        from agents.engine.chores import CHORES
+        from vault.actions import secrets
+        from vault.holders import HOLDERS
+        from webhooks import secrets_of, sending
+        from webhooks.actions import endpoints
+
+        CHORES.append(sending.SENDERS.send_due)
+        HOLDERS.extend(secrets_of.HOLDERS)
+        secrets.USES.append(endpoints.uses_of_secret)

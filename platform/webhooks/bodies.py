@@ -1,0 +1,55 @@
+"""What is sent: made of the run or the question as it is when it is sent."""
+
+import json
+from typing import Any
+
+from django.conf import settings
+
+from agents.models import Run
+from agents.presenters import runs_json, with_names
+from escalations.models import Escalation
+from escalations.presenters import emails_of
+from webhooks.models import Delivery
+
+Json = Any
+
+
+def body_of(delivery: Delivery) -> bytes:
+    """Return the message, in its tenant's scope: `{type, timestamp, data}`.
+
+    Of a run that ended: all that `GET runs/{id}` says, and when it failed how to try again. Of a question: what it is
+    and where to read it, without what it is about.
+    """
+    run = with_names(Run.objects.filter(id=delivery.run_id)).get()
+    data = _question(delivery) if delivery.escalation_id is not None else _run(run)
+    message = {"type": delivery.type, "timestamp": delivery.created_at.isoformat(), "data": data}
+    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _run(run: Run) -> Json:
+    asked = Escalation.objects.filter(run_id=run.id).order_by("requested_at", "id").values_list("id", flat=True)
+    (told,) = runs_json([run], {run.id: [str(each) for each in asked]}, payloads=True)
+    here = f"{settings.BASE_URL}/api/v1/runs/{run.id}"
+    told["links"] = {"self": here, "events": f"{here}/events"}
+    if run.status == "failed":
+        suggestion = (told["error"] or {}).get("suggestion")
+        told["recovery"] = {"suggestion": suggestion, "retry": f"POST {here}/retry", "from": ["step", "start"]}
+    return told
+
+
+def _question(delivery: Delivery) -> Json:
+    asked = Escalation.objects.get(id=str(delivery.escalation_id))
+    return {
+        "id": str(asked.id),
+        "kind": asked.kind,
+        "status": asked.status,
+        "run": str(asked.run_id),
+        "reason": asked.reason,
+        "queue": asked.queue,
+        "priority": asked.risk,
+        "assignee": emails_of([asked.assignee_id]).get(asked.assignee_id),
+        "requested_at": asked.requested_at.isoformat(),
+        "due_at": asked.due_at.isoformat() if asked.due_at else None,
+        "decision": asked.decision,
+        "links": {"self": f"{settings.BASE_URL}/api/v1/escalations/{asked.id}"},
+    }

@@ -1,0 +1,49 @@
+"""Errors of webhooks."""
+
+from db.errors import Refusal
+
+
+class WebhookError(Refusal):
+    """The webhook is not as asked for."""
+
+    code = "webhook"
+
+
+class UnknownWebhook(WebhookError):
+    """There is no such webhook."""
+
+    code = "unknown_webhook"
+    status = 404
+
+
+class UnknownDelivery(WebhookError):
+    """There is no such delivery."""
+
+    code = "unknown_delivery"
+    status = 404
+
+
+class NameTaken(WebhookError):
+    """There is a webhook of that name already."""
+
+    code = "name_taken"
+    status = 409
+
+
+class BadUrl(WebhookError):
+    """That is no address to send to."""
+
+    code = "bad_url"
+
+
+class BadSecret(WebhookError):
+    """A secret reads whsec_ and base64 of 24 to 64 bytes; two with a space between while one replaces the other."""
+
+    code = "bad_secret"
+
+
+class SecretElsewhere(WebhookError):
+    """This webhook is signed with a secret of the tenant; change that one."""
+
+    code = "secret_elsewhere"
+    status = 409

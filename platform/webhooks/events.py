@@ -1,0 +1,15 @@
+"""What a webhook can be told of."""
+
+from typing import Final
+
+#: Types as they are sent. The database's triggers name them too (`migrations`).
+EVENTS: Final = (
+    "run.completed",
+    "run.failed",
+    "run.cancelled",
+    "escalation.requested",
+    "escalation.decided",
+    "escalation.reopened",
+    "escalation.expired",
+    "escalation.withdrawn",
+)

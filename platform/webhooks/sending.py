@@ -1,0 +1,167 @@
+"""The chore that sends: takes what is due across tenants, and hands each delivery to a thread of its own.
+
+A delivery is taken for `TAKEN_S` seconds in a commit of its own, sent outside any transaction, and its outcome is
+written after. A process that dies in between leaves it to be taken again: sent at least once, under the same id.
+"""
+
+import logging
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import random
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, connections
+from django.db.models.functions import Now
+
+from agents.actions.runs import transaction_time
+from db.errors import Refusal
+from db.roles import dispatch
+from db.scope import tenant_scope
+from egress.errors import EgressError
+from egress.installed import client
+from egress.messages import Request
+from webhooks import backoff, bodies, secrets_of, signing
+from webhooks.models import Delivery
+
+log = logging.getLogger(__name__)
+
+#: Deliveries one process sends at once; seconds that one may take; seconds after which who took it is taken for dead.
+AT_ONCE: Final = 8
+TIMEOUT_S: Final = 15.0
+TAKEN_S: Final = 120
+
+#: How long the log of what is over is kept, and how many rows are let go at a time.
+KEPT: Final = timedelta(days=30)
+LET_GO: Final = 100
+
+GONE: Final = 410
+
+_TAKE: Final = """
+UPDATE webhooks_delivery SET next_at = now() + make_interval(secs => %(taken)s), attempts = attempts + 1
+WHERE id IN (SELECT id FROM webhooks_delivery WHERE next_at <= now() ORDER BY next_at LIMIT %(most)s
+             FOR UPDATE SKIP LOCKED)
+RETURNING tenant_id, id
+"""
+
+
+class Senders:
+    """The threads of one process that send, made when there is something to send."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._busy = 0
+        self._threads: ThreadPoolExecutor | None = None
+
+    def send_due(self) -> None:
+        """Take what is due, as much as there are threads for, and begin to send it."""
+        with self._lock:
+            room = AT_ONCE - self._busy
+        for tenant_id, delivery_id in _take(room) if room > 0 else []:
+            with self._lock:
+                self._threads = self._threads or ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook")
+                self._busy += 1
+            self._threads.submit(self._send, tenant_id, delivery_id)
+
+    def close(self) -> None:
+        """Wait for what is being sent, and end the threads."""
+        with self._lock:
+            threads, self._threads = self._threads, None
+        if threads is not None:
+            threads.shutdown()
+
+    def _send(self, tenant_id: UUID, delivery_id: UUID) -> None:
+        try:
+            send(tenant_id, delivery_id)
+        except Exception:
+            log.exception("a delivery broke; it is tried again", extra={"delivery": str(delivery_id)})
+        finally:
+            connections.close_all()
+            with self._lock:
+                self._busy -= 1
+
+
+def _take(most: int) -> list[tuple[UUID, UUID]]:
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute(_TAKE, {"taken": TAKEN_S, "most": most})
+        taken: list[tuple[UUID, UUID]] = cursor.fetchall()
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def send(tenant_id: UUID, delivery_id: UUID) -> None:
+    """Send one delivery and write what came of it."""
+    with tenant_scope(tenant_id):
+        delivery = Delivery.objects.select_related("endpoint").filter(id=delivery_id).first()
+        if delivery is None:
+            return
+        try:
+            ready = _ready(delivery)
+        except Refusal as refused:
+            _failed(delivery, None, str(refused))
+            return
+    connection.close()
+    answered, error = _post(ready)
+    with tenant_scope(tenant_id):
+        delivery = Delivery.objects.select_for_update(of=("self",)).select_related("endpoint").get(id=delivery_id)
+        if answered is not None and 200 <= answered < 300:
+            delivery.status, delivery.delivered_at, delivery.next_at = "delivered", transaction_time(), None
+            delivery.answered, delivery.error = answered, None
+            delivery.save()
+        else:
+            _failed(delivery, answered, error)
+        over = Delivery.objects.filter(next_at__isnull=True, created_at__lt=Now() - KEPT)
+        Delivery.objects.filter(id__in=list(over.values_list("id", flat=True)[:LET_GO])).delete()
+
+
+def _ready(delivery: Delivery) -> _Ready:
+    now: datetime = transaction_time()
+    endpoint = delivery.endpoint
+    keys = secrets_of.keys(endpoint, now) if endpoint is not None else [secrets_of.of_callback(delivery.run_id)]
+    url = endpoint.url if endpoint is not None else delivery.url or ""
+    body = bodies.body_of(delivery)
+    signed = signing.headers(keys, id=f"msg_{delivery.id}", at_s=int(time.time()), body=body)
+    return _Ready(url, {"Content-Type": "application/json", **signed}, body)
+
+
+def _post(ready: _Ready) -> tuple[int | None, str]:
+    wanted = Request(
+        "POST", ready.url, ready.headers, ready.body, timeout_s=TIMEOUT_S, max_bytes=64 * 1024, max_redirects=0
+    )
+    try:
+        status = client().send(wanted).status
+    except EgressError as error:
+        return None, error.detail
+    return status, f"The answer was {status}."
+
+
+def _failed(delivery: Delivery, answered: int | None, error: str) -> None:
+    delivery.answered, delivery.error = answered, error[:300]
+    endpoint = delivery.endpoint
+    if answered == GONE and endpoint is not None:
+        endpoint.is_active = False
+        endpoint.save(update_fields=["is_active"])
+    paused = endpoint is not None and not endpoint.is_active
+    delivery.next_at = None
+    if not paused:
+        now = transaction_time()
+        delivery.next_at = backoff.next_at(
+            made_at=delivery.created_at,
+            now=now,
+            attempts=delivery.attempts,
+            jitter=random(),  # noqa: S311 - spreads attempts
+        )
+    delivery.status = "pending" if delivery.next_at is not None else "failed"
+    delivery.save()
+
+
+SENDERS: Final = Senders()

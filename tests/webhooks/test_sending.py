@@ -1,0 +1,213 @@
+"""What happens is told outside: once at least, signed so that stock software believes it, for a day if need be."""
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from agents.actions.runs import cancel
+from agents.models import Run
+from db.scope import tenant_scope
+from egress import installed
+from escalations.actions.decisions import decide
+from tenants.principal import COMMAND, Principal
+from tests.escalations.asking import approve, paying, queue
+from tests.escalations.conftest import answers, drive
+from tests.webhooks.conftest import talked
+from tests.webhooks.receiver import Receiver
+from tests.worlds import World, world
+from vault.actions import secrets
+from webhooks import sending, signing
+from webhooks.actions import endpoints
+from webhooks.models import Delivery, Endpoint
+
+Json = Any
+
+
+def hook(olga: Principal, receiver: Receiver, *events: str) -> tuple[Endpoint, str]:
+    return endpoints.add("crm", receiver.url, events, acting_as=olga)
+
+
+def send_all(acme: World) -> list[Delivery]:
+    """Send what is pending, whenever it is due; returns the log, oldest first."""
+    for delivery in log(acme):
+        if delivery.next_at is not None:
+            with tenant_scope(acme.tenant_id):
+                Delivery.objects.filter(id=delivery.id).update(attempts=delivery.attempts + 1)
+            sending.send(acme.tenant_id, delivery.id)
+    return log(acme)
+
+
+def log(acme: World) -> list[Delivery]:
+    with tenant_scope(acme.tenant_id):
+        return list(Delivery.objects.order_by("created_at", "id"))
+
+
+def test_a_stock_verifier_believes_what_is_sent_of_a_run_that_ended(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    _, secret = hook(olga, receiver, "run.completed")
+    run = talked(acme)
+
+    [sent] = send_all(acme)
+
+    [(headers, body)] = receiver.came
+    told = Webhook(secret).verify(body, headers)
+    assert told == json.loads(body)
+    assert (told["type"], told["data"]["id"], told["data"]["output"]) == ("run.completed", str(run.id), "done")
+    assert headers["webhook-id"] == f"msg_{sent.id}"
+    assert (sent.status, sent.answered, sent.next_at) == ("delivered", 204, None)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body.replace(b"done", b"gone"), headers)
+
+
+def test_only_what_was_asked_for_is_sent_and_to_nobody_elses_tenant(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    hook(olga, receiver, "run.failed", "escalation.requested", "escalation.decided")
+    talked(acme)
+    other = world()
+    other.define("talker", role="You talk.")
+    talked(other)
+    queue(acme, "credit", "rita")
+    question = paying(acme, "lender", queue="credit")
+    decide(question.id, approve(question), acting_as=acme.rita)
+
+    send_all(acme)
+
+    told = [json.loads(body) for _, body in receiver.came]
+    assert [each["type"] for each in told] == ["escalation.requested", "escalation.decided"]
+    assert {each["data"]["id"] for each in told} == {str(question.id)}
+    assert b"lender" not in b"".join(body for _, body in receiver.came)  # who reads on signs in
+
+
+def test_what_is_undone_was_never_told(acme: World, olga: Principal, receiver: Receiver) -> None:
+    hook(olga, receiver)
+    run = acme.submit("talker", {})
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=run.id).update(status="failed", ended_at=timezone.now())
+        transaction.set_rollback(True)
+    assert log(acme) == []
+
+
+def test_it_is_tried_again_under_the_same_id_until_somebody_takes_it(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    hook(olga, receiver, "run.completed")
+    receiver.answers = [500, 302]
+    talked(acme)
+
+    [failed] = send_all(acme)
+    assert (failed.status, failed.answered) == ("pending", 500)
+    assert failed.next_at is not None
+    send_all(acme)
+    [delivered] = send_all(acme)
+
+    assert (delivered.status, delivered.attempts) == ("delivered", 3)
+    assert len({headers["webhook-id"] for headers, _ in receiver.came}) == 1
+
+
+def test_after_a_day_it_has_failed_and_can_be_sent_again(acme: World, olga: Principal, receiver: Receiver) -> None:
+    endpoint, _ = hook(olga, receiver, "run.completed")
+    receiver.answers = [500]
+    talked(acme)
+    with tenant_scope(acme.tenant_id):
+        Delivery.objects.update(created_at=timezone.now() - timedelta(days=1))
+    [failed] = send_all(acme)
+    assert (failed.status, failed.next_at) == ("failed", None)
+
+    endpoints.replay(endpoint.id, failed.id, acting_as=olga)
+
+    [delivered] = send_all(acme)
+    assert delivered.status == "delivered"
+    assert [headers["webhook-id"] for headers, _ in receiver.came] == [f"msg_{failed.id}"] * 2
+
+
+def test_one_that_is_gone_is_told_nothing_more(acme: World, olga: Principal, receiver: Receiver) -> None:
+    endpoint, _ = hook(olga, receiver, "run.completed")
+    receiver.answers = [410]
+    talked(acme)
+    [gone] = send_all(acme)
+    talked(acme)
+    with tenant_scope(acme.tenant_id):
+        assert not Endpoint.objects.get(id=endpoint.id).is_active
+    assert gone.status == "failed"
+    assert len(log(acme)) == 1
+
+
+def test_two_secrets_sign_while_one_replaces_the_other(acme: World, olga: Principal, receiver: Receiver) -> None:
+    endpoint, former = hook(olga, receiver, "run.completed")
+    _, newest = endpoints.rotate(endpoint.id, 3600, acting_as=olga)
+    talked(acme)
+    send_all(acme)
+    [(headers, body)] = receiver.came
+    for secret in (former, newest):
+        assert Webhook(secret).verify(body, headers)
+
+    with tenant_scope(acme.tenant_id):
+        Endpoint.objects.update(former_until=timezone.now())
+    talked(acme)
+    send_all(acme)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(former).verify(receiver.came[-1][1], receiver.came[-1][0])
+
+
+def test_a_document_signs_with_a_secret_of_the_tenant(acme: World, receiver: Receiver) -> None:
+    secret = signing.written(b"k" * 32)
+    with tenant_scope(acme.tenant_id):
+        secrets.put("hooks", secret, acting_as=COMMAND)
+        endpoints.put("crm", {"url": receiver.url, "secret": "secret:hooks"}, acting_as=COMMAND)
+    talked(acme)
+    send_all(acme)
+    [(headers, body)] = receiver.came
+    assert Webhook(secret).verify(body, headers)
+
+
+def test_a_private_place_is_not_called_unless_the_installation_says_so(
+    acme: World, olga: Principal, receiver: Receiver, settings: Any
+) -> None:
+    hook(olga, receiver, "run.completed")
+    settings.EGRESS_ALLOW = ()
+    installed.client.cache_clear()
+    talked(acme)
+    [refused] = send_all(acme)
+    assert refused.status == "pending"
+    assert "not public" in (refused.error or "")
+    assert receiver.came == []
+
+
+def test_whoever_started_a_run_is_called_back_with_a_way_to_go_on(
+    acme: World, receiver: Receiver, olga: Principal
+) -> None:
+    run = acme.submit("talker", {}, callback_url=receiver.url)
+    cancel(run.id, acting_as=acme.alice)
+    drive(run, answers())
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=run.id).update(status="failed")
+    send_all(acme)
+
+    [(headers, body)] = receiver.came
+    from webhooks import secrets_of
+
+    told = Webhook(signing.written(secrets_of.of_callback(UUID(str(run.id))))).verify(body, headers)
+    assert told["data"]["recovery"]["retry"].endswith(f"/api/v1/runs/{run.id}/retry")
+
+
+def test_the_chore_takes_what_is_due_and_leaves_the_rest(acme: World, olga: Principal, receiver: Receiver) -> None:
+    hook(olga, receiver, "run.completed")
+    talked(acme)
+    senders = sending.Senders()
+
+    senders.send_due()
+
+    assert receiver.arrived.wait(30)
+    senders.close()
+    [sent] = log(acme)
+    assert (sent.status, sent.attempts) == ("delivered", 1)
+    senders.send_due()
+    assert len(receiver.came) == 1
