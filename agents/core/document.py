@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from agents.core import agent_tools, conditions, guarding, guards, partners, rules
+from agents.core import agent_tools, conditions, guarding, guards, partners, rules, tables
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
@@ -212,6 +212,7 @@ def agent_problems(spec: Json, tools: Mapping[str, Spec]) -> list[Problem]:
         *_input_problems(spec),
         *_agent_tool_problems(spec, tools),
         *_agent_rule_problems(spec),
+        *tables.problems(spec),
         *_usd_problems(spec),
         *_agent_secret_problems(spec),
         *guarding.problems(spec),
@@ -225,7 +226,7 @@ def agent_document(spec: Spec) -> dict[str, Json]:
     guarded = {"guards": guarding.complete(spec["guards"])} if "guards" in spec else {}
     return {
         "tools": [],
-        **without_grants(spec),
+        **tables.expanded(without_grants(spec)),
         **guarded,
         "model": {"max_tokens": 8192, **spec["model"]},
         "limits": {**limits, **(spec.get("limits") or {})},

@@ -90,6 +90,14 @@ GUARDS: Final = _object(
     }
 )
 
+
+#: What becomes of an output that breaks a rule; a rule's id is the code by which records and questions name it.
+ON_FAIL: Final = ("retry", "escalate", "reject")
+_CODE: Final[Json] = {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$"}
+
+#: When to escalate, in words that are written out for the model (`agents.core.tables`).
+TEMPLATES: Final = ("ambiguity", "repeated_failure", "out_of_scope", "high_stakes")
+
 TOOL: Final = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "Tool",
@@ -184,15 +192,42 @@ AGENT: Final = {
                 "maxItems": 100,
                 "items": _object(
                     {
-                        "id": {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$"},
+                        "id": _CODE,
                         "assert": _text(),
                         "message": _text(1000),
-                        "on_fail": {"enum": ["retry", "escalate", "reject"]},
+                        "on_fail": {"enum": list(ON_FAIL)},
                     },
                     "id",
                     "assert",
                 ),
             },
+            "decisions": {
+                "type": "array",
+                "maxItems": 100,
+                "items": _object(
+                    {"when": _text(2000), "then": {"enum": list(ON_FAIL)}, "code": _CODE, "message": _text(1000)},
+                    *("when", "then", "code"),
+                ),
+            },
+            "thresholds": {
+                "type": "array",
+                "maxItems": 20,
+                "items": {
+                    **_object(
+                        {
+                            "path": {"type": "string", "pattern": POINTER},
+                            "at_least": {"type": "number"},
+                            "at_most": {"type": "number"},
+                            "then": {"enum": list(ON_FAIL)},
+                            "code": _CODE,
+                            "message": _text(1000),
+                        },
+                        *("path", "then", "code"),
+                    ),
+                    "anyOf": [{"required": ["at_least"]}, {"required": ["at_most"]}],
+                },
+            },
+            "templates": {"type": "array", "uniqueItems": True, "items": {"enum": list(TEMPLATES)}},
             "escalate_when": _text(),
             "review": _object(
                 {
