@@ -63,7 +63,7 @@ def test_an_unusable_idempotency_key_is_refused(alice: Caller, echo: str, key: s
     ("change", "pointers"),
     [
         ({"surprise": 1, "input": {"key": "a"}}, ["/surprise"]),
-        ({"callback_url": "https://example.com"}, ["/callback_url"]),
+        ({"callback_url": "ftp://example.com"}, ["/callback_url"]),
         ({"metadata": {str(n): "x" for n in range(17)}}, ["/metadata"]),
         ({"metadata": {"a": 1}}, ["/metadata/a"]),
         ({"metadata": {"a": "x" * 501}}, ["/metadata/a"]),

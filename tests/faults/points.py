@@ -38,6 +38,9 @@ from db.pool import Connection
 #: Names that Django makes up for savepoints; they hold the thread's number.
 _SAVEPOINT: Final = re.compile(r"s\d+_x\d+")
 
+#: Threads that drive no run: they open connections, hand in counters, do chores, send webhooks, every so many seconds.
+_BESIDE: Final = ("pool-", "totals", "chores", "webhook")
+
 _local = threading.local()
 
 
@@ -113,8 +116,8 @@ class OfWorker:
 
     def name(self, point: str) -> str | None:
         thread = threading.current_thread()
-        if thread.name.startswith(("pool-", "totals")):
-            return None  # opens connections; hands in counters, every so many seconds
+        if thread.name.startswith(_BESIDE):
+            return None
         with self._lock:
             if thread is threading.main_thread():
                 return self._first(f"loop: {point}")
@@ -151,7 +154,7 @@ class OfTemporalWorker(OfWorker):
 
     def name(self, point: str) -> str | None:
         thread = threading.current_thread().name
-        if thread.startswith("pool-"):
+        if thread.startswith(_BESIDE):
             return None
         with self._lock:
             if thread.startswith(("take-up", "step", "tool")) and self._driving:

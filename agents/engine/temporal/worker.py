@@ -207,8 +207,10 @@ class TemporalWorker:
             await _in_thread(flush)
             await _in_thread(cache.purge_if_due)
 
+        beside_runs = chores.Chores()
+
         async def beside() -> None:
-            await _in_thread(chores.do_all)
+            beside_runs.see_to()
 
         return [
             _every(HEARTBEAT_S, heartbeat),
