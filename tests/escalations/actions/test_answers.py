@@ -1,6 +1,9 @@
 """Answers that can be taken back, votes of those who may vote no more, and outputs that people write themselves."""
 
+import threading
+
 import pytest
+from django.db import connections
 
 from agents.actions import guidance
 from agents.actions.runs import cancel
@@ -125,6 +128,37 @@ def test_without_room_before_it_expires_an_answer_takes_effect_at_once(acme: Wor
     question = paying(acme, "lender", queue="credit", expires_s=60)
     decide(question.id, approve(question), acting_as=acme.rita)
     assert told(acme, question) == ["decision.made"]
+
+
+def test_taken_back_or_in_effect_but_never_both_nor_twice(acme: World, waiting: Escalation) -> None:
+    """Its time comes while it is taken back: for who undoes, it has not come yet when the others find that it has."""
+    decide(waiting.id, approve(waiting), acting_as=acme.rita)
+    outcomes: list[str] = []
+
+    def effect() -> None:
+        try:
+            time_comes(acme, waiting, of="effective_at")
+        finally:
+            connections.close_all()
+
+    def undo() -> None:
+        try:
+            answering.undo(waiting.id, acting_as=acme.rita)
+            outcomes.append("undone")
+        except InEffect:
+            outcomes.append("too late")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=effect if place % 2 else undo) for place in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    happened = told(acme, waiting)[1:]
+    assert happened == (["decision.undone"] if "undone" in outcomes else ["decision.made"])
+    assert outcomes.count("undone") <= 1
 
 
 # --- of several -----------------------------------------------------------------------------------------------------
