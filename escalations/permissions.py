@@ -40,7 +40,7 @@ def concerning(principal: Principal) -> QuerySet[Escalation]:
         return Escalation.objects.all()
     if queues := set(queues_of(people)):
         concerns |= Q(queue__in=queues)
-    if agents := _reviewed_by(people):
+    if agents := reviewed_by(people):
         concerns |= Q(agent_id__in=agents)
     return Escalation.objects.filter(concerns)
 
@@ -54,7 +54,8 @@ def seen(escalation_id: UUID, principal: Principal) -> Escalation:
     return found
 
 
-def _reviewed_by(user_ids: Collection[UUID]) -> set[UUID]:
+def reviewed_by(user_ids: Collection[UUID]) -> set[UUID]:
+    """Return the ids of the agents that one of these members may review by a grant of their own or of a team."""
     mine = AgentUserGrant.objects.filter(user_id__in=user_ids, permission__codename="review")
     teams = AgentTeamGrant.objects.filter(group__user__in=user_ids, permission__codename="review")
     return {*mine.values_list("content_object_id", flat=True), *teams.values_list("content_object_id", flat=True)}

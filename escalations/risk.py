@@ -15,6 +15,7 @@ POINT_S: Final = 900
 
 #: From which risk on nobody decides in bulk on what they never opened.
 GREAT: Final = 60
+_MIDDLING: Final = 30
 
 _KINDS: Final = {"reconcile": 50, "appeal": 50, "tool_call": 30, "output": 30, "question": 20, "budget": 20}
 _EFFECTS: Final = {"irreversible": 30, "write": 15}
@@ -31,6 +32,11 @@ def risk_of(*, kind: str, reason: str, required: int, effect: str | None, propos
     points += 10 if required > 1 else 0
     points += _of_amount(max(_amounts(proposal), default=0.0))
     return min(points, 100)
+
+
+def word(risk: int) -> str:
+    """Return the risk as a word: high, medium or low."""
+    return "high" if risk >= GREAT else "medium" if risk >= _MIDDLING else "low"
 
 
 def urgency(risk: int, asked_at_s: float) -> int:

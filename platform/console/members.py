@@ -20,6 +20,7 @@ from django.views.decorators.cache import never_cache
 
 from access import permissions
 from access.errors import AccessDenied
+from db.errors import Refusal
 from db.scope import tenant_scope
 from quotas import rates, refusals
 from signin import second_factor
@@ -31,6 +32,8 @@ from tenants.principal import Principal
 P = ParamSpec("P")
 
 _READING: Final = frozenset({"GET", "HEAD"})
+
+FORBIDDEN: Final = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,17 @@ def refusals_recorded(request: HttpRequest, member: Member) -> Iterator[None]:
             code=getattr(refusal, "code", AccessDenied.code),
         )
         raise
+
+
+def record_refusal(request: MemberRequest, refusal: Refusal) -> None:
+    """Record that an action refused the member, for a page that shows why; only what a right was missing for.
+
+    After the action's own transaction was rolled back. Raises `RateLimited` when the member has been refused too much.
+    """
+    if refusal.status == FORBIDDEN:
+        match = request.resolver_match
+        route, method = match.view_name if match else "", request.method or ""
+        refusals.record(request.member.principal, refusal, route=route, method=method, code=refusal.code)
 
 
 View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]

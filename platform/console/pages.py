@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from console import inbox_list
 from console.members import Member, MemberRequest
 from tenants.models import StaffAccess
 
@@ -33,7 +34,26 @@ class Place:
     key: str
 
 
-PLACES: Final = (Place("Runs", "activity", "console:runs", "runs:read", "r"),)
+PLACES: Final = (
+    Place("Inbox", "inbox", "console:inbox", "escalations:read", "i"),
+    Place("Runs", "activity", "console:runs", "runs:read", "r"),
+)
+
+#: Below the others: what is set up rather than worked on.
+LOW_PLACES: Final[tuple[Place, ...]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something to do from the palette. view: name of the page it is done on; permission: what a role needs for it."""
+
+    label: str
+    icon: str
+    view: str
+    permission: str
+
+
+COMMANDS: Final[tuple[Command, ...]] = ()
 
 
 def theme_of(request: HttpRequest) -> str:
@@ -61,12 +81,17 @@ def show(request: MemberRequest, template: str, context: Mapping[str, Any], *, p
         "member": member,
         "tenant": member.tenant,
         "places": [entry for entry in PLACES if member.can(entry.permission)],
+        "low_places": [entry for entry in LOW_PLACES if member.can(entry.permission)],
+        "commands": [command for command in COMMANDS if member.can(command.permission)],
+        "may_decide": member.can("escalations:decide"),
         "place": place,
         "theme": theme_of(request),
         "themes": THEMES,
         "supplier": supplier(),
         "looks_until": _looks_until(member),
     }
+    if "waiting" not in context:
+        around["waiting"] = inbox_list.waiting(member)
     return render(request, template, around | dict(context))
 
 

@@ -7,6 +7,7 @@ from agents.models import Run
 from audit import journal
 from audit.journal import Stored
 from console import run_page, wording
+from console.conversation import conversation, lines
 from console.members import Member
 from console.run_page import Span
 from console.step_detail import detail_of
@@ -35,7 +36,9 @@ def head_context(member: Member, run: Run) -> Context:
         "member": member,
         "tenant": member.tenant,
         "run": run_page.head_of(run, submitted),
+        "may_stop": run_page.may_stop(run, member),
         "asks": run_page.asks_of(run, member),
+        "may_read_inbox": member.can("escalations:read"),
         "results": run_page.ends_of(run, submitted, payloads=member.sees_payloads),
     }
 
@@ -66,6 +69,13 @@ def events_context(member: Member, run: Run, span: Span) -> Context:
     """Return a part of the raw events, oldest first."""
     events = journal.read(run.id, after=span.after, limit=span.upto - span.after)
     return _events(member, run, span, events)
+
+
+def conversation_context(member: Member, run: Run, span: Span) -> Context:
+    """Return a part of what was said, oldest first."""
+    events = journal.read(run.id, after=span.after, limit=span.upto - span.after)
+    said = conversation(events, run_page.people_in(events), payloads=member.sees_payloads)
+    return {"tenant": member.tenant, "run_id": run.id, "span": span, "lines": lines(said)}
 
 
 def _over(run: Run) -> bool:

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.views import home, live, runs
+from console.views import find, home, inbox, live, runs
 
 app_name = "console"
 
@@ -11,11 +11,23 @@ _run = [
     path("events/", runs.events, name="events"),
     path("events/<int:seq>/", runs.event, name="event"),
     path("steps/<int:seq>/", runs.step, name="step"),
+    path("conversation/", runs.talk, name="conversation"),
+    path("record/", runs.record, name="record"),
+    path("cancel/", runs.cancel, name="cancel"),
     path("live/", live.live, name="live"),
+]
+
+_inbox = [
+    path("", inbox.item, name="inbox_item"),
+    path("difference/", inbox.difference, name="inbox_difference"),
+    path("decide/", inbox.decide, name="inbox_decide"),
 ]
 
 _tenant: list[URLPattern | URLResolver] = [
     path("", home.tenant, name="tenant"),
+    path("find/", find.find, name="find"),
+    path("inbox/", inbox.listing, name="inbox"),
+    path("inbox/<uuid:escalation>/", include(_inbox)),
     path("runs/", runs.listing, name="runs"),
     path("runs/<uuid:run>/", include(_run)),
 ]

@@ -102,7 +102,7 @@ def visiting(begin: Callable[..., Visitor]) -> Iterator[Callable[..., Visitor]]:
     yield start
     for visitor in visitors:
         visitor.leave()
-        assert visitor.complaints == []
+        assert visitor.complaints == [], visitor.complaints
 
 
 @contextmanager

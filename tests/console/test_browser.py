@@ -192,7 +192,7 @@ def test_pages_are_readable_without_scripts(visit: Any, acme: World, asked: UUID
 def test_colours_are_chosen_in_the_account_menu(visit: Any, acme: World) -> None:
     page = visit().page
     page.get_by_label("Account of").click()
-    page.get_by_role("button", name="Dark").click()
+    page.get_by_role("button", name="Dark", exact=True).click()
     ground = page.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
     assert ground == "rgb(14, 17, 23)"
 

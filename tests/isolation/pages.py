@@ -77,11 +77,19 @@ PAGES: Final[dict[str, Page]] = {
     # the console
     "console:home": Page((SIGN_IN_FIRST, 302)),
     "console:tenant": Page((SIGN_IN_FIRST, 302), of_tenant=True),
+    "console:find": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:inbox": Page((SIGN_IN_FIRST, 403), of_tenant=True),
+    "console:inbox_item": Page((SIGN_IN_FIRST, 403), of_tenant=True),
+    "console:inbox_difference": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),
+    "console:inbox_decide": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),
     "console:runs": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:run": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:events": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:event": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:step": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:conversation": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:record": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:cancel": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),
     "console:live": Page((401, 200), of_tenant=True),
 }
 

@@ -2,18 +2,29 @@
 
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
 
+from access.errors import AccessDenied
+from agents.actions import runs
+from agents.errors import AgentError
 from agents.presenters import event_json
 from audit import journal
-from console import run_list, run_page
+from console import run_list, run_page, run_record
 from console.events import pretty
-from console.members import MemberRequest, member_page
+from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show, wants_part
 from console.run_list import Filters
-from console.run_view import detail_context, events_context, rows_context, run_context
+from console.run_view import (
+    conversation_context,
+    detail_context,
+    events_context,
+    head_context,
+    rows_context,
+    run_context,
+)
 
 UNCHANGED = 204
 
@@ -66,6 +77,43 @@ def events(request: MemberRequest, run: UUID) -> HttpResponse:
         return render(request, "console/runs/_event_rows.html", events_context(request.member, found, span))
     context = run_context(request.member, found, span, step=None) | events_context(request.member, found, span)
     return show(request, "console/runs/events.html", context, place="console:runs")
+
+
+@require_GET
+@member_page("runs:read")
+def talk(request: MemberRequest, run: UUID) -> HttpResponse:
+    """Show a run as the conversation it was."""
+    found = run_page.run_of(run)
+    span = run_page.Span.of(found, upto=_number(request, "upto"))
+    said = conversation_context(request.member, found, span)
+    if wants_part(request):
+        return render(request, "console/runs/_said_rows.html", said)
+    context = head_context(request.member, found) | {"live": False} | said
+    return show(request, "console/runs/conversation.html", context, place="console:runs")
+
+
+@require_GET
+@member_page("runs:read")
+def record(request: MemberRequest, run: UUID) -> HttpResponse:
+    """Show what a run was allowed and who decided on it: for those who answer for it."""
+    found = run_page.run_of(run)
+    context = head_context(request.member, found) | {"live": False, "record": run_record.record_of(found)}
+    return show(request, "console/runs/record.html", context, place="console:runs")
+
+
+@require_POST
+@member_page("runs:write")
+def cancel(request: MemberRequest, run: UUID) -> HttpResponse:
+    """Ask for the run's end; it ends after the step it is in."""
+    found = run_page.run_of(run)
+    try:
+        runs.cancel(found.id, acting_as=request.member.principal)
+    except (AccessDenied, AgentError) as refusal:
+        record_refusal(request, refusal)
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, "The run was asked to stop. It ends after the step it is in.")
+    return redirect("console:run", tenant=request.member.tenant.slug, run=found.id)
 
 
 @require_GET
