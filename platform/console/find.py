@@ -44,8 +44,7 @@ def find(words: str, member: Member) -> list[Found]:
 
 def _agents(words: str, member: Member) -> Iterator[Found]:
     for slug in Agent.objects.filter(slug__icontains=words).order_by("slug").values_list("slug", flat=True)[:EACH]:
-        address = f"{_address(member, 'runs')}?agent={slug}"
-        yield Found(slug, "agent", "bot", address)
+        yield Found(slug, "agent", "bot", _address(member, "agent", slug=slug))
 
 
 def _runs(words: str, member: Member) -> Iterator[Found]:

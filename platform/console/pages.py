@@ -37,6 +37,7 @@ class Place:
 PLACES: Final = (
     Place("Inbox", "inbox", "console:inbox", "escalations:read", "i"),
     Place("Runs", "activity", "console:runs", "runs:read", "r"),
+    Place("Agents", "bot", "console:agents", "agents:read", "a"),
 )
 
 #: Below the others: what is set up rather than worked on.
@@ -53,7 +54,7 @@ class Command:
     permission: str
 
 
-COMMANDS: Final[tuple[Command, ...]] = ()
+COMMANDS: Final = (Command("New agent", "plus", "console:agent_new", "agents:write"),)
 
 
 def theme_of(request: HttpRequest) -> str:

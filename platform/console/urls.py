@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.views import find, home, inbox, live, runs
+from console.views import agents, find, home, inbox, live, runs
 
 app_name = "console"
 
@@ -23,11 +23,24 @@ _inbox = [
     path("decide/", inbox.decide, name="inbox_decide"),
 ]
 
+_agent = [
+    path("", agents.overview, name="agent"),
+    path("draft/", agents.draft, name="agent_draft"),
+    path("publish/", agents.publish, name="agent_publish"),
+    path("roll-back/", agents.roll_back, name="agent_roll_back"),
+    path("run/", agents.run, name="agent_run"),
+    path("versions/<int:before>...<int:after>/", agents.compare, name="agent_compare"),
+]
+
 _tenant: list[URLPattern | URLResolver] = [
     path("", home.tenant, name="tenant"),
     path("find/", find.find, name="find"),
     path("inbox/", inbox.listing, name="inbox"),
     path("inbox/<uuid:escalation>/", include(_inbox)),
+    path("agents/", agents.listing, name="agents"),
+    path("agents/new/", agents.new, name="agent_new"),
+    path("agents/new/preview/", agents.preview, name="agent_preview"),
+    path("agents/<slug:slug>/", include(_agent)),
     path("runs/", runs.listing, name="runs"),
     path("runs/<uuid:run>/", include(_run)),
 ]
