@@ -1,4 +1,4 @@
-"""What the palette finds: agents by their names, runs and questions by their ids."""
+"""What the palette finds: agents and tools by their names, runs and questions by their ids."""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.urls import reverse
 
-from agents.models import Agent, Run
+from agents.models import Agent, Run, Tool
 from console import wording
 from console.members import Member
 from console.run_list import uuid_of
@@ -39,12 +39,18 @@ def find(words: str, member: Member) -> list[Found]:
     words = words.strip().strip("…").lower()
     if not words:
         return []
-    return [*_runs(words, member), *_questions(words, member), *_agents(words, member)]
+    return [*_runs(words, member), *_questions(words, member), *_agents(words, member), *_tools(words, member)]
 
 
 def _agents(words: str, member: Member) -> Iterator[Found]:
     for slug in Agent.objects.filter(slug__icontains=words).order_by("slug").values_list("slug", flat=True)[:EACH]:
         yield Found(slug, "agent", "bot", _address(member, "agent", slug=slug))
+
+
+def _tools(words: str, member: Member) -> Iterator[Found]:
+    known = Tool.objects.exclude(live=None).filter(name__icontains=words)
+    for name in known.order_by("name").values_list("name", flat=True)[:EACH]:
+        yield Found(name, "tool", "wrench", _address(member, "tool", name=name))
 
 
 def _runs(words: str, member: Member) -> Iterator[Found]:

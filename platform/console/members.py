@@ -5,7 +5,7 @@ is not good for (`signin.reach`), is the same 404 as one that does not exist.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
@@ -152,8 +152,13 @@ def record_refusal(request: MemberRequest, refusal: Refusal) -> None:
 View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
 
 
-def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
-    """Make a view of `/{tenant}/…`: it runs in the tenant's scope as a member whose role allows `permission`."""
+def member_page(
+    permission: str | None = None, *, scope: bool = True
+) -> Callable[[View[P]], Callable[..., HttpResponseBase]]:
+    """Make a view of `/{tenant}/…`: it runs in the tenant's scope as a member whose role allows `permission`.
+
+    scope: False for a view that opens the scope itself, since it commits something before it goes on.
+    """
 
     def decorate(view: View[P]) -> Callable[..., HttpResponseBase]:
         @never_cache
@@ -172,7 +177,7 @@ def member_page(permission: str | None = None) -> Callable[[View[P]], Callable[.
                 note_staff(request, request.member)
                 if permission is not None:
                     check(request.member, permission)
-                with tenant_scope(request.member.tenant.id):
+                with tenant_scope(request.member.tenant.id) if scope else nullcontext():
                     return view(request, *args, **kwargs)
 
         return page

@@ -38,6 +38,10 @@ PLACES: Final = (
     Place("Inbox", "inbox", "console:inbox", "escalations:read", "i"),
     Place("Runs", "activity", "console:runs", "runs:read", "r"),
     Place("Agents", "bot", "console:agents", "agents:read", "a"),
+    Place("Tools", "wrench", "console:tools", "tools:read", "t"),
+    Place("Policies", "shield", "console:policies", "tools:read", "p"),
+    Place("Audit", "scroll-text", "console:audit", "audit:read", "l"),
+    Place("Usage", "chart-column", "console:usage", "usage:read", "u"),
 )
 
 #: Below the others: what is set up rather than worked on.
@@ -54,7 +58,11 @@ class Command:
     permission: str
 
 
-COMMANDS: Final = (Command("New agent", "plus", "console:agent_new", "agents:write"),)
+COMMANDS: Final = (
+    Command("New agent", "plus", "console:agent_new", "agents:write"),
+    Command("New tool", "plus", "console:tool_new", "tools:write"),
+    Command("New policy", "plus", "console:policy_new", "tools:write"),
+)
 
 
 def theme_of(request: HttpRequest) -> str:

@@ -26,7 +26,7 @@ from console.steps import Step, between, steps
 from console.timeline import Axis
 from escalations.errors import EscalationError
 from escalations.models import Escalation
-from escalations.permissions import check_decide
+from escalations.permissions import check_decide, visible
 from tenants.models import User
 
 #: How many events a page of the timeline spans.
@@ -201,6 +201,7 @@ class Ask:
     """An open escalation. proposal: what an approval brings about; empty when the reader may not see it.
 
     commands: (answer, cURL) of each answer it takes; empty when the reader may not decide, and `why_not` says why.
+    in_inbox: whether the reader finds it there.
     """
 
     id: UUID
@@ -218,6 +219,7 @@ class Ask:
     commands: list[tuple[str, str]]
     why_not: str
     seq: int
+    in_inbox: bool
 
 
 def asks_of(run: Run, member: Member) -> list[Ask]:
@@ -225,10 +227,12 @@ def asks_of(run: Run, member: Member) -> list[Ask]:
     if run.status in TERMINAL:
         return []
     found = Escalation.objects.filter(run_id=run.id, status="open").order_by("requested_at", "id")
-    return [_ask(escalation, run, member) for escalation in found]
+    seen = visible(member.principal) if member.can("escalations:read") else Escalation.objects.none()
+    ids = set(seen.filter(run_id=run.id).values_list("id", flat=True))
+    return [_ask(escalation, run, member, in_inbox=escalation.id in ids) for escalation in found]
 
 
-def _ask(escalation: Escalation, run: Run, member: Member) -> Ask:
+def _ask(escalation: Escalation, run: Run, member: Member, *, in_inbox: bool) -> Ask:
     events = journal.read(escalation.run_id, after=escalation.seq - 1, limit=1)
     data = data_of(events[0], payloads=member.sees_payloads) if events else {}
     proposal = data.get("proposal") or {}
@@ -250,6 +254,7 @@ def _ask(escalation: Escalation, run: Run, member: Member) -> Ask:
         commands=[] if why_not else [(word, _curl(escalation, word)) for word in escalation.allowed],
         why_not=why_not,
         seq=escalation.seq,
+        in_inbox=in_inbox,
     )
 
 

@@ -38,7 +38,6 @@ def head_context(member: Member, run: Run) -> Context:
         "run": run_page.head_of(run, submitted),
         "may_stop": run_page.may_stop(run, member),
         "asks": run_page.asks_of(run, member),
-        "may_read_inbox": member.can("escalations:read"),
         "results": run_page.ends_of(run, submitted, payloads=member.sees_payloads),
     }
 

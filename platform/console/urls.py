@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.views import agents, find, home, inbox, live, runs
+from console.views import agents, audit, find, home, inbox, live, runs, tools, usage
 
 app_name = "console"
 
@@ -32,6 +32,13 @@ _agent = [
     path("versions/<int:before>...<int:after>/", agents.compare, name="agent_compare"),
 ]
 
+_tool = [
+    path("", tools.one, name="tool"),
+    path("define/", tools.define, name="tool_define"),
+    path("try/", tools.attempt, name="tool_try"),
+    path("approve-definition/", tools.repin, name="tool_repin"),
+]
+
 _tenant: list[URLPattern | URLResolver] = [
     path("", home.tenant, name="tenant"),
     path("find/", find.find, name="find"),
@@ -41,6 +48,17 @@ _tenant: list[URLPattern | URLResolver] = [
     path("agents/new/", agents.new, name="agent_new"),
     path("agents/new/preview/", agents.preview, name="agent_preview"),
     path("agents/<slug:slug>/", include(_agent)),
+    path("tools/", tools.listing, name="tools"),
+    path("tools/new/", tools.define, name="tool_new"),
+    path("tools/servers/<str:name>/discover/", tools.discover, name="mcp_discover"),
+    path("tools/<str:name>/", include(_tool)),
+    path("policies/", tools.policy_list, name="policies"),
+    path("policies/new/", tools.policy, name="policy_new"),
+    path("policies/<str:name>/", tools.policy, name="policy"),
+    path("policies/<str:name>/delete/", tools.policy_delete, name="policy_delete"),
+    path("usage/", usage.usage, name="usage"),
+    path("audit/", audit.records, name="audit"),
+    path("audit/<uuid:record>/", audit.record, name="audit_record"),
     path("runs/", runs.listing, name="runs"),
     path("runs/<uuid:run>/", include(_run)),
 ]
