@@ -225,6 +225,22 @@ def _about(words: str, asked: Data) -> str:
     return f"{words}: {tool}" if tool else words
 
 
+def _child_started(told: Told) -> Text:
+    tokens = wording.count(told.last["tokens"])
+    aside = f"up to {wording.budget(told.last['usd_nano'])} and {tokens} tokens are set aside for it"
+    return Text("A run of another agent", _joined(f"run …{str(told.last['run'])[-8:]}", aside), "open")
+
+
+def _child_finished(told: Told) -> Text:
+    status = str(told.last["status"])
+    note = _joined(
+        f"run …{str(told.last['run'])[-8:]}",
+        wording.STATUS.get(status, status).lower(),
+        wording.usd(told.last["cost_nano"]),
+    )
+    return Text("A run of another agent", note, "good" if status == "completed" else "bad")
+
+
 def _reserved(told: Told) -> Text:
     tokens = wording.count(told.last["tokens"])
     return Text("Budget reserved", f"up to {wording.budget(told.last['usd_nano'])} and {tokens} tokens")
@@ -269,6 +285,8 @@ TEXTS: Final[Mapping[str, Callable[[Told], Text]]] = {
     "decision.requested": _asks_person,
     "decision.made": _decided,
     "decision.expired": _expired,
+    "child.started": _child_started,
+    "child.finished": _child_finished,
     "decision.answered": _answered,
     "decision.undone": _undone,
     "run.guided": _guided,

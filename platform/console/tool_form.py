@@ -58,6 +58,7 @@ TOOL: Final = (
             Field("python", "python", "python", "json", "", '{"function": "registered.name"}', rows=2),
             Field("sql", "sql", "sql", "json", "", '{"source": "sales", "max_rows": 500}', rows=2),
             Field("mcp", "mcp", "mcp", "json", "", '{"server": "crm", "tool": "lookup"}', rows=3),
+            Field("agent", "agent", "agent", "json", "", '{"name": "credit-check", "mode": "call"}', rows=2),
             Field("timeout_s", "timeout_s", "Time for one attempt, seconds", "number", "", "10"),
         ),
     ),
