@@ -56,7 +56,7 @@ DROP FUNCTION webhooks_tell(uuid, text, uuid, uuid, text);
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [("agents", "0013_callbacks"), ("escalations", "0007_appeals"), ("tenants", "0001_initial")]
+    dependencies = [("agents", "0015_callbacks"), ("escalations", "0007_appeals"), ("tenants", "0001_initial")]
 
     operations = [
         migrations.CreateModel(
