@@ -216,10 +216,10 @@ class HistoryErased(AgentError):
     status = 409
 
 
-class MessageMissing(AgentError):
+class GuidanceMissing(AgentError):
     """Write what the run is to be told: 1 to 20,000 characters."""
 
-    code = "message_missing"
+    code = "guidance_missing"
 
 
 class InvalidOutput(AgentError):

@@ -7,7 +7,7 @@ from access import grants, permissions
 from access.errors import MissingGrant
 from agents.actions import runs
 from agents.core.events import RunGuided
-from agents.errors import MessageMissing
+from agents.errors import GuidanceMissing
 from agents.models import Run
 from db.scope import tenant_scope
 from tenants.principal import Principal
@@ -20,14 +20,14 @@ def guide(run_id: UUID, message: str, *, acting_as: Principal) -> Run:
     """Tell the run `message`; it reaches the model before its next call, and wakes nobody who waits.
 
     Takes who may start runs of the agent, or may review it. Raises `UnknownRun`, `AccessDenied`, `MissingGrant`,
-    `RunEnded`, `MessageMissing`, in this order.
+    `RunEnded`, `GuidanceMissing`, in this order.
     """
     with tenant_scope(acting_as.tenant_id):
         run = runs.locked(run_id)
         check(run, acting_as=acting_as)
         runs.check_open(run)
         if not message.strip() or len(message) > LONGEST:
-            raise MessageMissing
+            raise GuidanceMissing
         runs.append(run, [RunGuided(by=acting_as.actor, message=message)], acting_as.actor)
         return run
 

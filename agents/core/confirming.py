@@ -1,17 +1,19 @@
 """What a person's answer about an output leads to: it is given out, or another one in its place. Pure.
 
-An output that a person wrote passes the schema, the rules and `escalate_when` like any other. One person is enough
-for it if one was asked for and nothing else asks than did before; otherwise it is asked about again, and whoever wrote
-it is not one of those who decide.
+An output that a person wrote passes the schema, the rules, the guards and `escalate_when` like any other. One person is
+enough for it if one was asked for and nothing else asks than did before; otherwise it is asked about again, and whoever
+wrote it is not one of those who decide.
 """
 
 from typing import Any, Final
 
+from agents.core import finishing, screening
 from agents.core.asking import ask
 from agents.core.endings import completed
 from agents.core.events import DecisionMade, Event, OutputAccepted, OutputRejected
 from agents.core.exact import disclose, enclose
-from agents.core.output import Judgement, judge_output, must_be_confirmed
+from agents.core.output import Judgement, Seen, judge_output, must_be_confirmed
+from agents.core.screening import GUARDED, Verdict
 from agents.core.spec import AgentSpec
 from agents.core.state import Question, RunState
 
@@ -27,23 +29,39 @@ def confirmed(state: RunState, spec: AgentSpec, question: Question, made: Decisi
     if made.decision == "approve":
         return completed(state, disclose(proposed))
     output = disclose(made.output)
-    judgement = judge_output(spec, state, output)
-    if judgement.code is not None and judgement.on_fail != "escalate":
+    judgement, verdict, code = written(spec, state, output)
+    fields = {} if verdict is None else screening.recorded(verdict)
+    if code is not None:
         errors = [problem.as_json() for problem in judgement.problems]
-        rejected = OutputRejected(turn=state.turn, code=judgement.code, errors=errors, output=made.output)
+        rejected = OutputRejected(turn=state.turn, code=code, errors=errors, output=enclose(judgement.output), **fields)
         detail = f"The output that a person wrote cannot be used: {errors[0]['message']}"
         return [rejected, _ask(state, spec, question, detail, {"output": proposed}, rule=question.rule)]
-    accepted = OutputAccepted(turn=state.turn, output=enclose(output))
-    rule = _demands(spec, state, judgement)
+    shown = output if verdict is None else verdict.value
+    accepted = OutputAccepted(turn=state.turn, output=enclose(shown), **fields)
+    rule = _demands(spec, state, judgement, verdict)
     if question.required <= 1 and rule in {None, question.rule}:
-        return [accepted, *completed(state, output)]
+        return [accepted, *completed(state, shown)]
     detail = "A person changed the output; somebody else has to agree."
-    return [accepted, _ask(state, spec, question, detail, {"output": enclose(output)}, rule=rule, by=made.by)]
+    return [accepted, _ask(state, spec, question, detail, {"output": enclose(shown)}, rule=rule, by=made.by)]
 
 
-def _demands(spec: AgentSpec, state: RunState, judgement: Judgement) -> str | None:
+def written(spec: AgentSpec, seen: Seen, output: Json) -> tuple[Judgement, Verdict | None, str | None]:
+    """Return the judgement on an output that a person wrote, what guards found, and the code if it cannot be used."""
+    judgement = judge_output(spec, seen, output)
+    if judgement.code is not None and judgement.on_fail != "escalate":
+        return judgement, None, judgement.code
+    verdict = finishing.screen(spec, output)
+    wrong = [] if verdict is None else finishing.unfit(spec, verdict)
+    if verdict is not None and wrong:
+        return Judgement(verdict.value, GUARDED, wrong), verdict, GUARDED
+    return judgement, verdict, None
+
+
+def _demands(spec: AgentSpec, state: RunState, judgement: Judgement, verdict: Verdict | None) -> str | None:
     if judgement.on_fail == "escalate":
         return judgement.rule
+    if verdict is not None and (finders := finishing.asked_about(verdict)) is not None:
+        return finders
     return spec.escalate_when if must_be_confirmed(spec, state, judgement.output) else None
 
 

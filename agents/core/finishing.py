@@ -25,9 +25,9 @@ def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequenc
     """Return what follows from the judgement on an answer."""
     if judgement.code is not None and (judgement.on_fail != "escalate" or triage.is_on(state, spec)):
         return _refused(state, spec, judgement)
-    verdict = _screened(spec, judgement.output)
+    verdict = screen(spec, judgement.output)
     fields = {} if verdict is None else screening.recorded(verdict)
-    wrong = [] if verdict is None else _wrong(spec, verdict)
+    wrong = [] if verdict is None else unfit(spec, verdict)
     shown = judgement.output if verdict is None else verdict.value
     if wrong:
         sent_back = Judgement(shown, GUARDED, wrong)
@@ -84,13 +84,13 @@ def _refused(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence
     return events
 
 
-def _screened(spec: AgentSpec, output: Json) -> Verdict | None:
-    screen = spec.output_screen
-    return None if screen is None else screening.screened(output, screen)
+def screen(spec: AgentSpec, output: Json) -> Verdict | None:
+    """Return what the agent's guards make of an output; None when they look at none."""
+    return None if spec.output_screen is None else screening.screened(output, spec.output_screen)
 
 
-def _wrong(spec: AgentSpec, verdict: Verdict) -> list[Problem]:
-    """Return what the model is told of what it must leave out."""
+def unfit(spec: AgentSpec, verdict: Verdict) -> list[Problem]:
+    """Return what whoever wrote the output must leave out, or change so that it fits with its masks."""
     blocked = verdict.told("block")
     if blocked:
         return [
@@ -110,10 +110,15 @@ def _why_asked(
     """Return (reason, rule, words) of the question about an output, or None when nobody is asked."""
     if judgement.on_fail == "escalate":
         return "rule", judgement.rule, "; ".join(problem.message for problem in judgement.problems)
-    found = [] if verdict is None else verdict.told("escalate")
-    if found:
+    if verdict is not None and (finders := asked_about(verdict)) is not None:
+        found = verdict.told("escalate")
         held = ", ".join(dict.fromkeys(f"{screening.words(hit)} at {hit.place or '/'}" for hit in found))
-        return GUARDED, ", ".join(dict.fromkeys(hit.finder for hit in found)), f"The output holds {held}."
+        return GUARDED, finders, f"The output holds {held}."
     if must_be_confirmed(spec, state, judgement.output):
         return "escalate_when", spec.escalate_when, f"{spec.escalate_when} holds for the output."
     return None
+
+
+def asked_about(verdict: Verdict) -> str | None:
+    """Return the finders that have a person look at the output, as a question's rule names them; None for nobody."""
+    return ", ".join(dict.fromkeys(hit.finder for hit in verdict.told("escalate"))) or None

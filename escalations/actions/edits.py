@@ -7,8 +7,8 @@ from access import permissions
 from agents.actions import histories
 from agents.actions.versions import spec_of_run
 from agents.core.budgets import amount_problems
+from agents.core.confirming import written
 from agents.core.money import from_usd
-from agents.core.output import judge_output
 from agents.core.schema import Problem
 from agents.core.state import BUDGET_EXHAUSTED
 from agents.errors import InvalidArguments, InvalidOutput
@@ -48,8 +48,8 @@ def check(run: Run, escalation: Escalation, arguments: Json, output: Json, *, ac
 
 
 def _check_output(run: Run, output: Json) -> None:
-    judgement = judge_output(spec_of_run(run), histories.state_of(run), output)
-    if judgement.code is None or judgement.on_fail == "escalate":
+    judgement, _, code = written(spec_of_run(run), histories.state_of(run), output)
+    if code is None:
         return
     wrong = judgement.problems
     listed = [{"pointer": f"/output{each.pointer}", "detail": each.message} for each in wrong]

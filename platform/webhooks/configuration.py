@@ -49,6 +49,9 @@ class WebhookKind:
         endpoints.put(name, spec, acting_as=acting_as)
         return []
 
+    def broken(self, name: str) -> Iterator[tuple[str, str]]:
+        return iter(())
+
     def mentions(self, spec: Spec) -> Iterator[tuple[str, str, str]]:
         yield from ()
 

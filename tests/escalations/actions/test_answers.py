@@ -8,7 +8,7 @@ from django.db import connections
 from agents.actions import guidance
 from agents.actions.runs import cancel
 from agents.core.exact import disclose
-from agents.errors import InvalidOutput, MessageMissing, RunEnded, UnknownRun
+from agents.errors import GuidanceMissing, InvalidOutput, RunEnded, UnknownRun
 from agents.models import Run
 from audit import journal
 from db.scope import tenant_scope
@@ -23,6 +23,7 @@ from tests.escalations.conftest import answers, drive
 from tests.worlds import LEDGER, VERDICT, World, world
 
 TEXT = ("end_turn", [{"type": "text", "text": "done"}])
+SECRET = "AKIA" + "IOSFODNN7" + "EXAMPLE"  # in parts, for scanners of the code
 DECISIONS = ("decision.answered", "decision.undone", "decision.made")
 
 
@@ -254,6 +255,50 @@ def test_where_two_must_agree_the_author_of_an_output_is_not_one_of_them(acme: W
         decide(asked.id, approve(asked), acting_as=acme.rita)
 
 
+def guarded(acme: World, *, then: str) -> Escalation:
+    """A question about a reason with an address in it, of an agent that keeps secrets back."""
+    rules = [{"find": ["secrets"], "then": "block"}, {"find": ["email"], "then": then}]
+    queue(acme, "credit", "rita")
+    acme.define(
+        "clerk",
+        role="You answer letters.",
+        guards={"output": {"rules": rules}},
+        escalate_when="true",
+        review={"queue": "credit"},
+    )
+    run = acme.submit("clerk", {})
+    drive(run, answers(("end_turn", [{"type": "text", "text": "Write to ada@lovelace.example."}])))
+    return question_of(acme, run)
+
+
+def test_what_a_person_writes_is_masked_like_what_a_model_does(acme: World) -> None:
+    question = guarded(acme, then="mask")
+    mine = "Write to grace@hopper.example instead."
+    decide(question.id, Answer("edit", question.digest, output=mine), acting_as=acme.rita)
+    drive(run_of(acme, question), answers())
+
+    [accepted] = [each for each in acme.events(question.run_id) if each.action == "output.accepted"][1:]
+    ended = acme.events(question.run_id)[-1]
+    assert ended.action == "run.completed"
+    assert "grace" not in str(ended.payload) + str(accepted.payload)
+    assert accepted.facts["guard"] == [{"finder": "email", "then": "mask", "count": 1}]
+
+
+def test_nobody_writes_a_secret_into_an_output_that_keeps_them_back(acme: World) -> None:
+    question = guarded(acme, then="mask")
+    with pytest.raises(InvalidOutput, match="credential"):
+        decide(question.id, Answer("edit", question.digest, output=f"Use {SECRET}."), acting_as=acme.rita)
+    assert again(acme, question).status == "open"
+
+
+def test_who_was_asked_about_an_address_may_write_another(acme: World) -> None:
+    asking = guarded(acme, then="escalate")
+    assert (asking.reason, asking.rule) == ("guarded", "email")
+    decide(asking.id, Answer("edit", asking.digest, output="Write to grace@hopper.example."), acting_as=acme.rita)
+    drive(run_of(acme, asking), answers())
+    assert acme.events(asking.run_id)[-1].action == "run.completed"
+
+
 # --- many at once ---------------------------------------------------------------------------------------------------
 
 
@@ -313,7 +358,7 @@ def test_an_answer_given_before_it_was_heard_is_asked_for_again(acme: World) -> 
 
 
 def test_a_run_that_is_over_is_told_nothing(acme: World, question: Escalation) -> None:
-    with pytest.raises(MessageMissing):
+    with pytest.raises(GuidanceMissing):
         guidance.guide(question.run_id, " ", acting_as=acme.alice)
     with pytest.raises(UnknownRun):
         guidance.guide(question.run_id, "Hello.", acting_as=world().alice)
