@@ -2,13 +2,18 @@
 
 import json
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 
+from agents.actions import budgets
+from agents.core.money import to_usd
 from agents.models import Run
 from agents.presenters import runs_json, with_names
 from escalations.models import Escalation
 from escalations.presenters import emails_of
+from quotas.models import Window
+from webhooks.errors import BudgetGone
 from webhooks.models import Delivery
 
 Json = Any
@@ -18,10 +23,15 @@ def body_of(delivery: Delivery) -> bytes:
     """Return the message, in its tenant's scope: `{type, timestamp, data}`.
 
     Of a run that ended: all that `GET runs/{id}` says, and when it failed how to try again. Of a question: what it is
-    and where to read it, without what it is about.
+    and where to read it, without what it is about. Of a soft limit: the budget, and what its window has spent. Raises
+    `BudgetGone`.
     """
-    run = with_names(Run.objects.filter(id=delivery.run_id)).get()
-    data = _question(delivery) if delivery.escalation_id is not None else _run(run)
+    if delivery.window_id is not None:
+        data = _window(delivery.window_id)
+    elif delivery.escalation_id is not None:
+        data = _question(delivery)
+    else:
+        data = _run(with_names(Run.objects.filter(id=delivery.run_id)).get())
     message = {"type": delivery.type, "timestamp": delivery.created_at.isoformat(), "data": data}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -52,4 +62,17 @@ def _question(delivery: Delivery) -> Json:
         "due_at": asked.due_at.isoformat() if asked.due_at else None,
         "decision": asked.decision,
         "links": {"self": f"{settings.BASE_URL}/api/v1/escalations/{asked.id}"},
+    }
+
+
+def _window(window_id: UUID) -> Json:
+    window = Window.objects.select_related("budget").filter(id=window_id).first()
+    if window is None:
+        raise BudgetGone
+    return {
+        "budget": window.budget.name,
+        **budgets.spec_of(window.budget),
+        "starts_on": window.starts_on.isoformat(),
+        "spent": {"usd": to_usd(window.spent_usd_nano), "tokens": window.spent_tokens},
+        "links": {"self": f"{settings.BASE_URL}/api/v1/budgets/{window.budget.name}"},
     }

@@ -47,3 +47,10 @@ class SecretElsewhere(WebhookError):
 
     code = "secret_elsewhere"
     status = 409
+
+
+class BudgetGone(WebhookError):
+    """The budget that this tells of was deleted meanwhile."""
+
+    code = "budget_gone"
+    status = 409

@@ -12,4 +12,5 @@ EVENTS: Final = (
     "escalation.reopened",
     "escalation.expired",
     "escalation.withdrawn",
+    "budget.soft_limit_reached",
 )

@@ -126,8 +126,12 @@ def send(tenant_id: UUID, delivery_id: UUID) -> None:
 def _ready(delivery: Delivery) -> _Ready:
     now: datetime = transaction_time()
     endpoint = delivery.endpoint
-    keys = secrets_of.keys(endpoint, now) if endpoint is not None else [secrets_of.of_callback(delivery.run_id)]
-    url = endpoint.url if endpoint is not None else delivery.url or ""
+    if endpoint is not None:
+        url, keys = endpoint.url, secrets_of.keys(endpoint, now)
+    elif delivery.run_id is not None:
+        url, keys = delivery.url or "", [secrets_of.of_callback(delivery.run_id)]
+    else:
+        raise ValueError("a delivery has an endpoint, or is a run's callback")
     body = bodies.body_of(delivery)
     signed = signing.headers(keys, id=f"msg_{delivery.id}", at_s=int(time.time()), body=body)
     return _Ready(url, {"Content-Type": "application/json", **signed}, body)

@@ -1,7 +1,7 @@
 """What happens is told outside: once at least, signed so that stock software believes it, for a day if need be."""
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,11 +10,14 @@ from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from agents.actions import budgets
 from agents.actions.runs import cancel
+from agents.engine import soft_limits
 from agents.models import Run
 from db.scope import tenant_scope
 from egress import installed
 from escalations.actions.decisions import decide
+from quotas.models import Budget, Window
 from tenants.principal import COMMAND, Principal
 from tests.escalations.asking import approve, paying, queue
 from tests.escalations.conftest import answers, drive
@@ -84,6 +87,40 @@ def test_only_what_was_asked_for_is_sent_and_to_nobody_elses_tenant(
     assert [each["type"] for each in told] == ["escalation.requested", "escalation.decided"]
     assert {each["data"]["id"] for each in told} == {str(question.id)}
     assert b"lender" not in b"".join(body for _, body in receiver.came)  # who reads on signs in
+
+
+def test_a_spent_soft_limit_is_told_with_what_was_spent(acme: World, olga: Principal, receiver: Receiver) -> None:
+    hook(olga, receiver, "budget.soft_limit_reached")
+    with tenant_scope(acme.tenant_id):
+        budgets.put("all", {"of": {"tenant": True}, "window": "month", "usd": "1.00", "soft": 0.5}, acting_as=olga)
+        window = Window.objects.create(budget=Budget.objects.get(), starts_on=date.today(), spent_usd_nano=6 * 10**8)
+    soft_limits.tell(acme.tenant_id)
+    soft_limits.tell(acme.tenant_id)
+
+    [sent] = send_all(acme)
+
+    assert (sent.run_id, sent.window_id) == (None, window.id)
+    [(_, body)] = receiver.came
+    data = json.loads(body)["data"]
+    assert (data["budget"], data["usd"], data["soft"]) == ("all", "1.00", 0.5)
+    assert data["spent"] == {"usd": "0.60", "tokens": 0}
+
+
+def test_a_soft_limit_of_a_budget_that_is_gone_is_told_no_more(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    hook(olga, receiver)
+    with tenant_scope(acme.tenant_id):
+        budgets.put("all", {"of": {"tenant": True}, "window": "day", "usd": "1.00", "soft": 0.5}, acting_as=olga)
+        window = Window.objects.create(budget=Budget.objects.get(), starts_on=date.today(), spent_usd_nano=6 * 10**8)
+    soft_limits.tell(acme.tenant_id)
+    with tenant_scope(acme.tenant_id):
+        window.delete()
+
+    [sent] = send_all(acme)
+
+    assert receiver.came == []
+    assert sent.error == "The budget that this tells of was deleted meanwhile."
 
 
 def test_what_is_undone_was_never_told(acme: World, olga: Principal, receiver: Receiver) -> None:

@@ -9,17 +9,18 @@ class Delivery(TenantModel):
     """Made by the database in the transaction of what it tells (`webhooks_tell`), so that none is lost or made up.
 
     endpoint: where to; null for a run's callback, whose address is `url`. type: see `webhooks.events`. run_id,
-    escalation_id: what it is about; the body is made of that when it is sent. status: pending, delivered, failed.
-    next_at: when it is tried next, or taken for lost by who tries it; null when nothing more is tried.
-    answered: the HTTP status of the last attempt; error: why there was none, a sentence without content.
+    escalation_id, or window_id of a budget: what it is about; the body is made of that when it is sent. status:
+    pending, delivered, failed. next_at: when it is tried next, or taken for lost by who tries it; null when nothing
+    more is tried. answered: the HTTP status of the last attempt; error: why there was none, a sentence without content.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     endpoint = models.ForeignKey("webhooks.Endpoint", null=True, on_delete=models.CASCADE, related_name="deliveries")
     url = models.CharField(max_length=2000, null=True)  # noqa: DJ001
     type = models.CharField(max_length=40)
-    run_id = models.UUIDField()
+    run_id = models.UUIDField(null=True)
     escalation_id = models.UUIDField(null=True)
+    window_id = models.UUIDField(null=True)
     status = models.CharField(max_length=10, default="pending")
     attempts = models.IntegerField(default=0)
     created_at = models.DateTimeField()
@@ -35,4 +36,4 @@ class Delivery(TenantModel):
         )
 
     def __str__(self) -> str:
-        return f"{self.type} of {self.run_id}"
+        return f"{self.type} of {self.run_id or self.window_id}"
