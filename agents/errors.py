@@ -235,6 +235,13 @@ class RunNotEnded(AgentError):
     status = 409
 
 
+class PartOfAnother(AgentError):
+    """This run is a part of another one; try that one again."""
+
+    code = "part_of_another"
+    status = 409
+
+
 class NothingToCarryOn(AgentError):
     """There is no step to carry on from; try the run again from the start."""
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from agents.actions.runs import transaction_time
 from audit import journal
@@ -45,9 +45,17 @@ def see_to_all() -> None:
                 see_to(escalation_id)
         except Exception:
             log.exception("a question cannot be seen to", extra={"escalation": str(escalation_id)})
-            with tenant_scope(tenant_id):
-                later = transaction_time() + timedelta(seconds=RESTS_S)
-                Escalation.objects.filter(id=escalation_id).update(look_at=later)
+            _put_off(tenant_id, escalation_id)
+
+
+def _put_off(tenant_id: UUID, escalation_id: UUID) -> None:
+    """Look at it later, so that it holds up no other; where even that fails, the next round comes to it again."""
+    try:
+        with tenant_scope(tenant_id):
+            later = transaction_time() + timedelta(seconds=RESTS_S)
+            Escalation.objects.filter(id=escalation_id).update(look_at=later)
+    except DatabaseError as error:
+        log.warning("nor can it be put off: %s", type(error).__name__, extra={"escalation": str(escalation_id)})
 
 
 def see_to(escalation_id: UUID) -> None:

@@ -95,8 +95,12 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
     voted = set(escalation.votes.filter(escalation__status="open").values_list("user_id", flat=True))
     if principal.user_id in voted:
         raise SecondVote
-    if not _has_right(principal.user_id, escalation, run, without=barred | voted):
+    if not _rights(principal.user_id, escalation, run, barred):
         raise MayNotDecide("You neither work this question's queue nor may review this agent.")
+    before = _by_rights_of_their_own(voted, escalation, run, barred)
+    with_this = _by_rights_of_their_own(voted | {principal.user_id}, escalation, run, barred)
+    if len(with_this) <= len(before):
+        raise MayNotDecide("Somebody has voted by the right that you would use.")
 
 
 def barred_from(escalation: Escalation, run: Run) -> set[UUID]:
@@ -107,25 +111,43 @@ def barred_from(escalation: Escalation, run: Run) -> set[UUID]:
 def may_decide(user_id: UUID, escalation: Escalation, run: Run) -> bool:
     """Say whether that member may answer the question at this moment, whether they have voted or not."""
     barred = barred_from(escalation, run)
-    if user_id in barred or not deciding([user_id]):
-        return False
-    return _has_right(user_id, escalation, run, without=barred)
+    return user_id not in barred and bool(deciding([user_id])) and bool(_rights(user_id, escalation, run, barred))
 
 
 def standing(escalation: Escalation, run: Run) -> set[UUID]:
-    """Return those who approved it and may do so at this moment; nobody counts by a right that another vote is by."""
+    """Return those who approved it and may do so at this moment, each by a right that no other vote uses."""
     voters = set(escalation.votes.filter(decision="approve").values_list("user_id", flat=True))
     barred = barred_from(escalation, run)
-    entitled = deciding(voters) - barred
-    return {each for each in entitled if _has_right(each, escalation, run, without=barred | (voters - {each}))}
+    return _by_rights_of_their_own(deciding(voters) - barred, escalation, run, barred)
 
 
-def _has_right(user_id: UUID, escalation: Escalation, run: Run, *, without: Set[UUID]) -> bool:
-    """Say whether a member works the queue or may review the agent: themselves, or standing in for somebody.
+def _by_rights_of_their_own(voters: Set[UUID], escalation: Escalation, run: Run, barred: Set[UUID]) -> set[UUID]:
+    """Return as many of the voters as there are rights for: one right is one vote, whoever uses it.
 
-    without: whose right is not lent: who is barred lends none, and who has voted has used theirs.
+    A voter may have several to choose from: their own, and those of whom they stand in for. So each is given one in
+    turn, and who has one already takes another where that lets somebody else vote (a maximum matching).
     """
-    people = {user_id, *(standing_in(user_id) - without)}
-    if escalation.queue is not None and queues_of(people).filter(slug=escalation.queue).exists():
+    rights = {each: _rights(each, escalation, run, barred) for each in voters}
+    used: dict[UUID, UUID] = {}  # whose right → who votes by it
+
+    def take(voter: UUID, looked_at: set[UUID]) -> bool:
+        for right in sorted(rights[voter] - looked_at, key=lambda each: (each != voter, each)):
+            looked_at.add(right)
+            if right not in used or take(used[right], looked_at):
+                used[right] = voter
+                return True
+        return False
+
+    return {voter for voter in sorted(voters) if take(voter, set())}
+
+
+def _rights(user_id: UUID, escalation: Escalation, run: Run, barred: Set[UUID]) -> set[UUID]:
+    """Return by whose rights a member may answer: their own, or that of somebody they stand in for and who may, too."""
+    people = {user_id, *(standing_in(user_id) - barred)}
+    return {each for each in people if _holds(each, escalation, run)}
+
+
+def _holds(user_id: UUID, escalation: Escalation, run: Run) -> bool:
+    if escalation.queue is not None and queues_of([user_id]).filter(slug=escalation.queue).exists():
         return True
-    return any(grants.held_by_all([each], "review", run.agent) for each in people)
+    return grants.held_by_all([user_id], "review", run.agent)

@@ -10,13 +10,13 @@ from agents.actions import histories, runs
 from agents.actions.runs import Request, Runnable, Submitted, transaction_time
 from agents.actions.versions import spec_of_run
 from agents.core import continuing
-from agents.core.events import WORKER_DIED, Event, RunCompensating, RunRetried, RunSubmitted
+from agents.core.events import WORKER_DIED, ChildStarted, Event, RunCompensating, RunRetried, RunReversing, RunSubmitted
 from agents.core.exact import disclose
 from agents.core.fold import fold_all
 from agents.core.lifecycle import TERMINAL
 from agents.core.money import to_usd
 from agents.core.state import RunState
-from agents.errors import NothingToCarryOn, RunNotEnded
+from agents.errors import NothingToCarryOn, PartOfAnother, RunNotEnded
 from agents.models import Run
 from db.scope import tenant_scope
 from tenants.models import User
@@ -31,7 +31,9 @@ def retry(run_id: UUID, start: Start, *, acting_as: Principal, idempotency_key: 
     """Start a run that tries an ended one again, for the same member: anew, or from the last step it completed.
 
     From the start it is of the agent's live version; from a step of the same one, and repeats no call that has its
-    result. Raises `UnknownRun`, `RunNotEnded`, `NothingToCarryOn`, `HistoryErased`, and what `runs.submit` raises.
+    result. A part of another run is not tried by itself: it would know neither what
+    that one had read nor what it may spend. Raises `UnknownRun`, `RunNotEnded`, `PartOfAnother`, `NothingToCarryOn`,
+    `HistoryErased`, and what `runs.submit` raises.
     """
     with tenant_scope(acting_as.tenant_id):
         old = runs.locked(run_id)
@@ -40,9 +42,13 @@ def retry(run_id: UUID, start: Start, *, acting_as: Principal, idempotency_key: 
             raise MissingGrant(f"You may not start runs of {old.agent.slug}.")
         if old.status not in TERMINAL:
             raise RunNotEnded
+        if old.parent_id is not None:
+            raise PartOfAnother
         if start == "step":
             _check_carries_on(old)
         history = histories.events_of(old)
+        if any(isinstance(event, RunReversing) for event in history):
+            raise NothingToCarryOn("This run undoes what another one did, and is not made again.")
         submitted = runs.submit(_request(old, history, start, idempotency_key, acting_as), acting_as=acting_as)
         if submitted.created:
             run = runs.locked(submitted.run.id)
@@ -51,18 +57,27 @@ def retry(run_id: UUID, start: Start, *, acting_as: Principal, idempotency_key: 
         return submitted
 
 
-def reverse(run: Run, *, by: Principal) -> Run | None:
-    """Start a run that undoes what the ended one did; None when that did nothing. Part of the caller's work.
+def reverse(run: Run, *, by: Principal) -> list[Run]:
+    """Start runs that undo what an ended one did and what runs below it did, the latest first; part of another's work.
 
-    It acts for whom `run` acted for. `run`: with agent and version.
+    A call of an agent that has a tool to undo it is undone by that one alone. They act for whom `run` acted for, and
+    are of the versions that did it. `run`: with agent and version.
     """
-    spec = spec_of_run(run)
     history = histories.events_of(run)
-    ended = fold_all(history, RunState(run.id, undoable=spec.undoable))
-    if not ended.effects:
-        return None
+    ended = fold_all(history, RunState(run.id, undoable=spec_of_run(run).undoable))
+    undone = {(effect.turn, effect.index) for effect in ended.effects}
+    started = [event for event in history if isinstance(event, ChildStarted) and (event.turn, event.call) not in undone]
+    children = Run.objects.select_related("agent", "version").filter(status="completed")
+    below = children.in_bulk([UUID(event.run) for event in started])
+    made = [_reversal(run, _submitted(history), ended, by)] if ended.effects else []
+    for event in reversed(started):
+        if (child := below.get(UUID(event.run))) is not None:
+            made += reverse(child, by=by)
+    return made
+
+
+def _reversal(run: Run, submitted: RunSubmitted, ended: RunState, by: Principal) -> Run:
     version = Runnable(run.version_id, run.version.number, run.agent_id, transaction_time())
-    submitted = _submitted(history)
     event = RunSubmitted(
         agent=str(run.agent_id),
         version=run.version.number,
@@ -96,6 +111,7 @@ def _request(old: Run, history: list[Event], start: Start, key: str | None, acti
         budget_tokens=submitted.tokens,
         metadata=old.metadata,
         priority=old.priority,
+        callback_url=old.callback_url,
         idempotency_key=key,
         digest=hashlib.sha256(f"retry {old.id} {start}".encode()).hexdigest() if key else None,
     )

@@ -176,8 +176,21 @@ def above(run: Run) -> Iterator[Run]:
 
 
 def requesters(run: Run) -> set[UUID]:
-    """Return everybody that the run, or one it is part of, acts for or was asked for by. None of them decides on it."""
-    return {user for each in (run, *above(run)) for user in (each.principal_id, each.requested_by_id)}
+    """Return everybody that the run acts for or was asked for by. None of them decides on it.
+
+    So do those of the runs that it is part of, and of those that it tries again, whose input it has.
+    """
+    return {user for each in (run, *above(run)) for one in (each, *_tried_before(each)) for user in _askers(one)}
+
+
+def _askers(run: Run) -> tuple[UUID, UUID]:
+    return run.principal_id, run.requested_by_id
+
+
+def _tried_before(run: Run) -> Iterator[Run]:
+    while run.retry_of_id is not None:
+        run = Run.objects.get(id=run.retry_of_id)
+        yield run
 
 
 def _runnable(request: Request, user_ids: Set[UUID]) -> Runnable:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-from agents.core import limits
+from agents.core import limits, screening
 from agents.core.events import (
     BudgetSettled,
     ChildFinished,
@@ -91,11 +91,22 @@ def refusal(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known:
         if wrong:
             lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
             return "invalid_arguments", f"The agent {slug} does not take these arguments. {lines}. Call again."
+        if (refused := _guarded(callee.spec, call.arguments)) is not None:
+            return "input_refused", f"The agent {slug} takes nobody's input like this. {refused} Leave it out."
     if levels(state, spec) < 1:
         return "too_deep", f"Runs of agents that call agents are as deep here as they may be: {tool.name} is not made."
     if min(_share(state, spec, tool, call.index)) < 1:
         return "budget_exhausted", "What is left of what this run may spend pays for no other run."
     return None
+
+
+def _guarded(callee: AgentSpec, arguments: Json) -> str | None:
+    """Return what the agent's guards refuse of an input; None when they let it in."""
+    if callee.input_screen is None:
+        return None
+    verdict = screening.screened(arguments, callee.input_screen)
+    found = [f"{hit.place or '/'}: This holds {screening.words(hit)}." for hit in verdict.told("refuse")]
+    return "; ".join([*(f"{place or '/'}: {why}" for place, why in verdict.wrong), *found]) or None
 
 
 def begun(

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
 
-from agents.core import calls, children, debate, handoff
+from agents.core import calls, children, debate, handoff, screening
 from agents.core.children import NOBODY, Callee, Callees, Ended
 from agents.core.events import (
     BudgetSettled,
@@ -129,13 +129,14 @@ def _context(run: Claimed, state: RunState, event: ChildStarted, ends: Mapping[U
 def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, ends: Mapping[UUID, Ended]) -> Start:
     if callee.spec is None:
         raise ValueError("A run is started of a version.")
-    queued_s = callee.spec.limits.queued_s
+    queued_s, screen = callee.spec.limits.queued_s, callee.spec.input_screen
+    arguments = state.calls[event.call].arguments
     submitted = RunSubmitted(
         agent=event.agent,
         version=event.version,
         principal=f"user:{run.principal_id}",
         requested_by=f"run:{run.id}",
-        input=enclose(state.calls[event.call].arguments),
+        input=enclose(arguments),
         usd_nano=event.usd_nano,
         tokens=event.tokens,
         deadline=state.deadline,
@@ -145,6 +146,7 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, e
         untrusted=state.is_tainted or None,
         private=state.has_read_private or None,
         context=_context(run, state, event, ends),
+        **({} if screen is None else screening.recorded(screening.screened(arguments, screen))),
     )
     row = {
         "id": event.run,

@@ -138,12 +138,17 @@ def _put(run: Run, found: Appeal, reason: str, acting_as: Principal) -> Escalati
 def settle(escalation: Escalation, run: Run, decision: str, reason: str | None, *, by: Principal) -> None:
     """Record what came of the appeal, and undo what the run did if it is upheld. Part of `decisions.decide`."""
     with transaction.atomic():
-        reversal = again.reverse(run, by=by) if decision == "approve" else None
+        reversals = again.reverse(run, by=by) if decision == "approve" else []
+        reversal = reversals[0] if reversals else None
         action = "appeal.upheld" if decision == "approve" else "appeal.rejected"
-        facts = {"escalation": str(escalation.id), "run": str(run.id)}
+        facts: dict[str, Json] = {"escalation": str(escalation.id), "run": str(run.id)}
         if reversal is not None:
             facts["reversal"] = str(reversal.id)
+        if len(reversals) > 1:
+            facts["reversals"] = [str(each.id) for each in reversals]
         journal.append_at(escalation.id, 1, [Entry(action, by.actor, facts, {"reason": reason})])
+        if decision == "approve":
+            Run.objects.filter(id=run.id).update(dedupe_key=None)  # who asks for the same is not served this one
         Escalation.objects.filter(id=escalation.id).update(
             reversal_id=reversal.id if reversal is not None else None, effective_at=transaction_time(), look_at=None
         )

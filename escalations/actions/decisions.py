@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from agents.actions.runs import transaction_time
 from agents.core.events import DecisionMade
 from agents.core.exact import enclose
-from agents.errors import RunEnded
+from agents.errors import InvalidOutput, RunEnded
 from agents.models import Run
 from audit import journal
 from db.scope import tenant_scope
@@ -48,7 +48,7 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
     several counts as one vote, for as long as who gave it may give it. An edit answers it whatever the votes: the call
     is checked anew with its new arguments, and asked about again where more people than the editor must agree. Raises
     `UnknownEscalation`, `MayNotDecide` and its kinds, `AlreadyDecided`, `DigestDiffers`, `AnswerNotAllowed`,
-    `MessageMissing`, `InvalidArguments`.
+    `MessageMissing`, `InvalidArguments`, `InvalidOutput`.
     """
     with tenant_scope(acting_as.tenant_id):
         escalation, run = _locked(escalation_id, acting_as)
@@ -99,6 +99,9 @@ def _check_answer(escalation: Escalation, answer: Answer) -> None:
         raise AnswerNotAllowed(f"This question takes: {', '.join(escalation.allowed)}.")
     if answer.decision == "respond" and not (answer.message or "").strip():
         raise MessageMissing
+    if answer.decision == "edit" and escalation.kind == "output" and answer.output is None:
+        wrong = "Give what the run shall give out instead, as output."
+        raise InvalidOutput(wrong, errors=[{"pointer": "/output", "detail": wrong}])
 
 
 def _complete(escalation: Escalation, run: Run, answer: Answer, acting_as: Principal) -> Escalation:

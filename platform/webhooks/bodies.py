@@ -43,7 +43,9 @@ def _run(run: Run) -> Json:
     told["links"] = {"self": here, "events": f"{here}/events"}
     if run.status == "failed":
         suggestion = (told["error"] or {}).get("suggestion")
-        told["recovery"] = {"suggestion": suggestion, "retry": f"POST {here}/retry", "from": ["step", "start"]}
+        told["recovery"] = {"suggestion": suggestion}
+        if run.parent_id is None:
+            told["recovery"] |= {"retry": f"POST {here}/retry", "from": ["step", "start"]}
     return told
 
 

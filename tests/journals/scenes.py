@@ -233,8 +233,7 @@ def reversed_(stage: Stage) -> Run:
     stage.world.define("booker", role="You book and give up.", tool_specs={"cancel": CANCEL, "book": BOOK})
     old = stage.end(stage.world.submit("booker", {"of": "undone"}))
     with tenant_scope(stage.world.tenant_id):
-        made = again.reverse(stage.world.run(old.id), by=stage.world.alice)
-    assert made is not None
+        (made,) = again.reverse(stage.world.run(old.id), by=stage.world.alice)
     return stage.end(made)
 
 

@@ -7,9 +7,9 @@ import pytest
 from django.utils import timezone
 
 from agents.actions import again
-from agents.actions.runs import cancel
+from agents.actions.runs import cancel, requesters
 from agents.core.exact import disclose
-from agents.errors import NothingToCarryOn, RunNotEnded, UnknownRun
+from agents.errors import NothingToCarryOn, PartOfAnother, RunNotEnded, UnknownRun
 from agents.models import Run
 from db.scope import tenant_scope
 from escalations.actions import appeals
@@ -30,6 +30,7 @@ BOOK: Json = PAY | {
     "taint": "allow",
     "compensate_with": {"tool": "unpay", "arguments": {"amount": "args.amount", "to": "'back to ' + args.to"}},
 }
+ASK: Json = {"description": "Ask.", "type": "agent", "agent": {"name": "booker"}, "effect": "read", "taint": "allow"}
 UNDO: Json = PAY | {"effect": "write", "taint": "allow", "approval": {"when": "false"}}
 
 
@@ -126,6 +127,34 @@ def test_an_appeal_that_is_upheld_undoes_what_the_run_did(acme: World) -> None:
     assert acme.actions(run.id)[-1] == "run.completed"
 
 
+def test_it_undoes_what_the_runs_below_did_as_well(acme: World) -> None:
+    acme.member("sam", Role.REVIEWER)
+    queue(acme, "appeals", "sam")
+    acme.define("booker", role="You book.", tool_specs={"unpay": UNDO, "book": BOOK})
+    acme.define("boss", role="You ask.", tool_specs={"ask": ASK}, appeal={"allowed": True, "to": "appeals"})
+    run = acme.submit("boss", {})
+    drive(run, answers(calling("ask")))
+    with tenant_scope(acme.tenant_id):
+        child = Run.objects.get(parent_id=run.id)
+    drive(child, answers(calling("book", amount=9, to=acme.slug), TEXT))
+    drive(run, answers(TEXT))
+    assert acme.run(run.id).status == "completed"
+
+    item = appeals.make(run.id, "It was read wrongly.", acting_as=acme.alice)
+    decide(item.id, approve(item), acting_as=sam(acme))
+
+    with tenant_scope(acme.tenant_id):
+        found = appeals.of(run)
+    assert found.reversal is not None
+    drive(acme.run(found.reversal), answers())
+    assert LEDGER.effects[f"pay 9 to back to {acme.slug}"] == 1
+    assert disclose(acme.events(found.reversal)[-1].payload["output"]) == {"reversed": str(child.id)}
+    with pytest.raises(PartOfAnother):
+        again.retry(child.id, "start", acting_as=acme.alice)
+    with pytest.raises(NothingToCarryOn, match="undoes"):
+        again.retry(found.reversal, "start", acting_as=acme.alice)
+
+
 def test_the_queue_of_appeals_has_its_time_too(acme: World) -> None:
     run = decided(acme)
     queue(acme, "appeals", "sam", due_s=600)
@@ -178,6 +207,14 @@ def test_a_run_tried_again_from_its_start_begins_anew(acme: World) -> None:
     assert acme.run(made.id).status == "completed"
     assert acme.actions(made.id)[:3] == ["run.submitted", "run.retried", "run.started"]
     assert LEDGER.effects[f"lookup {acme.slug}"] == 2
+
+
+def test_who_asked_for_the_first_try_decides_nothing_of_the_second(acme: World) -> None:
+    old = stopped(acme)
+    olga = acme.member("olga", Role.OWNER)
+    made = again.retry(old.id, "start", acting_as=olga).run
+    with tenant_scope(acme.tenant_id):
+        assert {acme.alice.user_id, olga.user_id} <= requesters(made)
 
 
 def test_what_goes_on_or_was_undone_is_not_carried_on(acme: World) -> None:

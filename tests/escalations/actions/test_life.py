@@ -101,11 +101,11 @@ def test_what_is_decided_is_nobodys_any_more(acme: World, waiting: Escalation) -
 # --- away -----------------------------------------------------------------------------------------------------------
 
 
-def away(acme: World, *, hours: int = 1) -> None:
-    """Rita is away for some hours from now on, and Roy stands in; he works no queue himself."""
+def away(acme: World, *, hours: int = 1, to: str = "roy") -> None:
+    """Rita is away for some hours from now on, and somebody stands in."""
     now = timezone.now()
     times: Json = {"starts_at": now - timedelta(minutes=1), "ends_at": now + timedelta(hours=hours)}
-    delegations.add(to=mail(acme, "roy"), **times, acting_as=acme.rita)
+    delegations.add(to=mail(acme, to), **times, acting_as=acme.rita)
 
 
 def test_who_stands_in_decides_what_the_other_could(acme: World, waiting: Escalation) -> None:
@@ -156,6 +156,29 @@ def test_one_right_is_one_vote_whoever_uses_it(acme: World) -> None:
     decide(question.id, approve(question), acting_as=acme.rita)
     with pytest.raises(MayNotDecide):
         decide(question.id, approve(question), acting_as=roy)
+
+
+def test_two_who_stand_in_for_one_are_one_vote(acme: World) -> None:
+    roy, ray, sue = (acme.member(name, Role.REVIEWER) for name in ("roy", "ray", "sue"))
+    queue(acme, "credit", "rita", "sue")
+    question = paying(acme, "lender", queue="credit", required=2)
+    away(acme)
+    away(acme, to="ray")
+    assert decide(question.id, approve(question), acting_as=roy).status == "open"
+    with pytest.raises(MayNotDecide, match="by the right"):
+        decide(question.id, approve(question), acting_as=ray)
+    assert decide(question.id, approve(question), acting_as=sue).status == "decided"
+
+
+def test_who_has_a_right_of_their_own_leaves_the_lent_one_to_others(acme: World) -> None:
+    ray = acme.member("ray", Role.REVIEWER)
+    roy = acme.member("roy", Role.REVIEWER)
+    queue(acme, "credit", "rita", "roy")
+    question = paying(acme, "lender", queue="credit", required=2)
+    away(acme)
+    away(acme, to="ray")
+    assert decide(question.id, approve(question), acting_as=ray).status == "open"
+    assert decide(question.id, approve(question), acting_as=roy).status == "decided"
 
 
 def test_who_may_review_no_more_lends_nothing(acme: World, waiting: Escalation) -> None:
