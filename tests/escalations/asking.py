@@ -67,6 +67,7 @@ def time_comes(acme: World, question: Escalation, *, of: str) -> None:
     now = timezone.now()
     with tenant_scope(acme.tenant_id):
         Escalation.objects.filter(id=question.id).update(**{of: now, "look_at": now})
+    with tenant_scope(acme.tenant_id):  # apart: who sees to it locks the run before the question
         due.see_to(question.id)
 
 

@@ -103,7 +103,7 @@ def test_a_spent_soft_limit_is_told_with_what_was_spent(acme: World, olga: Princ
     [(_, body)] = receiver.came
     data = json.loads(body)["data"]
     assert (data["budget"], data["usd"], data["soft"]) == ("all", "1.00", 0.5)
-    assert data["spent"] == {"usd": "0.60", "tokens": 0}
+    assert data["spent"] == {"usd": "0.6000", "tokens": 0}
 
 
 def test_a_soft_limit_of_a_budget_that_is_gone_is_told_no_more(
