@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from detectors.finding import Finders, Found, find
-from detectors.texts import is_long, strings, united
+from detectors.texts import digits, is_long, strings, united
 
 Json = Any
 
@@ -36,7 +36,7 @@ def mapped(value: Json, texts: Iterator[str]) -> Json:
         return made
     if is_long(value):
         text = next(texts)
-        return value if text == str(value) else text
+        return value if text == digits(value) else text
     return value
 
 

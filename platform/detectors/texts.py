@@ -94,9 +94,16 @@ def strings(value: Json, place: str = "") -> Iterator[tuple[str, str]]:
         for index, item in enumerate(value):
             yield from strings(item, f"{place}/{index}")
     elif is_long(value):
-        yield place, str(value)
+        yield place, digits(value)
 
 
 def is_long(value: Json) -> bool:
-    """Say whether it is a whole number that may be more than a number: one of a card, of a person."""
+    """Say whether it is a whole number, however written, that may be more than one: of a card, of a person."""
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) >= 10**9
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 10**9
+
+
+def digits(value: int | float) -> str:
+    """Return a whole number as its digits, without a fraction or an exponent."""
+    return str(int(value))

@@ -25,6 +25,16 @@ def test_json_is_masked_in_texts_names_and_long_numbers_and_keeps_the_rest() -> 
     }
 
 
+def test_a_card_number_written_as_a_float_is_masked_and_other_floats_stay() -> None:
+    value = {"card": 4111111111111111.0, "same": 4.111111111111111e15, "rest": [4111111111111112.0, 1e300, 1e9, 0.5]}
+    assert masker(EVERYTHING)(value) == {
+        "card": "[credit_card]",
+        "same": "[credit_card]",
+        "rest": [4111111111111112.0, 1e300, 1e9, 0.5],
+    }
+    assert masker(EVERYTHING)([float("inf"), float("-inf")]) == [float("inf"), float("-inf")]
+
+
 def test_members_whose_names_become_the_same_stay_apart() -> None:
     value = {"ada@acme.example": 1, "bob@acme.example": 2, "eve@acme.example": 3}
     assert masker(EVERYTHING)(value) == {"[email]": 1, "[email] 2": 2, "[email] 3": 3}
