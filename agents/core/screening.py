@@ -18,7 +18,7 @@ from agents.core.events import DecisionRequested
 from agents.core.screens import Screen
 from agents.core.spec import AgentSpec
 from agents.core.state import INPUT_SUSPICIOUS, RunState
-from detectors.finding import Found, find, versions
+from detectors.finding import Finders, Found, find, find_in_members, versions
 from detectors.masking import mapped, masked
 from detectors.texts import strings
 
@@ -86,26 +86,19 @@ def screened(value: Json, screen: Screen) -> Verdict:
     if wrong:
         return Verdict(value, wrong=wrong)
     pieces = list(strings(value))
-    starts = _starts(pieces)
     then_at: dict[tuple[str, int], str | None] = {}
     hits: Counter[Hit] = Counter()
     masks: dict[int, list[Found]] = {}
-    # All texts in one go, a line each: one search is much faster than one a text.
-    for found in find("\n".join(text for _, text in pieces), screen.finders):
-        for index in range(bisect_right(starts, found.start) - 1, len(pieces)):
-            start = starts[index]
-            if start >= found.end:
-                break
-            place, text = pieces[index]
-            part = Found(found.finder, max(found.start - start, 0), min(found.end - start, len(text)))
-            if (found.finder, index) not in then_at:
-                then_at[found.finder, index] = screen.then(found.finder, place)
-            then = then_at[found.finder, index]
-            if then is None or part.start >= part.end:
-                continue
-            hits[Hit(found.finder, then, place)] += 1
-            if then in _MASKED:
-                masks.setdefault(index, []).append(part)
+    for index, found in _found(pieces, screen.finders):
+        place = pieces[index][0]
+        if (found.finder, index) not in then_at:
+            then_at[found.finder, index] = screen.then(found.finder, place)
+        then = then_at[found.finder, index]
+        if then is None:
+            continue
+        hits[Hit(found.finder, then, place)] += 1
+        if then in _MASKED:
+            masks.setdefault(index, []).append(found)
     if masks:
         texts = (masked(text, masks.get(index, ())) for index, (_, text) in enumerate(pieces))
         value = mapped(value, texts)
@@ -128,6 +121,26 @@ def question(state: RunState, spec: AgentSpec) -> DecisionRequested:
     detail = f"The input holds {names}. Approve to let the model read it, or reject to end the run."
     asked = ask(state, spec, "question", INPUT_SUSPICIOUS, detail, {"found": list(state.suspected)})
     return replace(asked, allowed=("approve", "respond", "reject"))
+
+
+def _found(pieces: Sequence[tuple[str, str]], finders: Finders) -> Iterator[tuple[int, Found]]:
+    """Yield (index of the text, where in it) of all that is found."""
+    members = find_in_members(pieces, finders)
+    starts = _starts(pieces)
+    # All texts in one go, a line each: one search is much faster than one a text.
+    for found in find("\n".join(text for _, text in pieces), finders):
+        for index in range(bisect_right(starts, found.start) - 1, len(pieces)):
+            start = starts[index]
+            if start >= found.end:
+                break
+            part = Found(found.finder, max(found.start - start, 0), min(found.end - start, len(pieces[index][1])))
+            if part.start >= part.end:
+                continue
+            yield index, part
+            named = members.get(index)
+            if named is not None and part.finder == named.finder and part.start < named.end and named.start < part.end:
+                del members[index]  # by its form and by its name it is one
+    yield from members.items()
 
 
 def _starts(pieces: Sequence[tuple[str, str]]) -> list[int]:

@@ -47,10 +47,15 @@ _OURS: Final = (
 )
 
 #: A value that is said to be one. It counts if it is no word: letters and digits.
-_NAMED: Final = (
+_NAME: Final = (
     r"(?i)\b(?:[a-z0-9]+[_-])*(?:password|passwd|pwd|passphrase|api[_-]?key|secret|secret[_-]?key|access[_-]?token"
-    r"|auth[_-]?token|client[_-]?secret)[\"']?\s*[:=]\s*[\"']?([^\s\"'<>{}\[\](),;]{8,256})"
+    r"|auth[_-]?token|client[_-]?secret)[\"']?\s*"
 )
+_VALUE: Final = r"\s*[\"']?([^\s\"'<>{}\[\](),;]{8,256})"
+_NAMED: Final = rf"{_NAME}[:=]{_VALUE}"
+
+#: The same where both are an object's member: its name ends with the one, its value begins with the other.
+_MEMBER_NAME: Final = rf"(?m){_NAME}[:=]?\s*$"
 
 #: How a token goes on behind what a pattern needs of it.
 _MORE: Final = compiled(r"[A-Za-z0-9_.+/=~-]*")
@@ -77,6 +82,11 @@ def _named() -> Any:
     return compiled(_NAMED)
 
 
+@lru_cache(maxsize=1)
+def _member() -> tuple[Any, Any]:
+    return compiled(_MEMBER_NAME), compiled(_VALUE)
+
+
 def secrets(text: str) -> Iterator[Span]:
     """Yield where credentials stand, each to the end of its token."""
     reached = 0
@@ -87,9 +97,23 @@ def secrets(text: str) -> Iterator[Span]:
         reached = _end(text, end)
         yield start, reached
     for found in _named().finditer(text):
-        value = found.group(1)
-        if any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value):
+        if _is_no_word(found.group(1)):
             yield found.span(1)
+
+
+def names_one(names: str) -> bool:
+    """Say whether a member of this name holds a credential; of several, a line each, whether any does."""
+    return _member()[0].search(names) is not None
+
+
+def named(value: str) -> Span | None:
+    """Return where the credential stands in the text of a member whose name says that it holds one."""
+    found = _member()[1].match(value)
+    return found.span(1) if found is not None and _is_no_word(found.group(1)) else None
+
+
+def _is_no_word(value: str) -> bool:
+    return any(sign.isdigit() for sign in value) and any(sign.isalpha() for sign in value)
 
 
 def _end(text: str, end: int) -> int:

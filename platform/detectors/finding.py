@@ -1,6 +1,6 @@
 """Where in a text the named finders find something: in time that grows with the text's length alone. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.metadata import version
@@ -32,7 +32,7 @@ FINDERS: Final[Mapping[str, Finder]] = {**PERSONAL, **SUSPICIOUS}
 _AS_IT_IS: Final = frozenset({"control_characters", "hidden_text"})
 
 #: Raised with every change of what our own patterns find.
-_OWN: Final = 1
+_OWN: Final = 2
 
 _LIBRARIES: Final = ("detect-secrets", "phonenumberslite", "python-stdnum", "email-validator")
 
@@ -63,6 +63,25 @@ def find(text: str, finders: Finders) -> list[Found]:
     """Return what each finder finds, by finder and place. Any text may be given, of any length."""
     seen = Text(text)
     return [found for name in finders.names for found in _by(name, seen, finders)]
+
+
+def find_in_members(pieces: Sequence[tuple[str, str]], finders: Finders) -> dict[int, Found]:
+    """Return, by its index, which text is a credential because of the name that its member has, and where in it.
+
+    pieces: as `texts.strings` yields them. A text that says by itself what it is, `find` finds.
+    """
+    if "secrets" not in finders.names:
+        return {}
+    members = [at for at in range(1, len(pieces)) if pieces[at][0] == pieces[at - 1][0]]
+    # All names in one go, a line each: most values have none that matters.
+    if not credentials.names_one(Text("\n".join(pieces[at - 1][1] for at in members)).plain):
+        return {}
+    found: dict[int, Found] = {}
+    for at in members:
+        text = Text(pieces[at][1])
+        if credentials.names_one(Text(pieces[at - 1][1]).plain) and (span := credentials.named(text.plain)):
+            found[at] = Found("secrets", *text.back(span))
+    return found
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from detectors.finding import Finders, Found, find
+from detectors.finding import Finders, Found, find, find_in_members
 from detectors.texts import digits, is_long, strings, united
 
 Json = Any
@@ -53,9 +53,13 @@ def masker(finders: Finders) -> Callable[[Json], Json]:
     """Return a function that masks whatever the finders find in a JSON value."""
 
     def mask(value: Json) -> Json:
-        pieces = [text for _, text in strings(value)]
-        if not find("\n".join(pieces), finders):
+        pieces = list(strings(value))
+        members = find_in_members(pieces, finders)
+        if not members and not find("\n".join(text for _, text in pieces), finders):
             return value
-        return mapped(value, iter([masked(text, find(text, finders)) for text in pieces]))
+        found = [find(text, finders) for _, text in pieces]
+        for index, each in members.items():
+            found[index].append(each)
+        return mapped(value, iter([masked(text, each) for (_, text), each in zip(pieces, found, strict=True)]))
 
     return mask

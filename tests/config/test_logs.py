@@ -92,6 +92,13 @@ def test_a_line_names_no_person_and_no_credential_wherever_it_stands() -> None:
     assert "ValueError: no card [credit_card] of [email]" in parsed["exception"]
 
 
+def test_a_line_tells_no_credential_that_its_members_name_gives_away() -> None:
+    parsed = line("made", password="Tr0ub4dor3xyz", asked={"api_key": "a8f5f167f44f4964e6c998dee827110c", "n": 1})
+
+    assert (parsed["message"], parsed["password"]) == ("made", "[secrets]")
+    assert parsed["asked"] == {"api_key": "[secrets]", "n": 1}
+
+
 def test_ordinary_lines_stay_as_they_are() -> None:
     said = (
         "run 3f2504e0-4f89-41d3-9a0c-0305e82c3301 took 1700000000000 ns at 2026-11-22T10:00:00+00:00 from 203.0.113.9"

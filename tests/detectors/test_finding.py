@@ -179,6 +179,18 @@ def test_300_kb_made_to_take_long_are_looked_through_in_bounded_work(name: str) 
     find(HOSTILE[name], Finders(tuple(FINDERS), {"own": r"(a+)+$"}, "DE"))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        {f"password{' ' * n}": "x" for n in range(700)},
+        {"secret_" * 40_000: "password:" * 33_000},
+        {f"{n}_password": "a" * 20 for n in range(15_000)},
+    ],
+)
+def test_300_kb_of_members_made_to_take_long_are_looked_through_in_bounded_work(value: dict[str, str]) -> None:
+    assert masker(EVERYTHING)(value) == value
+
+
 def test_the_record_can_say_which_versions_looked() -> None:
     assert versions().startswith("own ")
     assert all(

@@ -1,6 +1,10 @@
 """What is left of texts and JSON when masks are in place."""
 
-from detectors.finding import Found
+from typing import Any
+
+import pytest
+
+from detectors.finding import Finders, Found
 from detectors.masking import masked, masker
 from tests.detectors.test_finding import EVERYTHING
 
@@ -23,6 +27,39 @@ def test_json_is_masked_in_texts_names_and_long_numbers_and_keeps_the_rest() -> 
         "card": "[credit_card]",
         "[email]": {"n": 10**12},
     }
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ({"password": "Tr0ub4dor3xyz"}, {"password": "[secrets]"}),
+        ({"api_key": "a8f5f167f44f4964e6c998dee827110c"}, {"api_key": "[secrets]"}),
+        ({"db": [{"clientSecret:": "it's me"}, {"CLIENT-SECRET": '"Tr0ub4dor3xyz"'}]},
+         {"db": [{"clientSecret:": "it's me"}, {"CLIENT-SECRET": '"[secrets]"'}]}),
+        ({"smtp_passwd": "Tr0ub4dor3xyz (old)"}, {"smtp_passwd": "[secrets] (old)"}),
+        ({"pass\u200bword": "Tr0\u200bub4dor3xyz"}, {"pass\u200bword": "[secrets]"}),
+    ],
+)  # fmt: skip
+def test_a_member_whose_name_says_that_it_holds_a_credential_is_masked(value: Any, told: Any) -> None:
+    assert masker(EVERYTHING)(value) == told
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": "required", "secret": "see the manual, page 12345678", "api_key": None, "pwd": "abc123"},
+        {"password": {"hint": "Tr0ub4dor3xyz"}, "passwords": "Tr0ub4dor3xyz", "password_changed": "2026-11-22T10:00"},
+        {"note": "password", "id": "a8f5f167f44f4964"},
+        ["password", "Tr0ub4dor3xyz"],
+        {"order": "a8f5f167f44f4964e6c998dee827110c", "secretary": "a8f5f167f44f"},
+    ],
+)
+def test_what_only_stands_near_such_a_name_stays(value: Any) -> None:
+    assert masker(EVERYTHING)(value) == value
+
+
+def test_passwords_stay_when_nobody_looks_for_credentials() -> None:
+    assert masker(Finders(("email",)))({"password": "Tr0ub4dor3xyz"}) == {"password": "Tr0ub4dor3xyz"}
 
 
 def test_a_card_number_written_as_a_float_is_masked_and_other_floats_stay() -> None:

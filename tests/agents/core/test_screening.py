@@ -8,6 +8,7 @@ import pytest
 from agents.core.document import agent_document, agent_problems
 from agents.core.events import event_of, facts_and_payload
 from agents.core.fold import fold_all
+from agents.core.guarding import complete
 from agents.core.screening import screened
 from agents.core.screens import Screen, screen_of
 from agents.core.state import RunState
@@ -79,6 +80,24 @@ class TestOutput:
         assert SECRET not in json.dumps([error, sent_back.output])
         assert "what looks like a credential" in json.dumps(run.state.messages[2])
         assert of(run, "run.completed").output == {"reason": "use the key"}
+
+    @pytest.mark.parametrize(
+        ("name", "secret"), [("password", "Tr0ub4dor3xyz"), ("api_key", "a8f5f167f44f4964e6c998dee827110c")]
+    )
+    def test_what_a_members_name_says_is_a_credential_is_blocked_by_default(self, name: str, secret: str) -> None:
+        schema = {"type": "object", "properties": {name: {"type": "string"}}}
+        spec = agent(output_schema=schema, guards=complete({"output": {}}))
+        run = Simulation(spec, [says(**{name: secret}), says(**{name: "not for you"})]).begin()
+
+        sent_back = of(run, "output.rejected")
+        assert [error["pointer"] for error in sent_back.errors] == [f"/{name}"]
+        assert sent_back.guard == [{"finder": "secrets", "then": "block", "count": 1}]
+        assert sent_back.output == {name: "[secrets]"}
+        assert run.state.status == "completed"
+
+    def test_a_credential_by_form_and_by_name_is_counted_once(self) -> None:
+        verdict = screened({"a": [{"secret": SECRET}]}, screen({"find": ["secrets"], "then": "flag"}))
+        assert [(hit.place, count) for hit, count in verdict.hits.items()] == [("/a/0/secret", 1)]
 
     def test_a_person_is_asked_when_it_goes_on_and_sees_a_mask(self) -> None:
         spec = guarded({"find": ["secrets"], "then": "block"})
