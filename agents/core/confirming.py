@@ -5,14 +5,16 @@ enough for it if one was asked for and nothing else asks than did before; otherw
 wrote it is not one of those who decide.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from agents.core import finishing, screening
+from agents.core.approvals import RULES
 from agents.core.asking import ask
 from agents.core.endings import completed
 from agents.core.events import DecisionMade, Event, OutputAccepted, OutputRejected
 from agents.core.exact import disclose, enclose
-from agents.core.output import Judgement, Seen, judge_output, must_be_confirmed
+from agents.core.output import Judgement, Seen, judge_output
 from agents.core.screening import GUARDED, Verdict
 from agents.core.spec import AgentSpec
 from agents.core.state import Question, RunState
@@ -38,8 +40,9 @@ def confirmed(state: RunState, spec: AgentSpec, question: Question, made: Decisi
         return [rejected, _ask(state, spec, question, detail, {"output": proposed}, rule=question.rule)]
     shown = output if verdict is None else verdict.value
     accepted = OutputAccepted(turn=state.turn, output=enclose(shown), **fields)
-    rule = _demands(spec, state, judgement, verdict)
-    if question.required <= 1 and rule in {None, question.rule}:
+    reasons = finishing.why_asked(state, spec, judgement, verdict)
+    rule = finishing.rule_of(reasons)
+    if question.required <= 1 and _asks_nothing_new(finishing.demands(reasons), question):
         return [accepted, *completed(state, shown)]
     detail = "A person changed the output; somebody else has to agree."
     return [accepted, _ask(state, spec, question, detail, {"output": enclose(shown)}, rule=rule, by=made.by)]
@@ -57,12 +60,9 @@ def written(spec: AgentSpec, seen: Seen, output: Json) -> tuple[Judgement, Verdi
     return judgement, verdict, None
 
 
-def _demands(spec: AgentSpec, state: RunState, judgement: Judgement, verdict: Verdict | None) -> str | None:
-    if judgement.on_fail == "escalate":
-        return judgement.rule
-    if verdict is not None and (finders := finishing.asked_about(verdict)) is not None:
-        return finders
-    return spec.escalate_when if must_be_confirmed(spec, state, judgement.output) else None
+def _asks_nothing_new(demands: Sequence[str], question: Question) -> bool:
+    before = (question.rule or "").split(RULES)
+    return all(part in before for rule in demands for part in rule.split(RULES))
 
 
 def _ask(

@@ -5,20 +5,25 @@ and what a person is shown, has their masks; it fits the schema with them, or th
 """
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from agents.core import screening, triage
+from agents.core.approvals import RULES
 from agents.core.asking import ask
 from agents.core.endings import completed, failed
 from agents.core.events import Event, OutputAccepted, OutputRejected
 from agents.core.exact import enclose
-from agents.core.output import Judgement, must_be_confirmed
+from agents.core.output import Judgement, Seen, must_be_confirmed
 from agents.core.schema import Problem, problems
 from agents.core.screening import GUARDED, Verdict
 from agents.core.spec import AgentSpec
 from agents.core.state import RunState
 
 Json = Any
+
+#: The longest a question's rule may be, in characters: what the inbox has room for.
+LONGEST_RULE: Final = 4000
 
 
 def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
@@ -36,11 +41,12 @@ def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequenc
         why = [Problem("", "The agent's triage.escalate_when holds for this answer.", triage.HANDED).as_json()]
         return rejected(state, spec, Judgement(shown, triage.HANDED), why, fields)
     accepted = OutputAccepted(turn=state.turn, output=enclose(shown), **fields)
-    asked = _why_asked(state, spec, judgement, verdict)
-    if asked is None:
+    reasons = why_asked(state, spec, judgement, verdict)
+    if not reasons:
         return [accepted, *completed(state, shown)]
-    reason, rule, words = asked
-    return [accepted, ask(state, spec, "output", reason, words, {"output": enclose(shown)}, rule=rule)]
+    detail = " ".join(reason.words for reason in reasons)
+    proposal = {"output": enclose(shown)}
+    return [accepted, ask(state, spec, "output", reasons[0].code, detail, proposal, rule=rule_of(reasons))]
 
 
 def rejected(
@@ -104,21 +110,40 @@ def unfit(spec: AgentSpec, verdict: Verdict) -> list[Problem]:
     ]
 
 
-def _why_asked(
-    state: RunState, spec: AgentSpec, judgement: Judgement, verdict: Verdict | None
-) -> tuple[str, str | None, str] | None:
-    """Return (reason, rule, words) of the question about an output, or None when nobody is asked."""
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a person looks at an output. code: of the question; rules: what asks, by name; words: for people."""
+
+    code: str
+    rules: tuple[str, ...]
+    words: str
+
+
+def why_asked(state: Seen, spec: AgentSpec, judgement: Judgement, verdict: Verdict | None) -> list[Reason]:
+    """Return all reasons to ask a person about an output, the strongest first; none when nobody is asked."""
+    found: list[Reason] = []
     if judgement.on_fail == "escalate":
-        return "rule", judgement.rule, "; ".join(problem.message for problem in judgement.problems)
-    if verdict is not None and (finders := asked_about(verdict)) is not None:
-        found = verdict.told("escalate")
-        held = ", ".join(dict.fromkeys(f"{screening.words(hit)} at {hit.place or '/'}" for hit in found))
-        return GUARDED, finders, f"The output holds {held}."
-    if must_be_confirmed(spec, state, judgement.output):
-        return "escalate_when", spec.escalate_when, f"{spec.escalate_when} holds for the output."
-    return None
+        broken = dict.fromkeys([judgement.rule or "", *(problem.rule for problem in judgement.problems)])
+        found.append(Reason("rule", tuple(broken), "; ".join(problem.message for problem in judgement.problems)))
+    hits = [] if verdict is None else verdict.told("escalate")
+    if hits:
+        held = ", ".join(dict.fromkeys(f"{screening.words(hit)} at {hit.place or '/'}" for hit in hits))
+        finders = tuple(dict.fromkeys(hit.finder for hit in hits))
+        found.append(Reason(GUARDED, finders, f"The output holds {held}."))
+    if spec.escalate_when is not None and must_be_confirmed(spec, state, judgement.output):
+        found.append(Reason("escalate_when", (spec.escalate_when,), f"{spec.escalate_when} holds for the output."))
+    return found
 
 
-def asked_about(verdict: Verdict) -> str | None:
-    """Return the finders that have a person look at the output, as a question's rule names them; None for nobody."""
-    return ", ".join(dict.fromkeys(hit.finder for hit in verdict.told("escalate"))) or None
+def demands(reasons: Sequence[Reason]) -> list[str]:
+    """Return all that asks, by name."""
+    return list(dict.fromkeys(rule for reason in reasons for rule in reason.rules))
+
+
+def rule_of(reasons: Sequence[Reason]) -> str | None:
+    """Return what asks, as a question's rule names it: as much as it holds; None for nothing."""
+    first, *others = demands(reasons) or [None]
+    for rule in others:
+        if first is not None and rule is not None and len(first) + len(RULES) + len(rule) <= LONGEST_RULE:
+            first += RULES + rule
+    return first

@@ -163,7 +163,7 @@ def reasons(
     """
     if kind != "tool_call" or not rule:
         words = wording.code(reason).capitalize()
-        expression = expressions.get(rule or "", rule or "")
+        expression = RULES.join(expressions.get(each, each) for each in (rule or "").split(RULES))
         return [Reason(words, detail, expression if expression != detail else "")]
     return [_reason(each, arguments, expressions.get(each, "")) for each in rule.split(RULES)]
 

@@ -131,6 +131,45 @@ class TestOutput:
         [question] = run.state.questions
         assert (question.reason, question.proposal["output"]) == ("rule", {"reason": "[email]"})
 
+    def asked_for_two_reasons(self) -> Simulation:
+        """A run whose output breaks a rule that asks, while its guards ask about addresses and cards."""
+        asks = rule("output.n < 5", "escalate")
+        spec = guarded(
+            {"find": ["email", "credit_card"], "then": "escalate"}, rules=(asks,), escalate_when="output.n == 7"
+        )
+        return Simulation(spec, [says(reason="a@acme.example", n=9)]).begin()
+
+    def test_a_question_names_all_that_asks(self) -> None:
+        [question] = self.asked_for_two_reasons().state.questions
+        assert question.reason == "rule"
+        assert (question.rule or "").split("; ")[1:] == ["email"]
+
+    @pytest.mark.parametrize(
+        ("output", "asks_again"),
+        [
+            ({"reason": "b@acme.example", "n": 9}, False),
+            ({"reason": "none", "n": 9}, False),
+            ({"reason": "b@acme.example", "n": 1}, False),
+            ({"reason": "none", "n": 1}, False),
+            ({"reason": "card 4111 1111 1111 1111", "n": 9}, True),
+            ({"reason": "card 4111 1111 1111 1111", "n": 1}, True),
+            ({"reason": "none", "n": 7}, True),
+        ],
+    )
+    def test_whatever_asks_anew_about_an_edited_output_asks_somebody_else(self, output: Json, asks_again: bool) -> None:
+        run = self.asked_for_two_reasons().answer_question("edit", output=output)
+
+        assert run.state.status == ("waiting" if asks_again else "completed")
+        assert [question.reason for question in run.state.questions] == (["edited"] if asks_again else [])
+
+    def test_an_address_written_into_an_output_that_only_broke_a_rule_asks_again(self) -> None:
+        spec = guarded({"find": ["email"], "then": "escalate"}, rules=(rule("output.n < 5", "escalate"),))
+        run = Simulation(spec, [says(reason="none", n=9)]).begin()
+        run.answer_question("edit", output={"reason": "a@acme.example", "n": 9})
+
+        [question] = run.state.questions
+        assert question.reason == "edited"
+
     def test_an_agent_without_guards_pays_and_records_nothing(self) -> None:
         run = Simulation(agent(output_schema=SCHEMA), [says(reason="a@acme.example")]).begin()
 

@@ -293,7 +293,7 @@ def test_nobody_writes_a_secret_into_an_output_that_keeps_them_back(acme: World)
 
 def test_who_was_asked_about_an_address_may_write_another(acme: World) -> None:
     asking = guarded(acme, then="escalate")
-    assert (asking.reason, asking.rule) == ("guarded", "email")
+    assert (asking.reason, asking.rule) == ("guarded", "email; true")
     decide(asking.id, Answer("edit", asking.digest, output="Write to grace@hopper.example."), acting_as=acme.rita)
     drive(run_of(acme, asking), answers())
     assert acme.events(asking.run_id)[-1].action == "run.completed"
