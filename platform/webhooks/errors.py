@@ -54,3 +54,10 @@ class BudgetGone(WebhookError):
 
     code = "budget_gone"
     status = 409
+
+
+class WebhookPaused(WebhookError):
+    """This webhook is paused; make it active first, then have the delivery sent again."""
+
+    code = "webhook_paused"
+    status = 409

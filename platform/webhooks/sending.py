@@ -40,6 +40,11 @@ LET_GO: Final = 100
 
 GONE: Final = 410
 
+#: Why there was no answer, as the log of deliveries says it.
+PAUSED: Final = "The webhook is paused; make it active and send this again."
+NOT_MADE: Final = "The message could not be made; the workers' log says why."
+NOT_IN_TIME: Final = "It could not be sent for a day."
+
 _TAKE: Final = """
 UPDATE webhooks_delivery SET next_at = now() + make_interval(secs => %(taken)s), attempts = attempts + 1
 WHERE id IN (SELECT id FROM webhooks_delivery WHERE next_at <= now() ORDER BY next_at LIMIT %(most)s
@@ -100,19 +105,23 @@ class _Ready:
 
 def send(tenant_id: UUID, delivery_id: UUID) -> None:
     """Send one delivery and write what came of it."""
-    with tenant_scope(tenant_id):
-        delivery = Delivery.objects.select_related("endpoint").filter(id=delivery_id).first()
-        if delivery is None:
-            return
-        try:
-            ready = _ready(delivery)
-        except Refusal as refused:
-            _failed(delivery, None, str(refused))
-            return
+    try:
+        ready = _prepared(tenant_id, delivery_id)
+    except Exception:
+        log.exception("a webhook's message could not be made", extra={"delivery": str(delivery_id)})
+        with tenant_scope(tenant_id):
+            delivery = _locked(delivery_id)
+            if delivery is not None:
+                _failed(delivery, None, NOT_MADE)
+        return
+    if ready is None:
+        return
     connection.close()
     answered, error = _post(ready)
     with tenant_scope(tenant_id):
-        delivery = Delivery.objects.select_for_update(of=("self",)).select_related("endpoint").get(id=delivery_id)
+        delivery = _locked(delivery_id)
+        if delivery is None:
+            return
         if answered is not None and 200 <= answered < 300:
             delivery.status, delivery.delivered_at, delivery.next_at = "delivered", transaction_time(), None
             delivery.answered, delivery.error = answered, None
@@ -121,6 +130,31 @@ def send(tenant_id: UUID, delivery_id: UUID) -> None:
             _failed(delivery, answered, error)
         over = Delivery.objects.filter(next_at__isnull=True, created_at__lt=Now() - KEPT)
         Delivery.objects.filter(id__in=list(over.values_list("id", flat=True)[:LET_GO])).delete()
+
+
+def _locked(delivery_id: UUID) -> Delivery | None:
+    """Return the delivery, its row locked, unless it was forgotten meanwhile with its webhook."""
+    return Delivery.objects.select_for_update(of=("self",)).select_related("endpoint").filter(id=delivery_id).first()
+
+
+def _prepared(tenant_id: UUID, delivery_id: UUID) -> _Ready | None:
+    """Return what to send; None when there is nothing to send, and why is written."""
+    with tenant_scope(tenant_id):
+        delivery = Delivery.objects.select_related("endpoint").filter(id=delivery_id).first()
+        if delivery is None:
+            return None
+        if delivery.endpoint is not None and not delivery.endpoint.is_active:
+            _given_up(delivery, PAUSED)
+            return None
+        # One that was never tried is tried, however late: the installation may have stood still.
+        if delivery.attempts > 1 and transaction_time() > delivery.created_at + backoff.FOR:
+            _given_up(delivery, delivery.error or NOT_IN_TIME)
+            return None
+        try:
+            return _ready(delivery)
+        except Refusal as refused:
+            _failed(delivery, None, str(refused))
+            return None
 
 
 def _ready(delivery: Delivery) -> _Ready:
@@ -165,6 +199,11 @@ def _failed(delivery: Delivery, answered: int | None, error: str) -> None:
             jitter=random(),  # noqa: S311 - spreads attempts
         )
     delivery.status = "pending" if delivery.next_at is not None else "failed"
+    delivery.save()
+
+
+def _given_up(delivery: Delivery, error: str) -> None:
+    delivery.status, delivery.next_at, delivery.error = "failed", None, error
     delivery.save()
 
 

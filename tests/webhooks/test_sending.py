@@ -27,6 +27,7 @@ from tests.worlds import World, world
 from vault.actions import secrets
 from webhooks import sending, signing
 from webhooks.actions import endpoints
+from webhooks.errors import WebhookPaused
 from webhooks.models import Delivery, Endpoint
 
 Json = Any
@@ -175,6 +176,53 @@ def test_one_that_is_gone_is_told_nothing_more(acme: World, olga: Principal, rec
         assert not Endpoint.objects.get(id=endpoint.id).is_active
     assert gone.status == "failed"
     assert len(log(acme)) == 1
+
+
+def test_a_paused_webhook_is_sent_nothing_not_even_what_was_pending(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    endpoint, _ = hook(olga, receiver, "run.completed")
+    talked(acme)
+    endpoints.change(endpoint.id, {"active": False}, acting_as=olga)
+
+    [kept] = send_all(acme)
+
+    assert receiver.came == []
+    assert (kept.status, kept.next_at) == ("failed", None)
+    assert kept.error == "The webhook is paused; make it active and send this again."
+    with pytest.raises(WebhookPaused, match="paused"):
+        endpoints.replay(endpoint.id, kept.id, acting_as=olga)
+    endpoints.change(endpoint.id, {"active": True}, acting_as=olga)
+    endpoints.replay(endpoint.id, kept.id, acting_as=olga)
+    assert [each.status for each in send_all(acme)] == ["delivered"]
+
+
+def test_a_message_that_can_never_be_made_is_given_up_after_a_day(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    hook(olga, receiver, "run.completed")
+    talked(acme)
+    with tenant_scope(acme.tenant_id):
+        Delivery.objects.update(run_id=UUID(int=0))  # of no run
+
+    [broken] = send_all(acme)
+    assert (broken.status, broken.error) == ("pending", "The message could not be made; the workers' log says why.")
+
+    with tenant_scope(acme.tenant_id):
+        Delivery.objects.update(created_at=timezone.now() - timedelta(days=1))
+    [ended] = send_all(acme)
+    assert (ended.status, ended.next_at, receiver.came) == ("failed", None, [])
+
+
+def test_what_was_tried_for_a_day_is_not_made_again(acme: World, olga: Principal, receiver: Receiver) -> None:
+    hook(olga, receiver, "run.completed")
+    talked(acme)
+    with tenant_scope(acme.tenant_id):  # as a process leaves it that dies each time
+        Delivery.objects.update(created_at=timezone.now() - timedelta(days=1), attempts=9)
+
+    [ended] = send_all(acme)
+
+    assert (ended.status, ended.error, receiver.came) == ("failed", "It could not be sent for a day.", [])
 
 
 def test_two_secrets_sign_while_one_replaces_the_other(acme: World, olga: Principal, receiver: Receiver) -> None:

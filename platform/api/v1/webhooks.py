@@ -201,7 +201,7 @@ class Replay(View):
         answer=_DELIVERY,
         body=NOTHING,
         path={**_PATH, "delivery_id": "The delivery's id."},
-        refusals=(404,),
+        refusals=(404, 409),
     )
     def post(self, request: Request, webhook_id: str, delivery_id: str) -> Response:
         """Have it sent again, under the `webhook-id` it had; it is tried for another day."""

@@ -15,7 +15,7 @@ from egress.errors import EgressError
 from egress.urls import parse
 from tenants.principal import Principal
 from webhooks import secrets_of, signing
-from webhooks.errors import BadUrl, NameTaken, SecretElsewhere, UnknownDelivery, UnknownWebhook
+from webhooks.errors import BadUrl, NameTaken, SecretElsewhere, UnknownDelivery, UnknownWebhook, WebhookPaused
 from webhooks.models import Delivery, Endpoint
 
 Json = Any
@@ -107,12 +107,17 @@ def remove(endpoint_id: UUID, *, acting_as: Principal) -> None:
 
 
 def replay(endpoint_id: UUID, delivery_id: UUID, *, acting_as: Principal) -> Delivery:
-    """Have a delivery sent again, under the id it had, for another day. Raises `UnknownWebhook`, `UnknownDelivery`."""
+    """Have a delivery sent again, under the id it had, for another day.
+
+    Raises `UnknownWebhook`, `UnknownDelivery`, `WebhookPaused`.
+    """
     with acting(acting_as, "webhooks:write") as actor:
         endpoint = locked(endpoint_id)
         delivery = Delivery.objects.select_for_update().filter(id=delivery_id, endpoint=endpoint).first()
         if delivery is None:
             raise UnknownDelivery
+        if not endpoint.is_active:
+            raise WebhookPaused
         now = transaction_time()
         delivery.status, delivery.attempts, delivery.next_at, delivery.created_at = "pending", 0, now, now
         delivery.save()
