@@ -61,3 +61,10 @@ class WebhookPaused(WebhookError):
 
     code = "webhook_paused"
     status = 409
+
+
+class TooManyWebhooks(WebhookError):
+    """A tenant has 50 webhooks at most; remove one first, or have one told of more."""
+
+    code = "too_many_webhooks"
+    status = 409

@@ -7,6 +7,8 @@ written after. A process that dies in between leaves it to be taken again: sent 
 import logging
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,8 +31,10 @@ from webhooks.models import Delivery
 
 log = logging.getLogger(__name__)
 
-#: Deliveries one process sends at once; seconds that one may take; seconds after which who took it is taken for dead.
+#: Deliveries one process sends at once, of all tenants and of one; seconds that one may take; seconds after which who
+#: took it is taken for dead.
 AT_ONCE: Final = 8
+OF_ONE_TENANT: Final = 2
 TIMEOUT_S: Final = 15.0
 TAKEN_S: Final = 120
 
@@ -45,10 +49,19 @@ PAUSED: Final = "The webhook is paused; make it active and send this again."
 NOT_MADE: Final = "The message could not be made; the workers' log says why."
 NOT_IN_TIME: Final = "It could not be sent for a day."
 
+#: The tenants' oldest first, then their second ones: however much one has pending, the others' turn comes.
 _TAKE: Final = """
+WITH due AS (
+    SELECT id, next_at, tenant_id, row_number() OVER (PARTITION BY tenant_id ORDER BY next_at, id) AS turn
+    FROM webhooks_delivery WHERE next_at <= now()
+), turns AS (
+    SELECT due.id, due.next_at, due.turn + coalesce(busy.sending, 0) AS turn
+    FROM due LEFT JOIN unnest(%(tenants)s::uuid[], %(sending)s::int[]) AS busy (tenant_id, sending) USING (tenant_id)
+)
 UPDATE webhooks_delivery SET next_at = now() + make_interval(secs => %(taken)s), attempts = attempts + 1
-WHERE id IN (SELECT id FROM webhooks_delivery WHERE next_at <= now() ORDER BY next_at LIMIT %(most)s
-             FOR UPDATE SKIP LOCKED)
+WHERE id IN (SELECT d.id FROM webhooks_delivery d JOIN turns ON turns.id = d.id
+             WHERE d.next_at <= now() AND turns.turn <= %(each)s
+             ORDER BY turns.turn, turns.next_at LIMIT %(most)s FOR UPDATE OF d SKIP LOCKED)
 RETURNING tenant_id, id
 """
 
@@ -58,17 +71,18 @@ class Senders:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._busy = 0
+        self._busy: Counter[UUID] = Counter()
         self._threads: ThreadPoolExecutor | None = None
 
     def send_due(self) -> None:
-        """Take what is due, as much as there are threads for, and begin to send it."""
+        """Take what is due, as much as there are threads for and a tenant may use, and begin to send it."""
         with self._lock:
-            room = AT_ONCE - self._busy
-        for tenant_id, delivery_id in _take(room) if room > 0 else []:
+            busy = +self._busy
+        room = AT_ONCE - busy.total()
+        for tenant_id, delivery_id in _take(room, busy) if room > 0 else []:
             with self._lock:
                 self._threads = self._threads or ThreadPoolExecutor(AT_ONCE, thread_name_prefix="webhook")
-                self._busy += 1
+                self._busy[tenant_id] += 1
             self._threads.submit(self._send, tenant_id, delivery_id)
 
     def close(self) -> None:
@@ -86,12 +100,13 @@ class Senders:
         finally:
             connections.close_all()
             with self._lock:
-                self._busy -= 1
+                self._busy[tenant_id] -= 1
 
 
-def _take(most: int) -> list[tuple[UUID, UUID]]:
+def _take(most: int, busy: Mapping[UUID, int]) -> list[tuple[UUID, UUID]]:
     with dispatch(), connection.cursor() as cursor:
-        cursor.execute(_TAKE, {"taken": TAKEN_S, "most": most})
+        sending = {"tenants": list(busy), "sending": list(busy.values()), "each": OF_ONE_TENANT}
+        cursor.execute(_TAKE, {"taken": TAKEN_S, "most": most, **sending})
         taken: list[tuple[UUID, UUID]] = cursor.fetchall()
         return taken
 

@@ -3,7 +3,7 @@
 import json
 from datetime import date, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import transaction
@@ -27,7 +27,7 @@ from tests.worlds import World, world
 from vault.actions import secrets
 from webhooks import sending, signing
 from webhooks.actions import endpoints
-from webhooks.errors import WebhookPaused
+from webhooks.errors import TooManyWebhooks, WebhookPaused
 from webhooks.models import Delivery, Endpoint
 
 Json = Any
@@ -296,3 +296,34 @@ def test_the_chore_takes_what_is_due_and_leaves_the_rest(acme: World, olga: Prin
     assert (sent.status, sent.attempts) == ("delivered", 1)
     senders.send_due()
     assert len(receiver.came) == 1
+
+
+def test_one_tenants_slow_webhook_does_not_hold_up_the_others(acme: World, olga: Principal) -> None:
+    other = world()
+    for each, rows in ((acme, 9), (other, 1)):
+        with tenant_scope(each.tenant_id):
+            due = timezone.now() - timedelta(hours=1 if each is acme else 0)
+            times = {"created_at": timezone.now(), "next_at": due}
+            for _ in range(rows):
+                Delivery.objects.create(type="run.completed", run_id=uuid4(), url="https://crm.example/", **times)
+
+    taken = [tenant for tenant, _ in sending._take(100, {})]
+    assert (taken.count(acme.tenant_id), taken.count(other.tenant_id)) == (2, 1)
+
+    for sending_now, more in ((2, 0), (1, 1)):
+        taken = [tenant for tenant, _ in sending._take(100, {acme.tenant_id: sending_now})]
+        assert taken.count(acme.tenant_id) == more
+
+
+def test_a_tenant_has_so_many_webhooks_and_no_more(acme: World, olga: Principal) -> None:
+    with tenant_scope(acme.tenant_id):
+        Endpoint.objects.bulk_create(Endpoint(name=f"crm-{n}", url="https://crm.example/") for n in range(50))
+        secrets.put("hooks", signing.written(b"k" * 32), acting_as=COMMAND)
+    with pytest.raises(TooManyWebhooks, match="50 webhooks at most"):
+        endpoints.add("one-more", "https://crm.example/", [], acting_as=olga)
+    with tenant_scope(acme.tenant_id):
+        with pytest.raises(TooManyWebhooks):
+            endpoints.put("one-more", {"url": "https://crm.example/", "secret": "secret:hooks"}, acting_as=COMMAND)
+        Endpoint.objects.create(name="same", url="https://crm.example/", secret_name="hooks")
+        same = {"url": "https://crm.example/2", "secret": "secret:hooks"}
+        assert endpoints.put("same", same, acting_as=COMMAND).url == same["url"]

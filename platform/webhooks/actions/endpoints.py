@@ -15,7 +15,15 @@ from egress.errors import EgressError
 from egress.urls import parse
 from tenants.principal import Principal
 from webhooks import secrets_of, signing
-from webhooks.errors import BadUrl, NameTaken, SecretElsewhere, UnknownDelivery, UnknownWebhook, WebhookPaused
+from webhooks.errors import (
+    BadUrl,
+    NameTaken,
+    SecretElsewhere,
+    TooManyWebhooks,
+    UnknownDelivery,
+    UnknownWebhook,
+    WebhookPaused,
+)
 from webhooks.models import Delivery, Endpoint
 
 Json = Any
@@ -23,18 +31,22 @@ Json = Any
 #: How long the former secret signs too, in seconds, at most.
 MAX_OVERLAP_S: Final = 30 * 24 * 3600
 
+#: Webhooks of a tenant, at most (`TooManyWebhooks` says the number too).
+MAX: Final = 50
+
 _REFERENCE: Final = "secret:"
 
 
 def add(name: str, url: str, events: Sequence[str], *, acting_as: Principal) -> tuple[Endpoint, str]:
     """Make a webhook; returns it with the secret that signs, which is told this once.
 
-    events: types (`webhooks.events`); none for all. Raises `NameTaken`, `BadUrl`, `AccessDenied`.
+    events: types (`webhooks.events`); none for all. Raises `NameTaken`, `BadUrl`, `TooManyWebhooks`, `AccessDenied`.
     """
     with acting(acting_as, "webhooks:write") as actor:
         check_url(url)
         if Endpoint.objects.filter(name=name).exists():
             raise NameTaken
+        _check_room()
         secret = signing.written(os.urandom(32))
         endpoint = Endpoint(name=name, url=url, events=sorted(set(events)))
         endpoint.sealed = secrets_of.seal(endpoint, secret)
@@ -62,9 +74,9 @@ def change(endpoint_id: UUID, changes: Mapping[str, Json], *, acting_as: Princip
 
 
 def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Endpoint:
-    """Make the webhook what its document says: `{url, events, secret: "secret:NAME"}`. Raises `BadUrl`.
+    """Make the webhook what its document says: `{url, events, secret: "secret:NAME"}`.
 
-    One that is so already is returned without a record.
+    One that is so already is returned without a record. Raises `BadUrl`, `TooManyWebhooks`, `AccessDenied`.
     """
     with acting(acting_as, "webhooks:write") as actor:
         check_url(spec["url"])
@@ -72,6 +84,8 @@ def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> E
         wanted = (spec["url"], sorted(set(spec.get("events", ()))), spec["secret"].removeprefix(_REFERENCE))
         if endpoint is not None and (endpoint.url, endpoint.events, endpoint.secret_name) == wanted:
             return endpoint
+        if endpoint is None:
+            _check_room()
         action = "webhook.changed" if endpoint is not None else "webhook.added"
         endpoint = endpoint or Endpoint(name=name)
         endpoint.url, endpoint.events, endpoint.secret_name = wanted
@@ -160,6 +174,11 @@ def named() -> "QuerySet[Endpoint]":
 def uses_of_secret(name: str) -> list[str]:
     """Return what uses a secret of the tenant here, in words."""
     return [f"the webhook {each}" for each in named().filter(secret_name=name).values_list("name", flat=True)]
+
+
+def _check_room() -> None:
+    if Endpoint.objects.count() >= MAX:
+        raise TooManyWebhooks
 
 
 def _record(action: str, endpoint: Endpoint, actor: str) -> None:
