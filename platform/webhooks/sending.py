@@ -27,6 +27,7 @@ from egress.errors import EgressError
 from egress.installed import client
 from egress.messages import Request
 from webhooks import backoff, bodies, secrets_of, signing
+from webhooks.actions import endpoints
 from webhooks.models import Delivery
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,7 @@ class _Ready:
     url: str
     headers: dict[str, str]
     body: bytes
+    endpoint_id: UUID | None
 
 
 def send(tenant_id: UUID, delivery_id: UUID) -> None:
@@ -134,6 +136,8 @@ def send(tenant_id: UUID, delivery_id: UUID) -> None:
     connection.close()
     answered, error = _post(ready)
     with tenant_scope(tenant_id):
+        if answered == GONE and ready.endpoint_id is not None:
+            endpoints.gone(ready.endpoint_id)
         delivery = _locked(delivery_id)
         if delivery is None:
             return
@@ -183,7 +187,7 @@ def _ready(delivery: Delivery) -> _Ready:
         raise ValueError("a delivery has an endpoint, or is a run's callback")
     body = bodies.body_of(delivery)
     signed = signing.headers(keys, id=f"msg_{delivery.id}", at_s=int(time.time()), body=body)
-    return _Ready(url, {"Content-Type": "application/json", **signed}, body)
+    return _Ready(url, {"Content-Type": "application/json", **signed}, body, delivery.endpoint_id)
 
 
 def _post(ready: _Ready) -> tuple[int | None, str]:
@@ -200,9 +204,6 @@ def _post(ready: _Ready) -> tuple[int | None, str]:
 def _failed(delivery: Delivery, answered: int | None, error: str) -> None:
     delivery.answered, delivery.error = answered, error[:300]
     endpoint = delivery.endpoint
-    if answered == GONE and endpoint is not None:
-        endpoint.is_active = False
-        endpoint.save(update_fields=["is_active"])
     paused = endpoint is not None and not endpoint.is_active
     delivery.next_at = None
     if not paused:

@@ -208,6 +208,7 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "webhooks.actions.endpoints.rotate": {
         "": Case(lambda s: partial(endpoints.rotate, webhook(s), 60, acting_as=s.olga))
     },
+    "webhooks.actions.endpoints.gone": {"": Case(lambda s: inside(s, endpoints.gone, webhook(s)))},
     "webhooks.actions.endpoints.remove": {"": Case(lambda s: partial(endpoints.remove, webhook(s), acting_as=s.olga))},
     "webhooks.actions.endpoints.replay": {"": Case(replay)},
     "agents.actions.guidance.guide": {

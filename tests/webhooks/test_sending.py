@@ -14,6 +14,7 @@ from agents.actions import budgets
 from agents.actions.runs import cancel
 from agents.engine import soft_limits
 from agents.models import Run
+from audit.models import Record
 from db.scope import tenant_scope
 from egress import installed
 from escalations.actions.decisions import decide
@@ -174,8 +175,11 @@ def test_one_that_is_gone_is_told_nothing_more(acme: World, olga: Principal, rec
     talked(acme)
     with tenant_scope(acme.tenant_id):
         assert not Endpoint.objects.get(id=endpoint.id).is_active
+        record = Record.objects.filter(stream=endpoint.id).order_by("at", "id").last()
     assert gone.status == "failed"
     assert len(log(acme)) == 1
+    assert record is not None
+    assert (record.action, record.actor, record.facts["active"]) == ("webhook.changed", "system:webhooks", False)
 
 
 def test_a_paused_webhook_is_sent_nothing_not_even_what_was_pending(

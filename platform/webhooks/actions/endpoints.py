@@ -28,6 +28,9 @@ from webhooks.models import Delivery, Endpoint
 
 Json = Any
 
+#: Who pauses a webhook that answered that it is gone.
+SENDER: Final = "system:webhooks"
+
 #: How long the former secret signs too, in seconds, at most.
 MAX_OVERLAP_S: Final = 30 * 24 * 3600
 
@@ -93,6 +96,17 @@ def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> E
         endpoint.save()
         _record(action, endpoint, actor)
         return endpoint
+
+
+def gone(endpoint_id: UUID) -> None:
+    """Pause a webhook of the tenant in scope that answered 410; one that is paused or removed already stays so."""
+    with acting(SENDER) as actor:
+        endpoint = Endpoint.objects.select_for_update().filter(id=endpoint_id, is_active=True).first()
+        if endpoint is None:
+            return
+        endpoint.is_active = False
+        endpoint.save()
+        _record("webhook.changed", endpoint, actor)
 
 
 def rotate(endpoint_id: UUID, overlap_s: int, *, acting_as: Principal) -> tuple[Endpoint, str]:
