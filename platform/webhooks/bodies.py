@@ -11,7 +11,6 @@ from agents.core.money import to_usd
 from agents.models import Run
 from agents.presenters import runs_json, with_names
 from escalations.models import Escalation
-from escalations.presenters import emails_of
 from quotas.models import Window
 from webhooks.errors import BudgetGone
 from webhooks.models import Delivery
@@ -59,7 +58,6 @@ def _question(delivery: Delivery) -> Json:
         "reason": asked.reason,
         "queue": asked.queue,
         "priority": asked.risk,
-        "assignee": emails_of([asked.assignee_id]).get(asked.assignee_id),
         "requested_at": asked.requested_at.isoformat(),
         "due_at": asked.due_at.isoformat() if asked.due_at else None,
         "decision": asked.decision,

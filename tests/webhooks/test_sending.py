@@ -1,7 +1,9 @@
 """What happens is told outside: once at least, signed so that stock software believes it, for a day if need be."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from access.errors import MissingScope
 from agents.actions import budgets
 from agents.actions.runs import cancel
 from agents.engine import soft_limits
@@ -88,6 +91,7 @@ def test_only_what_was_asked_for_is_sent_and_to_nobody_elses_tenant(
     told = [json.loads(body) for _, body in receiver.came]
     assert [each["type"] for each in told] == ["escalation.requested", "escalation.decided"]
     assert {each["data"]["id"] for each in told} == {str(question.id)}
+    assert not any("assignee" in each["data"] for each in told)
     assert b"lender" not in b"".join(body for _, body in receiver.came)  # who reads on signs in
 
 
@@ -331,3 +335,28 @@ def test_a_tenant_has_so_many_webhooks_and_no_more(acme: World, olga: Principal)
         Endpoint.objects.create(name="same", url="https://crm.example/", secret_name="hooks")
         same = {"url": "https://crm.example/2", "secret": "secret:hooks"}
         assert endpoints.put("same", same, acting_as=COMMAND).url == same["url"]
+
+
+@pytest.mark.parametrize(
+    ("events", "lacking"),
+    [(["run.completed"], "runs:read"), (["escalation.decided"], "escalations:read"), ([], "escalations:read")],
+)
+def test_a_key_has_nobody_told_what_it_may_not_read(
+    acme: World, olga: Principal, events: list[str], lacking: str
+) -> None:
+    key = replace(olga, scopes=frozenset({"webhooks:write"}))
+    made, _ = endpoints.add("mine", "https://crm.example/", ["budget.soft_limit_reached"], acting_as=key)
+    document = {"url": "https://crm.example/", "events": events, "secret": "secret:hooks"}
+    for asked in (
+        partial(endpoints.add, "crm", "https://crm.example/", events),
+        partial(endpoints.change, made.id, {"events": events}),
+        partial(endpoints.put, "crm", document),
+    ):
+        with pytest.raises(MissingScope, match=lacking):
+            asked(acting_as=key)
+
+    reading = replace(olga, scopes=key.scopes | {"runs:read", "escalations:read"} if key.scopes else None)
+    other, _ = endpoints.add("crm", "https://crm.example/", events, acting_as=reading)
+    with pytest.raises(MissingScope, match=lacking):
+        endpoints.change(other.id, {"url": "https://mine.example/"}, acting_as=key)
+    assert not endpoints.change(other.id, {"active": False}, acting_as=key).is_active

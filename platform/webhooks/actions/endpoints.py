@@ -1,7 +1,7 @@
 """Define webhooks, change their secrets, have a delivery sent again."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -9,6 +9,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from access.acting import acting
+from access.permissions import check
 from agents.actions.runs import transaction_time
 from audit import journal
 from egress.errors import EgressError
@@ -24,6 +25,7 @@ from webhooks.errors import (
     UnknownWebhook,
     WebhookPaused,
 )
+from webhooks.events import EVENTS
 from webhooks.models import Delivery, Endpoint
 
 Json = Any
@@ -37,15 +39,20 @@ MAX_OVERLAP_S: Final = 30 * 24 * 3600
 #: Webhooks of a tenant, at most (`TooManyWebhooks` says the number too).
 MAX: Final = 50
 
+#: What events tell, by the first part of their type, and the permission to read it.
+_TO_READ: Final = {"run": "runs:read", "escalation": "escalations:read"}
+
 _REFERENCE: Final = "secret:"
 
 
 def add(name: str, url: str, events: Sequence[str], *, acting_as: Principal) -> tuple[Endpoint, str]:
     """Make a webhook; returns it with the secret that signs, which is told this once.
 
-    events: types (`webhooks.events`); none for all. Raises `NameTaken`, `BadUrl`, `TooManyWebhooks`, `AccessDenied`.
+    events: types (`webhooks.events`); none for all. Who makes it must be allowed to read what they tell.
+    Raises `NameTaken`, `BadUrl`, `TooManyWebhooks`, `AccessDenied`.
     """
     with acting(acting_as, "webhooks:write") as actor:
+        _check_told(events, acting_as)
         check_url(url)
         if Endpoint.objects.filter(name=name).exists():
             raise NameTaken
@@ -59,7 +66,10 @@ def add(name: str, url: str, events: Sequence[str], *, acting_as: Principal) -> 
 
 
 def change(endpoint_id: UUID, changes: Mapping[str, Json], *, acting_as: Principal) -> Endpoint:
-    """Change `url`, `events` or `active`; what is not named stays. Raises `UnknownWebhook`, `BadUrl`."""
+    """Change `url`, `events` or `active`; what is not named stays.
+
+    Pausing needs `webhooks:write` alone. Raises `UnknownWebhook`, `BadUrl`, `AccessDenied`.
+    """
     with acting(acting_as, "webhooks:write") as actor:
         endpoint = locked(endpoint_id)
         before = (endpoint.url, endpoint.events, endpoint.is_active)
@@ -68,6 +78,8 @@ def change(endpoint_id: UUID, changes: Mapping[str, Json], *, acting_as: Princip
             endpoint.url = changes["url"]
         if "events" in changes:
             endpoint.events = sorted(set(changes["events"]))
+        if changes.keys() - {"active"} or changes.get("active"):
+            _check_told(endpoint.events, acting_as)
         endpoint.is_active = changes.get("active", endpoint.is_active)
         if before == (endpoint.url, endpoint.events, endpoint.is_active):
             return endpoint
@@ -82,6 +94,7 @@ def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> E
     One that is so already is returned without a record. Raises `BadUrl`, `TooManyWebhooks`, `AccessDenied`.
     """
     with acting(acting_as, "webhooks:write") as actor:
+        _check_told(spec.get("events", ()), acting_as)
         check_url(spec["url"])
         endpoint = Endpoint.objects.select_for_update().filter(name=name).first()
         wanted = (spec["url"], sorted(set(spec.get("events", ()))), spec["secret"].removeprefix(_REFERENCE))
@@ -188,6 +201,14 @@ def named() -> "QuerySet[Endpoint]":
 def uses_of_secret(name: str) -> list[str]:
     """Return what uses a secret of the tenant here, in words."""
     return [f"the webhook {each}" for each in named().filter(secret_name=name).values_list("name", flat=True)]
+
+
+def _check_told(events: Iterable[str], acting_as: Principal | str) -> None:
+    """Raise `AccessDenied` unless who has the webhook told of `events` may read what they tell."""
+    told = list(events) or EVENTS
+    if isinstance(acting_as, Principal):
+        for permission in sorted({_TO_READ[kind] for each in told if (kind := each.split(".")[0]) in _TO_READ}):
+            check(acting_as, permission)
 
 
 def _check_room() -> None:
