@@ -120,6 +120,7 @@ def _run_json(run: Run, ending: Mapping[str, Json], *, escalations: list[str], c
         "cost_usd": to_usd(run.cost_nano),
         "metadata": run.metadata,
         "retry_of": str(run.retry_of_id) if run.retry_of_id else None,
+        "parent": str(run.parent_id) if run.parent_id else None,
         "escalations": escalations,
         "children": children,
     }

@@ -17,6 +17,7 @@ from agents.actions import budgets
 from agents.actions.runs import cancel
 from agents.engine import soft_limits
 from agents.models import Run
+from agents.presenters import runs_json, with_names
 from audit.models import Record
 from db.scope import tenant_scope
 from egress import installed
@@ -360,3 +361,21 @@ def test_a_key_has_nobody_told_what_it_may_not_read(
     with pytest.raises(MissingScope, match=lacking):
         endpoints.change(other.id, {"url": "https://mine.example/"}, acting_as=key)
     assert not endpoints.change(other.id, {"active": False}, acting_as=key).is_active
+
+
+def test_of_a_run_that_a_run_started_nobody_is_told(acme: World, olga: Principal, receiver: Receiver) -> None:
+    hook(olga, receiver)
+    above, below = acme.submit("talker", {}), acme.submit("talker", {})
+    with tenant_scope(acme.tenant_id):
+        Run.objects.filter(id=below.id).update(parent_id=above.id)
+        for each in (below, above):
+            Run.objects.filter(id=each.id).update(status="failed", ended_at=timezone.now())
+
+    send_all(acme)
+
+    [(_, body)] = receiver.came
+    data = json.loads(body)["data"]
+    assert (data["id"], data["parent"], data["children"]) == (str(above.id), None, [str(below.id)])
+    with tenant_scope(acme.tenant_id):
+        [told] = runs_json(with_names(Run.objects.filter(id=below.id)), {}, payloads=True)
+    assert told["parent"] == str(above.id)

@@ -142,6 +142,7 @@ RUN = component(
         "cost_usd": {"type": "string", "examples": ["0.0123"]},
         "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
         "retry_of": nullable({**_ID, "description": "The run that this one tries again."}),
+        "parent": nullable({**_ID, "description": "The run that this one is part of."}),
         "escalations": {"type": "array", "items": _ID},
         "children": {"type": "array", "items": _ID},
         "appeal": {
