@@ -3,6 +3,7 @@
 from typing import ClassVar
 from uuid import UUID
 
+from audit import heads
 from audit.exports.errors import NothingSealed
 from audit.log import merkle
 from audit.log.proof import Proof
@@ -21,11 +22,17 @@ class NotSealedYet(Refusal):
 
 
 def head_of(tenant_id: UUID, generation: int | None = None) -> tuple[StoredLog, Signed]:
-    """Return the log and its last checkpoint. Raises `NothingSealed`."""
+    """Return the log and its last checkpoint. Raises `NothingSealed`, `BrokenLog`.
+
+    That of the log as it is today was signed by one of today's keys and is the tree's; that of a generation that is
+    named, as it was signed then, which whoever reads the note verifies.
+    """
     log = StoredLog.of(tenant_id, generation=generation)
     signed = log.signed() if log else None
     if log is None or signed is None:
         raise NothingSealed
+    if generation is None:
+        heads.check(log, signed, keys.verifiers(log.origin))
     return log, signed
 
 

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from django.db import connection
 
-from audit.log import checkpoint, entries, merkle, note, tiles
-from audit.log.checkpoint import Checkpoint
+from audit.log import entries, merkle, note, tiles
+from audit.log.checkpoint import BadCheckpoint, Checkpoint
+from audit.log.note import BadNote
 from audit.log.tiles import ENTRIES, WIDTH, Tile
 
 Row = tuple[Any, ...]
@@ -37,7 +38,7 @@ SELECT index FROM audit_leaf
 WHERE record_id = %(record)s AND generation = %(generation)s AND tenant_id = %(tenant)s
 """
 _CHECKPOINT = f"""
-SELECT note, at FROM audit_checkpoint WHERE {_OF} AND size <= %(size)s ORDER BY size DESC LIMIT 1
+SELECT note, at, size FROM audit_checkpoint WHERE {_OF} AND size <= %(size)s ORDER BY size DESC LIMIT 1
 """  # noqa: S608 - constants only
 #: By the leaves' own order; a record that is gone leaves a row of nulls.
 _ENTRIES = f"""
@@ -88,12 +89,21 @@ class StoredLog:
         return int(rows[0][0]) if rows else 0
 
     def signed(self, *, at_most: int = merkle.MAX_SIZE - 1) -> Signed | None:
-        """Return the last checkpoint of a tree of at most that size."""
+        """Return the last checkpoint of a tree of at most that size, as it stands there: see `audit.heads`.
+
+        Raises `BrokenLog` when what stands there is no checkpoint of the size that it is kept under.
+        """
         rows = self._rows(_CHECKPOINT, size=at_most)
         if not rows:
             return None
-        data = rows[0][0].encode()
-        return Signed(checkpoint.Checkpoint.parse(note.parse(data).text), data, rows[0][1])
+        text, at, size = rows[0]
+        try:
+            head = Checkpoint.parse(note.parse(text.encode()).text)
+        except (BadNote, BadCheckpoint) as error:
+            raise BrokenLog(f"The checkpoint of {size} leaves of {self.origin} is none: {error}") from error
+        if head.size != size:
+            raise BrokenLog(f"The checkpoint of {size} leaves of {self.origin} is one of {head.size}.")
+        return Signed(head, text.encode(), at)
 
     def index_of(self, record_id: UUID) -> int | None:
         """Return where the record is; None when it is not sealed yet."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from audit import heads
 from audit.exports.errors import FolderNotEmpty
 from audit.exports.period import Period
 from audit.exports.readme import readme
@@ -43,10 +44,13 @@ def write(
     """Write the bundle of a period into a folder of its own; returns its manifest. To be called in the log's scope.
 
     signers: the log's keys, newest first. payloads: whether to show them. Raises `FolderNotEmpty`, `BrokenLog` when the
-    database no longer holds what was sealed, `OSError`.
+    database no longer holds what was sealed or one of these keys signed, `OSError`.
     """
     if folder.exists() and any(folder.iterdir()):
         raise FolderNotEmpty
+    for signed in (period.head, period.before):
+        if signed is not None:
+            heads.check(log, signed, [signer.key for signer in signers])
     return _Writing(folder, log, period, signers, payloads).bundle()
 
 
@@ -75,7 +79,10 @@ class _Writing:
         return made
 
     def _previous(self) -> bytes:
-        """Return the checkpoint of the period's start, signed by today's keys too, and what leads on from it."""
+        """Return the checkpoint of the period's start, signed by today's keys too, and what leads on from it.
+
+        One of them signed it already, as `write` found; so nothing is signed that none of the log's keys stands for.
+        """
         assert self._period.before is not None  # noqa: S101 - asked before
         before, size = self._period.before, self._period.head.head.size
         signed = note.parse(before.note)

@@ -1,14 +1,21 @@
 """What whoever holds the database can do to a log, and that a checkpoint that somebody else kept tells it."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from audit import proving
+from audit.log import note
+from audit.log.checkpoint import Checkpoint
+from audit.log.note import Signer
 from audit.sealer.copies import Copies
 from audit.sealer.sealer import Sealer
 from audit.stored import BrokenLog
 from db import session
-from tests.audit.exports.bundles import export, verified
+from db.scope import tenant_scope
+from tests.audit.exports.bundles import export, signer_of, verified
 from tests.audit.sealer import logs
 from tests.audit.sealer.conftest import Superuser, acme, copies, made, sealer, superuser
 from tests.worlds import World
@@ -137,3 +144,40 @@ def test_an_invented_record_is_found_when_it_is_said_to_be_old(
     export(acme, tmp_path / "after")
 
     assert verified(acme, tmp_path / "after", held=held).problems
+
+
+FORGED: dict[str, Callable[[Checkpoint, Signer], str]] = {
+    "a root that nobody signed": lambda head, _: note.sign(replace(head, root=b"x" * 32).text, [OTHER]).whole,
+    "the true root, signed by another": lambda head, _: note.sign(head.text, [OTHER]).whole,
+    "another root that its key signed": lambda head, own: note.sign(replace(head, root=b"x" * 32).text, [own]).whole,
+    "another log's": lambda head, own: note.sign(replace(head, origin="other.example/log").text, [own]).whole,
+    "another size's": lambda head, own: note.sign(replace(head, size=head.size - 1).text, [own]).whole,
+    "no note": lambda *_: "nothing",
+}
+
+#: A key that is none of the log's, under any name.
+OTHER = Signer("other.example/log", bytes(range(32)))
+
+
+@pytest.mark.parametrize("which", ["the head", "the period's start"])
+@pytest.mark.parametrize("forgery", FORGED)
+def test_a_checkpoint_that_was_put_into_the_database_is_neither_signed_nor_shown(
+    acme: World, held: bytes, sealer: Sealer, superuser: Superuser, tmp_path: Path, forgery: str, which: str
+) -> None:
+    first = logs.signed(acme).head
+    logs.append(acme, 10)
+    sealer.seal(acme.tenant_id)
+    head = logs.signed(acme).head if which == "the head" else first
+    put = "UPDATE audit_checkpoint SET note = %(note)s WHERE tenant_id = %(tenant)s AND size = %(size)s"
+    of = {"tenant": acme.tenant_id, "size": head.size, "note": FORGED[forgery](head, signer_of(acme))}
+    with superuser.transaction():
+        superuser.execute("SET LOCAL session_replication_role = replica")
+        superuser.execute(put, of)
+
+    with pytest.raises(BrokenLog):
+        export(acme, tmp_path / "bundle", first=first.size)
+
+    assert not (tmp_path / "bundle").exists()
+    if which == "the head":
+        with tenant_scope(acme.tenant_id), pytest.raises(BrokenLog):
+            proving.head_of(acme.tenant_id)
