@@ -10,7 +10,8 @@ the checkpoint is in the database, where others see it. So what was told to anyb
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from typing import Any, Final
 from uuid import UUID
@@ -62,27 +63,40 @@ class Sealer:
         self._told: dict[UUID, str] = {}
         self._unsigned: set[UUID] = set()
         self._began = False
+        self._first = _NIL
 
     def round(self) -> int:
-        """Seal all that waits; returns how many records. A log that refuses is told of once, and hinders no other."""
+        """Seal all that waits; returns how many records. A log that refuses is told of once, and hinders no other.
+
+        Each round begins with another log, so that one that takes long or breaks the round off is not always before
+        the same others. Raises `psycopg.OperationalError` when the database is away.
+        """
         with self._as_seal():
             waiting = {row[0] for row in self._execute(statements.WAITING, {})}
             if not self._began:
                 self._unsigned |= {row[0] for row in self._execute(statements.UNSIGNED, {})}
                 self._began = True
         moved = 0
-        for tenant_id in sorted(waiting | self._unsigned):
+        for tenant_id in self._in_turn(waiting | self._unsigned):
             try:
                 moved += self.seal(tenant_id)
-            except psycopg.OperationalError:
-                raise  # the database is away, for all of them
             except (LogRefused, BrokenLog, OSError, ValueError, psycopg.DatabaseError) as error:
+                if self._connection.closed or self._connection.broken:
+                    raise  # the database is away, for all of them; a statement that waited too long is one log's
                 if self._told.get(tenant_id) != str(error):
                     log.error("the log of %s is not sealed: %s", tenant_id, error)
                 self._told[tenant_id] = str(error)
             else:
                 self._told.pop(tenant_id, None)
         return moved
+
+    def _in_turn(self, tenants: Set[UUID]) -> list[UUID]:
+        """Return them in the order of this round, which begins behind whoever began the last one."""
+        ordered = sorted(tenants)
+        at = bisect_right(ordered, self._first)
+        turn = ordered[at:] + ordered[:at]
+        self._first = turn[0] if turn else _NIL
+        return turn
 
     @property
     def refused(self) -> dict[UUID, str]:

@@ -204,6 +204,44 @@ def test_a_log_that_was_damaged_or_holds_what_cannot_be_a_leaf_hinders_no_other(
     assert (logs.waiting(acme.tenant_id), logs.waiting(third.tenant_id)) == (1, 0)
 
 
+def test_a_log_that_somebody_stands_in_the_way_of_starves_no_other(
+    acme: World, copies: Copies, superuser: Superuser
+) -> None:
+    others = [world(), world(), world()]
+    all_of_them = sorted((acme, *others), key=lambda each: each.tenant_id)
+    blocked, behind = all_of_them[0], all_of_them[1:]
+    with session.connect() as connection, superuser.transaction():
+        sealer = made(connection, copies)
+        connection.execute("SET lock_timeout = 300")
+        superuser.execute("SELECT FROM audit_outbox WHERE tenant_id = %s FOR UPDATE", [blocked.tenant_id])
+
+        sealer.round()
+
+        assert "due to" in sealer.refused[blocked.tenant_id]
+        assert [logs.waiting(each.tenant_id) for each in behind] == [0, 0, 0]
+
+
+def test_each_round_begins_with_another_log(sealer: Sealer, monkeypatch: pytest.MonkeyPatch) -> None:
+    three = sorted(world().tenant_id for _ in range(3))
+    seal, turns = sealer.seal, list[UUID]()
+
+    def away(tenant_id: UUID) -> int:
+        if tenant_id not in three:
+            return seal(tenant_id)
+        turns.append(tenant_id)
+        sealer._connection.close()
+        raise psycopg.OperationalError("gone")
+
+    assert sealer._in_turn(set(three)) == three
+    assert sealer._in_turn(set(three)) == [three[1], three[2], three[0]]
+    assert sealer._in_turn(set(three)) == [three[2], three[0], three[1]]
+    assert sealer._in_turn(set()) == []
+    monkeypatch.setattr(sealer, "seal", away)
+    with pytest.raises(psycopg.OperationalError):
+        sealer.round()
+    assert len(turns) == 1
+
+
 def test_leaves_without_a_checkpoint_are_signed_by_whoever_comes_next(
     acme: World, sealer: Sealer, copies: Copies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
