@@ -106,7 +106,7 @@ class Sealer:
     def seal(self, tenant_id: UUID) -> int:
         """Seal what waits of one tenant, up to a bound; returns how many records.
 
-        Raises `LogRefused`, and `OSError` when the copy cannot be kept.
+        Raises `LogRefused`, `BrokenLog` when a record that waits is gone, and `OSError` when the copy cannot be kept.
         """
         if tenant_id in self._unsigned:
             self.sign(tenant_id)  # before more is added to what cannot be signed
@@ -195,13 +195,22 @@ class Sealer:
         return len(ids), len(rows)
 
     def _absent(self, stored: StoredLog, ids: Sequence[str]) -> Sequence[Row]:
-        """Return the records of these ids, which ascend, that are in no leaf."""
+        """Return the records of these ids, which ascend, that are in no leaf.
+
+        Raises `BrokenLog` when one is neither in a leaf nor a record of the tenant: it was deleted before that.
+        """
         if not ids:
             return ()
         of = {"tenant": stored.tenant_id, "generation": stored.generation, "ids": _array(ids)}
         there = self._execute(statements.PRESENT, of)
         present = {record_id for record_id, tenant_id in there if tenant_id == stored.tenant_id}
         rows = self._execute(statements.RECORDS, {**of, "first": ids[0], "last": ids[-1]})
+        lost = set(ids) - present - {row[0] for row in rows}
+        if lost:
+            raise BrokenLog(
+                f"{len(lost)} records that wait to be sealed in {stored.origin} are gone, {min(lost)} the first of "
+                'them. See docs/compliance.md, "When a log is not sealed".'
+            )
         return [row for row in rows if row[0] not in present] if present else rows
 
     def _add(self, stored: StoredLog, tree: Tree, rows: Sequence[Row]) -> Tree:

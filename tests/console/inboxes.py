@@ -8,6 +8,7 @@ from agents.models import Run
 from db.scope import tenant_scope
 from escalations.actions import queues
 from escalations.models import Escalation
+from escalations.risk import GREAT, urgency
 from tests.console import journals
 from tests.console.conftest import email, peopled
 from tests.worlds import PAY, VERDICT, World
@@ -29,6 +30,10 @@ class Desk:
         """Set columns of a question."""
         with tenant_scope(self.world.tenant_id):
             Escalation.objects.filter(id=self.asked[place]).update(**columns)
+
+    def press(self, place: int) -> None:
+        """Have much be at stake in a question."""
+        self.change(place, risk=GREAT, urgency=urgency(GREAT, 60 * place))
 
     def path(self, place: int = 0, more: str = "") -> str:
         """Return the address of a question."""
@@ -56,6 +61,6 @@ def desk(questions: int = 1) -> Desk:
         escalation = journals.ask_person(world, run.id, turn=2, tool="pay", arguments=arguments, queue="finance")
         asked.append(escalation)
     made = Desk(world, asked)
-    for place in range(questions):
-        made.change(place, allowed=["approve", "reject", "edit", "respond"])
+    for place in range(questions):  # as if there were a minute between them
+        made.change(place, allowed=["approve", "reject", "edit", "respond"], risk=30, urgency=urgency(30, 60 * place))
     return made

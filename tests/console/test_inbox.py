@@ -47,11 +47,10 @@ def answer(at: Desk, client: Client, decision: str, *, place: int = 0, **more: s
 
 def test_the_most_pressing_question_comes_first(database: None) -> None:
     at = desk(4)
-    at.change(0, urgency=10)
-    at.change(1, urgency=20, due_at=timezone.now() + timedelta(minutes=5))
-    at.change(3, urgency=30, risk=60)
+    at.change(1, due_at=timezone.now() + timedelta(minutes=5))
+    at.press(3)
     page = shown(signed_in(at.world, "rita"), f"/{at.world.slug}/inbox/")
-    assert listed(page) == [str(at.asked[place]) for place in (3, 1, 0, 2)]
+    assert listed(page) == [str(at.asked[place]) for place in (3, 0, 1, 2)]
     assert "High risk" in page
     assert "4 min left" in page or "5 min left" in page
 
@@ -87,7 +86,7 @@ def test_views_hold_what_they_say(database: None) -> None:
 def test_pages_follow_each_other_without_gap_or_repetition(database: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inbox_list, "PAGE", 2)
     at = desk(5)
-    at.change(1, urgency=10)
+    at.press(1)
     rita, base = signed_in(at.world, "rita"), f"/{at.world.slug}/inbox/"
     query, seen = "?view=mine", list[str]()
     while query:
@@ -95,7 +94,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(database: None, monke
         seen += listed(page)
         more = re.search(r'href="[^"]*(\?[^"]*after=[^"]*)">More', page)
         query = more.group(1).replace("&amp;", "&") if more else ""
-    assert seen == [str(at.asked[place]) for place in (1, 4, 3, 2, 0)]
+    assert seen == [str(at.asked[place]) for place in (1, 0, 2, 3, 4)]
 
 
 def test_refresh_changes_nothing_until_something_changed(one: Desk) -> None:
@@ -212,7 +211,7 @@ def test_rejection_needs_a_reason_and_keeps_it(one: Desk) -> None:
 
 
 def test_approval_of_what_cannot_be_undone_needs_a_reason(one: Desk) -> None:
-    one.change(0, risk=60)
+    one.press(0)
     rita = signed_in(one.world, "rita")
     assert "do=approve" in shown(rita, one.path())
     assert answer(one, rita, "approve").status_code == 422

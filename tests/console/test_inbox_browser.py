@@ -32,7 +32,7 @@ def decisions(at: Desk) -> list[str | None]:
 
 
 def test_a_reviewer_clears_the_inbox_by_keyboard(visit: Any, at: Desk) -> None:
-    at.change(3, rule="irreversible effect")
+    at.press(3)
     page = visit("rita").page
     page.keyboard.press("g")
     page.keyboard.press("i")
@@ -128,6 +128,7 @@ def test_a_reviewer_decides_without_scripts(visit: Any, at: Desk) -> None:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_axe_finds_nothing_in_the_inbox(visit: Any, at: Desk, scheme: str) -> None:
+    at.press(3)
     at.change(3, rule="irreversible effect; the run has read untrusted content", required=2, queue="finance")
     visitor = visit("rita", **SCHEMES[scheme])
     for address in (
