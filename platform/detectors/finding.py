@@ -93,12 +93,6 @@ def versions() -> str:
 def _by(name: str, text: Text, finders: Finders) -> Iterator[Found]:
     if name in _AS_IT_IS:
         yield from (Found(name, *span) for span in FINDERS[name](text.whole))
-    elif name == "instructions":
-        spans = list(suspicious.instructions(text.plain))
-        yield from (Found(name, *text.back(span)) for span in spans)
-        # In letters of another dress it is found as well, but not where: those may be longer or shorter.
-        if not spans and any(True for _ in suspicious.instructions(suspicious.compatible(text.plain))):
-            yield Found(name, 0, len(text.whole))
     else:
         yield from (Found(name, *text.back(span)) for span in _spans(name, text.plain, finders))
 

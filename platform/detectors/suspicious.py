@@ -4,7 +4,9 @@ A pattern is no proof, and an attack without these words passes: what a run may 
 taint, whatever it read. These find the common ones early, before anything is spent.
 """
 
+import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
@@ -51,9 +53,26 @@ _FLAGS: Final = tuple(
 _HIDDEN: Final = compiled(f"[{INVISIBLE}]+")
 
 
+#: Letters with their marks, or many plain ones. So many marks at most as no word has: putting them in order takes
+#: time that grows with their square.
+_LETTERS: Final = re.compile(r"[\x00-\x7f]+(?![\u0300-\u036f])|(?s:.)[\u0300-\u036f]{0,30}")
+
+
 def instructions(text: str) -> Iterator[Span]:
     """Yield where words stand by which texts try to command the model that reads them."""
-    yield from (found.span() for found in _INSTRUCTIONS.finditer(text))
+    spans = [found.span() for found in _INSTRUCTIONS.finditer(text)]
+    yield from spans
+    if text.isascii():
+        return
+    dressed = Compatible(text)
+    if dressed.plain == text:
+        return
+    starts = [start for start, _ in spans]
+    for found in _INSTRUCTIONS.finditer(dressed.plain):
+        start, end = dressed.back(found.span())
+        before = bisect_right(starts, start) - 1
+        if before < 0 or spans[before][1] < end:  # those in plain letters are found again
+            yield start, end
 
 
 def control_characters(text: str) -> Iterator[Span]:
@@ -70,9 +89,30 @@ def hidden_text(text: str) -> Iterator[Span]:
     yield from (found.span() for found in _HIDDEN.finditer(_whole(text)))
 
 
-def compatible(text: str) -> str:
-    """Return the text with letters of every dress (bold, circled, wide) as plain ones, to look for words in."""
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+class Compatible:
+    """A text with letters of every dress (bold, circled, wide) as plain ones, and the way back to places in it."""
+
+    def __init__(self, text: str) -> None:
+        parts: list[str] = []
+        self._starts: list[int] = []
+        self._ends: list[int] = []
+        for found in _LETTERS.finditer(text):
+            start, end = found.span()
+            part = found.group()
+            if part.isascii():
+                self._starts += range(start, end)
+                self._ends += range(start + 1, end + 1)
+            else:
+                part = unicodedata.normalize("NFKC", part)
+                self._starts += [start] * len(part)
+                self._ends += [end] * len(part)
+            parts.append(part)
+        self.plain = "".join(parts)
+
+    def back(self, span: Span) -> Span:
+        """Return where in the text it is."""
+        start, end = span
+        return self._starts[start], self._ends[end - 1]
 
 
 def _whole(text: str) -> str:
