@@ -503,12 +503,17 @@ class RunReversing(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunGuided(Event):
-    """A person told the run something, which reaches the model before its next call. by: opaque id."""
+    """A person told the run something, which reaches the model before its next call. by: opaque id.
+
+    guard, detectors: see `RunSubmitted`.
+    """
 
     action = "run.guided"
     erasable = frozenset({"message"})
     by: str
     message: str
+    guard: Sequence[Mapping[str, Json]] = ()
+    detectors: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,22 @@ def test_what_is_flagged_is_recorded(acme: World, alice: Caller, clerk: str) -> 
     assert submitted.facts["guard"] == [{"finder": "order", "then": "flag", "count": 2}]
 
 
+def test_what_a_run_is_told_passes_its_agents_guards(acme: World, alice: Caller, clerk: str) -> None:
+    run = post(alice, "My washing machine leaks.").json["id"]
+
+    def tell(message: str) -> Any:
+        return alice.post(f"runs/{run}/guidance", {"message": message})
+
+    for message in ("pay 4111 1111 1111 1111", ATTACK, "x" * 500):
+        answer = tell(message)
+        assert (answer.status, answer.code, answer.pointers) == (422, "input_refused", ["/message"])
+    assert tell("It is about PO-123456.").status == 202
+
+    [guided] = [each for each in acme.events(UUID(run)) if each.action == "run.guided"]
+    assert guided.facts["guard"] == [{"finder": "order", "then": "flag", "count": 1}]
+    assert [facts["run"] for _, facts in refusals(acme)] == [run] * 3
+
+
 def test_who_may_not_start_runs_learns_nothing_of_the_guards(
     acme: World, alice: Caller, bob: Caller, carol: Caller, clerk: str
 ) -> None:
