@@ -142,8 +142,11 @@ def demands(reasons: Sequence[Reason]) -> list[str]:
 
 def rule_of(reasons: Sequence[Reason]) -> str | None:
     """Return what asks, as a question's rule names it: as much as it holds; None for nothing."""
-    first, *others = demands(reasons) or [None]
-    for rule in others:
-        if first is not None and rule is not None and len(first) + len(RULES) + len(rule) <= LONGEST_RULE:
-            first += RULES + rule
-    return first
+    names = demands(reasons)
+    if not names:
+        return None
+    said = names[0]
+    for name in names[1:]:
+        if len(said) + len(RULES) + len(name) <= LONGEST_RULE:
+            said += RULES + name
+    return said
