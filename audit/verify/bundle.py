@@ -76,12 +76,15 @@ class Verification:
         opened, signed = note.opened(files.read(NOTE), self._keys)
         if opened.text != note_text(data):
             raise Unproven(f"{NOTE} is not one of this {NAME}: it was changed after it was signed.")
+        self.manifest = Manifest.parse(data)
+        own, self._keys = self._of_the_log(own), self._of_the_log(self._keys)
         known = {(key.name, key.key_id) for key in own}
         for signature in opened.signatures:
             if (signature.name, signature.key_id) not in known:
-                raise Unproven(f"{NOTE} has a signature of {signature.name}, which is no key of this bundle.")
+                raise Unproven(f"{NOTE} has a signature of {signature.name}, which is no key of this bundle's log.")
         note.opened(files.read(NOTE), own)  # those that were not given too
-        self.manifest = Manifest.parse(data)
+        _, signed = note.opened(files.read(NOTE), self._keys)
+        self._has_bundles()
         self._head = self._checkpoint(files.read("checkpoint"), "checkpoint")
         if self._head.size != self.manifest.size:
             raise Unproven(f"The checkpoint is of {self._head.size} leaves, the manifest of {self.manifest.size}.")
@@ -180,6 +183,18 @@ class Verification:
     @property
     def _tiles(self) -> list[Tile]:
         return tiles.covering(self.manifest.first, self.manifest.end, self.manifest.size)
+
+    def _of_the_log(self, keys: list[VerifierKey]) -> list[VerifierKey]:
+        """Return those of the keys that are named like the log: another log's sign nothing of this one."""
+        return [key for key in keys if key.name == self.manifest.origin]
+
+    def _has_bundles(self) -> None:
+        """Refuse a period that the files cannot hold, before anything is done that grows with its length."""
+        first, end = self.manifest.first, self.manifest.end
+        needed = (end - 1) // WIDTH - first // WIDTH + 1 if first < end else 0
+        there = sum(name.startswith("tile/entries/") for name in self.manifest.files)
+        if there < needed:
+            raise Unproven(f"{end - first} leaves need {needed} files of entries; the manifest names {there}.")
 
     def _checkpoint(self, data: bytes, name: str) -> Checkpoint:
         try:

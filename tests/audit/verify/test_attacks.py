@@ -146,6 +146,9 @@ def test_an_invented_record_is_found_when_it_is_said_to_be_old(
     assert verified(acme, tmp_path / "after", held=held).problems
 
 
+#: A key that is none of the log's, under any name.
+OTHER = Signer("other.example/log", bytes(range(32)))
+
 FORGED: dict[str, Callable[[Checkpoint, Signer], str]] = {
     "a root that nobody signed": lambda head, _: note.sign(replace(head, root=b"x" * 32).text, [OTHER]).whole,
     "the true root, signed by another": lambda head, _: note.sign(head.text, [OTHER]).whole,
@@ -154,9 +157,6 @@ FORGED: dict[str, Callable[[Checkpoint, Signer], str]] = {
     "another size's": lambda head, own: note.sign(replace(head, size=head.size - 1).text, [own]).whole,
     "no note": lambda *_: "nothing",
 }
-
-#: A key that is none of the log's, under any name.
-OTHER = Signer("other.example/log", bytes(range(32)))
 
 
 @pytest.mark.parametrize("which", ["the head", "the period's start"])

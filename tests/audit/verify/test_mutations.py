@@ -14,7 +14,8 @@ from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit.log import note, tiles
-from audit.log.note import VerifierKey
+from audit.log.note import Signer, VerifierKey
+from audit.log.tiles import WIDTH
 from audit.sealer.copies import Copies
 from audit.verify import manifest
 from audit.verify.bundle import verify
@@ -281,3 +282,32 @@ def test_another_logs_key_proves_nothing(exported: tuple[World, Path]) -> None:
     other = note.Signer(key_of(acme).name, bytes(32)).key
 
     assert not proves(acme, folder, keys=[other])
+
+
+def test_the_key_of_another_log_signs_nothing_of_this_one(exported: tuple[World, Path], tmp_path: Path) -> None:
+    acme, folder = exported
+    other, own = Signer("log.example/log/other", bytes(range(32))), key_of(acme)
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    (copy / "vkey").write_text(f"{own.text}\n{other.key.text}\n")
+    signed_anew(acme, copy)
+    assert proves(acme, copy, keys=[own, other.key])
+
+    (copy / manifest.NOTE).write_text(manifest.signed((copy / manifest.NAME).read_bytes(), [other]).whole)
+
+    assert not proves(acme, copy, keys=[own, other.key])
+    assert verify(Folder(copy)).problems  # nor when the bundle's own keys are believed
+
+
+def test_a_period_that_the_files_cannot_hold_is_refused_before_any_work(
+    exported: tuple[World, Path], tmp_path: Path
+) -> None:
+    acme, folder = exported
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    head, size = note.parse((copy / "checkpoint").read_bytes()).text.split("\n"), WIDTH << 12
+    (copy / "checkpoint").write_text(note.sign("\n".join([head[0], str(size), *head[2:]]), [signer_of(acme)]).whole)
+    signed_anew(acme, copy, lambda value: value.update({"from": 0, "to": size, "size": size}))
+
+    problems = verify(Folder(copy), keys=[key_of(acme)]).problems
+
+    assert len(problems) == 1
+    assert f"{size} leaves need {1 << 12} files of entries" in problems[0]
