@@ -5,7 +5,7 @@ engine folds them and asks again, and writes them together with the next intent,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -281,6 +281,15 @@ def await_children(state: RunState) -> AwaitChildren:
     open_runs = frozenset(child.run for child in state.open_children)
     until = datetime.fromisoformat(state.deadline) if state.deadline else None
     return AwaitChildren(open_runs, _park(state) if state.questions else Park("child", "children", until))
+
+
+def await_stopped(state: RunState) -> AwaitChildren:
+    """Wait for the runs that `StopChildren` asked to end, for however long: this run is over, and their ends wake it.
+
+    No deadline or expiry takes it up before, for either may have passed already, and would take it up at once for ever.
+    """
+    wanted = await_children(state)
+    return replace(wanted, park=replace(wanted.park, until=None))
 
 
 def _park(state: RunState) -> Park:

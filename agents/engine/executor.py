@@ -28,7 +28,7 @@ from agents.core.decide import (
     Perform,
     Reserve,
     StopChildren,
-    await_children,
+    await_stopped,
     held_back,
     is_over,
     plan,
@@ -291,7 +291,7 @@ class RunExecutor:
             try:
                 with store.step(self.run) as step:
                     draft = Draft(self.state, self.run.spec)
-                    command, state = self._write(step, draft, await_children(self.state))
+                    command, state = self._write(step, draft, await_stopped(self.state))
                 self.state = state
                 return command
             except Overtaken:

@@ -1,18 +1,28 @@
 """What runs set aside for those that they start: whatever these spend, never more together than the one at the top."""
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID, uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.core import calls, children, limits
 from agents.core.children import Callee, Callees, Ended
-from agents.core.events import BudgetReserved, BudgetSettled, ChildStarted, RunCompleted, RunSubmitted
+from agents.core.decide import StopChildren, await_stopped, decide
+from agents.core.events import (
+    BudgetReserved,
+    BudgetSettled,
+    ChildStarted,
+    RunCancelRequested,
+    RunCompleted,
+    RunSubmitted,
+)
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings
 from agents.core.spec import AgentSpec, Limits, ToolSpec
-from agents.core.state import Call, RunState, evolve
+from agents.core.state import Call, Question, RunState, evolve
 from tests.agents.core.simulation import START, agent, tool
 
 CLERK = UUID(int=7)
@@ -81,3 +91,21 @@ def test_a_child_may_go_less_deep_than_its_parent() -> None:
     state = begun(spec)
     assert children.levels(state, spec) == 3
     assert children.levels(evolve(state, levels=1), spec) == 1
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["nothing asked", "a question open"])
+@pytest.mark.parametrize("cancelled", [False, True], ids=["past its deadline", "cancelled"])
+def test_a_run_that_is_over_waits_for_those_it_started_however_long(asked: bool, cancelled: bool) -> None:
+    """Its deadline, or a question's expiry, has passed: to wait until then were to be taken up at once, for ever."""
+    spec = may_spend(10**10, 10**6, ASK)
+    state, _ = planned(begun(spec), spec, may_spend(10**10, 10**6), 1)
+    past = (START - timedelta(hours=1)).isoformat()
+    state = fold_all([RunCancelRequested(by="user:x")] if cancelled else [], state)
+    state = evolve(state, deadline=None if cancelled else past)
+    if asked:
+        question = Question("q", "question", "model_asked", None, "", {}, expires_at=past)
+        state = evolve(state, questions=(question,))
+    assert isinstance(decide(state, spec, now=START, jitter=0), StopChildren)
+    wanted = await_stopped(state)
+    assert wanted.runs == {child.run for child in state.open_children}
+    assert wanted.park.until is None

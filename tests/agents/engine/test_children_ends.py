@@ -172,6 +172,20 @@ def test_the_end_of_a_child_makes_its_parent_claimable_in_the_same_commit(office
     assert office.run(run.id).ready_at is not None
 
 
+def test_a_cancelled_run_waits_for_its_child_and_for_no_deadline(office: World, means: Means) -> None:
+    """Else it were taken up again and again from its deadline on, for as long as the child takes."""
+    run = office.submit("boss", CASE, deadline=office.agent("boss").created_at + timedelta(hours=1))
+    parent = claim_and_begin(means, run)
+    parent._commit([parent._call_model(CallModel(1))])
+    assert office.run(run.id).due_at == run.deadline
+    claim_and_begin(means, children_of(office, run)[0])
+    cancel(run.id, acting_as=office.alice)
+    parent = claim_and_begin(means, run)
+    assert isinstance(parent.carry_on(parent.command), Park)  # type: ignore[attr-defined]
+    now = office.run(run.id)
+    assert (now.status, now.waiting_for, now.due_at) == ("waiting", "child", None)
+
+
 def test_a_child_that_ends_while_its_parent_parks_wakes_it(
     office: World, means: Means, monkeypatch: pytest.MonkeyPatch
 ) -> None:
