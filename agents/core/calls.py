@@ -67,7 +67,7 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now:
     if call.tool == ESCALATE and spec.escalates:
         return _escalate(state, spec, call)
     tool = spec.tools.get(call.tool)
-    refused = _refusal(state, spec, tool, call, held)
+    refused = _refusal(state, spec, tool, call, held, now)
     if refused or tool is None:
         code, error = refused or ("unknown_tool", "")
         return denied(state, call, code, error, known=code != "unknown_tool")
@@ -117,7 +117,7 @@ def intent(state: RunState, tool: ToolSpec, call: Call, digest: str) -> ToolRequ
 
 
 def _refusal(
-    state: RunState, spec: AgentSpec, tool: ToolSpec | None, call: Call, held: Holdings
+    state: RunState, spec: AgentSpec, tool: ToolSpec | None, call: Call, held: Holdings, now: datetime
 ) -> tuple[str, str] | None:
     if tool is None or not (tool.offered or call.fallback):
         names = [each["name"] for each in spec.offered]
@@ -130,7 +130,7 @@ def _refusal(
         return "invalid_arguments", f"The arguments of {call.tool} are not valid. {lines}. Mend them and call again."
     if held.proofs(tool.id, call.arguments) is None:
         return "not_granted", f"The person this run acts for may not use {call.tool} with these arguments."
-    return children.refusal(state, spec, tool, call, held.callees) if tool.agents else None
+    return children.refusal(state, spec, tool, call, held.callees, on=now.date()) if tool.agents else None
 
 
 def proofs(spec: AgentSpec, held: Holdings, planned: Iterable[Event]) -> list[Proof]:

@@ -6,10 +6,11 @@ parent may, so that neither together nor one after the other do they spend more 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
-from agents.core import limits, screening
+from agents.core import conversation, limits, screening
 from agents.core.events import (
     BudgetSettled,
     ChildFinished,
@@ -21,7 +22,7 @@ from agents.core.events import (
 from agents.core.exact import disclose
 from agents.core.schema import problems
 from agents.core.spec import AgentSpec, ToolSpec
-from agents.core.state import Call, Child, RunState
+from agents.core.state import Call, Child, RunState, evolve
 from agents.tools.seam import Failed, Finished, Outcome
 
 Json = Any
@@ -75,8 +76,13 @@ def levels(state: RunState, spec: AgentSpec) -> int:
     return spec.limits.depth if state.levels is None else min(spec.limits.depth, state.levels)
 
 
-def refusal(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known: Callees) -> tuple[str, str] | None:
-    """Return (code, words for the model) of why a call of an agent is not made; None when it may be."""
+def refusal(
+    state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known: Callees, *, on: date, number: int = 1
+) -> tuple[str, str] | None:
+    """Return (code, words for the model) of why a call of an agent is not made; None when it may be.
+
+    on: whose day's prices count. number: of the round of a debate.
+    """
     if tool.hands_over and len(state.calls) > 1:
         return "not_alone", f"{tool.name} hands over for good: call it by itself, when the other calls are done."
     for slug in tool.agents:
@@ -95,8 +101,10 @@ def refusal(state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known:
             return "input_refused", f"The agent {slug} takes nobody's input like this. {refused} Leave it out."
     if levels(state, spec) < 1:
         return "too_deep", f"Runs of agents that call agents are as deep here as they may be: {tool.name} is not made."
-    if min(_share(state, spec, tool, call.index)) < 1:
-        return "budget_exhausted", "What is left of what this run may spend pays for no other run."
+    share = _share(state, spec, tool, call.index, number)
+    for slug in tool.agents:
+        if (own := known.agents[slug].spec) is not None and not _pays_for_an_answer(share, own, call, on):
+            return "budget_exhausted", f"What is left of what this run may spend pays for no run of the agent {slug}."
     return None
 
 
@@ -107,6 +115,17 @@ def _guarded(callee: AgentSpec, arguments: Json) -> str | None:
     verdict = screening.screened(arguments, callee.input_screen)
     found = [f"{hit.place or '/'}: This holds {screening.words(hit)}." for hit in verdict.told("refuse")]
     return "; ".join([*(f"{place or '/'}: {why}" for place, why in verdict.wrong), *found]) or None
+
+
+def _pays_for_an_answer(share: tuple[int, int], callee: AgentSpec, call: Call, on: date) -> bool:
+    """Say whether a run with this share could ask its model at all; else the first thing it did were to ask for more.
+
+    What its own limits bound, and not the share, is for whoever looks after that agent.
+    """
+    own = callee.limits.usd_nano, callee.limits.tokens
+    usd_nano, tokens = (limits.MOST if part >= whole else part for part, whole in zip(share, own, strict=True))
+    state = evolve(RunState(callee.agent_id), messages=conversation.opening(call.arguments, None))
+    return limits.output_within(usd_nano, tokens, state, callee, on) >= limits.least_answer(callee)
 
 
 def begun(

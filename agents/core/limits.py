@@ -74,7 +74,11 @@ def output_room(state: RunState, spec: AgentSpec, on: date) -> int:
 
     At most what the agent allows; negative when not even the request fits.
     """
-    usd, tokens = allowance(state, spec)
+    return output_within(*allowance(state, spec), state, spec, on)
+
+
+def output_within(usd: int, tokens: int, state: RunState, spec: AgentSpec, on: date) -> int:
+    """The same, so that the run stays within so many nano-USD and tokens in all."""
     asked = input_tokens(state, spec)
     model = model_of(state, spec)
     left, price = usd - state.cost_nano - input_at_most(asked, model, on), output_price(model, on, asked)

@@ -7,7 +7,7 @@ knows, and only reads those that have ended; asking one to end is a transaction 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
@@ -217,16 +217,18 @@ def _checked(outcome: Outcome, tool: ToolSpec) -> Outcome:
 
 
 def went_on(
-    state: RunState, spec: AgentSpec, call: Call, found: Iterable[Ended], known: Callees
+    state: RunState, spec: AgentSpec, call: Call, found: Iterable[Ended], known: Callees, *, on: date
 ) -> tuple[list[Event], Mapping[UUID, Ended]]:
     """Return what comes of a debate whose round is over, its result or the next round; and how that one's runs ended.
 
-    found: of the runs of that round. known: of its agents, at this moment.
+    found: of the runs of that round. known: of its agents, at this moment. on: whose day's prices count.
     """
     tool, ends = spec.tools[call.tool], {each.run: each for each in found}
     outcome = debate.outcome(tool, call, ends)
-    if outcome is None and (refused := children.refusal(state, spec, tool, call, known)) is not None:
-        outcome = Failed(*refused)
+    if outcome is None:
+        number = debate.last_round(call)[0].round + 1
+        refused = children.refusal(state, spec, tool, call, known, on=on, number=number)
+        outcome = None if refused is None else Failed(*refused)
     if outcome is not None:
         return [calls.outcome_event(state, spec, call, _checked(outcome, tool))], ends
     return [*debate.next_round(state, spec, tool, call, ends, known)], ends

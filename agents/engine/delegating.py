@@ -27,7 +27,7 @@ def heard(step: Step, run: Claimed, draft: Draft, runs: Iterable[UUID]) -> list[
     for call in debates:
         found = step.ended_children([child.run for child in debate.last_round(call)])
         known = step.callees([call])
-        happened, ends = children.went_on(draft.state, run.spec, call, found, known)
+        happened, ends = children.went_on(draft.state, run.spec, call, found, known, on=run.now().date())
         draft.add(*happened)
         starts += children.starts(run, draft.state, happened, known, ends)
     return starts

@@ -36,7 +36,7 @@ def may_spend(usd_nano: int, tokens: int, *tools: ToolSpec) -> AgentSpec:
     return agent(*tools, limits=replace(Limits(), usd_nano=usd_nano, tokens=tokens))
 
 
-amounts = st.integers(min_value=1, max_value=10**9)
+amounts = st.integers(min_value=1, max_value=10**11)
 
 
 def begun(spec: AgentSpec) -> RunState:
@@ -49,7 +49,7 @@ def begun(spec: AgentSpec) -> RunState:
 
 def planned(state: RunState, spec: AgentSpec, callee: AgentSpec, count: int) -> tuple[RunState, list[ChildStarted]]:
     """Let the model make so many calls of the agent in one turn."""
-    state = evolve(state, calls=tuple(Call(index, f"call{index}", "ask", {}) for index in range(count)))
+    state = evolve(state, calls=tuple(Call(index, f"call{index}", "ask", {"case": index}) for index in range(count)))
     known = Callees({"clerk": Callee(CLERK, uuid4(), callee, True)}, {index: [uuid4()] for index in range(count)})
     held = replace(Holdings.assumed([ASK.id]), callees=known)
     happened = calls.plan(state, spec, held, now=START)
@@ -81,9 +81,29 @@ def test_a_run_and_its_children_never_pass_its_limit(
 
 
 def test_calls_of_agents_share_evenly_and_leave_as_much_for_the_run() -> None:
-    spec = may_spend(1000, 1000, ASK)
-    _, started = planned(begun(spec), spec, may_spend(10**9, 10**9), 3)
-    assert [each.usd_nano for each in started] == [250, 250, 250]
+    spec = may_spend(10**9, 10**6, ASK)
+    _, started = planned(begun(spec), spec, may_spend(10**10, 10**7), 3)
+    assert [each.usd_nano for each in started] == [250_000_000] * 3
+
+
+@pytest.mark.parametrize(
+    ("usd_nano", "tokens"), [(10**8, 10**6), (10**10, 4000)], ids=["too little money", "too few tokens"]
+)
+def test_no_run_is_started_whose_share_pays_for_no_useful_answer(usd_nano: int, tokens: int) -> None:
+    """It could only ask a person for more, and so could each of forty; the model is told, and the others share."""
+    spec = may_spend(usd_nano, tokens, ASK)
+    state, started = planned(begun(spec), spec, may_spend(10**11, 10**7), 40)
+    assert 0 < len(started) < 40
+    assert min(each.tokens for each in started) >= 250
+    assert min(each.usd_nano for each in started) >= 10**7
+    refused = {call.answer for call in state.calls if not call.children}
+    assert refused == {"What is left of what this run may spend pays for no run of the agent clerk."}
+
+
+def test_an_agent_whose_own_limit_is_that_low_asks_for_itself() -> None:
+    spec = may_spend(10**10, 10**6, ASK)
+    _, started = planned(begun(spec), spec, may_spend(1000, 10**7), 1)
+    assert [each.usd_nano for each in started] == [1000]
 
 
 def test_a_child_may_go_less_deep_than_its_parent() -> None:
