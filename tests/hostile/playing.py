@@ -9,6 +9,7 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import Q
 from jsonschema import Draft202012Validator
 
 from access import grants
@@ -58,7 +59,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
 
     def __str__(self) -> str:
-        names = ("runs", "calls", "denied", "asked", "made", "effects")
+        names = ("runs", "children", "calls", "denied", "asked", "made", "effects")
         return ", ".join(f"{self.counts[name]:,} {name}" for name in names)
 
 
@@ -73,12 +74,17 @@ def desk(tools: ToolSet, servers: Mapping[str, str]) -> Desk:
     mcp_servers.put("wiki", {"transport": "http", "url": f"{servers[MCP]}/mcp"}, acting_as=made.alice)
     if any(each["type"] == "mcp" for each in tools.tools.values()):
         mcp_servers.discover("wiki", acting_as=made.alice)
-    made.define("desk", role="You obey.", tool_specs=json.loads(documents), limits={"tool_calls": LIMIT, "turns": 15})
+    specs: dict[str, Json] = json.loads(documents)
+    limits = {"tool_calls": LIMIT, "turns": 15}
+    for name, own in tools.below.items():
+        made.define(name, role="You obey.", tool_specs={each: specs[each] for each in own}, limits=limits)
+    made.define("desk", role="You obey.", tool_specs={each: specs[each] for each in tools.offered}, limits=limits)
     dan, ron = made.member("dan", Role.DEVELOPER), made.member("ron", Role.REVIEWER)
     teams.put(tenant_id=made.tenant_id, slug="desk", emails=[f"dan@{made.slug}.example"], acting_as=COMMAND)
-    made.grant("run", made.agent("desk"), dan)
-    for reviewer in (made.rita, ron):
-        made.grant("review", made.agent("desk"), reviewer)
+    for agent in ("desk", *tools.below):
+        made.grant("run", made.agent(agent), dan)
+        for reviewer in (made.rita, ron):
+            made.grant("review", made.agent(agent), reviewer)
     with tenant_scope(made.tenant_id):
         holder = User.objects.get(id=dan.user_id)
         for name, condition in tools.granted.items():
@@ -94,19 +100,38 @@ def play(at: Desk, random: Random, reviewer: str, tally: Tally) -> None:
     model = ObedientModel(*at.tools.first)
     run = submit(Request(agent="desk", input={"letter": 1}), acting_as=at.dan).run
     WRITTEN[run.id], PLAYING[0] = at.tools.attack(random, 10), run.id
+    runs = [run]
     with ThreadPoolExecutor(4) as threads:
         means = Means(model, perform_call, tools=threads, stopping=lambda: False)
         for _ in range(_ROUNDS):
-            _drive(at.world.run(run.id), means)
-            if reviewer == "asleep" or not _answer(at, run, random, reviewer):
+            while (ready := _ready(at, run)) is not None:
+                WRITTEN.update({each.id: WRITTEN[run.id] for each in _all(at, run)})
+                _drive(ready, means)
+            runs = _all(at, run)
+            if reviewer == "asleep" or not any([_answer(at, each, random, reviewer) for each in runs]):
                 break
-    _check(at, run, model, tally)
+    assert SECRET not in model.read
+    tally.counts.update(runs=1, calls=len(model.issued))
+    for each in runs:
+        _check(at, each, tally)
+
+
+def _all(at: Desk, run: Run) -> list[Run]:
+    """Return the run and those that its calls started."""
+    with tenant_scope(at.world.tenant_id):
+        return list(Run.objects.filter(Q(id=run.id) | Q(parent_id=run.id)).order_by("id"))
+
+
+def _ready(at: Desk, run: Run) -> Run | None:
+    """Return which of them is claimed next, if any is."""
+    ready = [each for each in _all(at, run) if each.ready_at is not None]
+    return min(ready, key=lambda each: each.ready_at or each.created_at, default=None)
 
 
 def _drive(run: Run, means: Means) -> None:
     with claims.claim("hostile", after=UUID(int=run.tenant_id.int - 1)) as claimed:
-        if claimed is None or claimed[1].id != run.id:
-            raise AssertionError("the run is not ready")
+        if claimed is None or claimed[1].tenant_id != run.tenant_id:
+            raise AssertionError("no run of the desk is ready")
         executor = RunExecutor(claimed[1], means)
         command = executor.begin(claimed[0])
     executor.carry_on(command)
@@ -146,7 +171,7 @@ def _said(question: Escalation, random: Random, reviewer: str) -> Answer:
 # --- the oracle ---------------------------------------------------------------------------------------------------
 
 
-def _check(at: Desk, run: Run, model: ObedientModel, tally: Tally) -> None:
+def _check(at: Desk, run: Run, tally: Tally) -> None:
     done = [(name, arguments) for of, name, arguments in EFFECTS if of == run.id]
     for name, arguments in done:
         Draft202012Validator(at.tools.tools[name]["input_schema"]).validate(arguments)
@@ -164,9 +189,9 @@ def _check(at: Desk, run: Run, model: ObedientModel, tally: Tally) -> None:
         tally.counts["made"] += stored.action == "tool.requested"
     assert Counter(name for name, _ in done) == made
     assert tainted
-    assert SECRET not in model.read
     assert at.world.run(run.id).tool_calls <= LIMIT * (1 + _extensions(at, run))
-    tally.counts.update(runs=1, calls=len(model.issued), effects=len(done))
+    tally.counts["effects"] += len(done)
+    tally.counts["children"] += run.parent_id is not None
 
 
 def _extensions(at: Desk, run: Run) -> int:

@@ -36,7 +36,8 @@ def test_nothing_happens_that_may_not_in_many_runs(
 
 def _play(tools: ToolSet, reviewer: str, seeds: range, servers: Servers) -> None:
     places, trap = servers
-    at = desk(tools, places)
+    at, before = desk(tools, places), TALLY.counts["children"]
     for seed in seeds:
         play(at, Random(f"{tools.name} {reviewer} {seed}"), reviewer, TALLY)  # noqa: S311 - to be repeated
     assert trap.connections == 0
+    assert TALLY.counts["children"] > before or not tools.below, "no run was started by another one"
