@@ -42,6 +42,13 @@ _SHOWN: Final = frozenset({
     "model.answered", "decision.made",
 })  # fmt: skip
 
+#: Beside those, of an appeal: what was asked and decided, and what came out.
+_DECIDED: Final = frozenset(
+    {"decision.requested", "decision.expired", "output.accepted", "run.completed", "run.failed"}
+)
+
+_CAME_OUT: Final = {"output.accepted": "Output that was accepted", "run.completed": "What the run gave out"}
+
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
@@ -127,16 +134,15 @@ def escalation_of(escalation_id: UUID, member: Member) -> Escalation:
 
 def proposal_of(escalation: Escalation) -> Mapping[str, Json]:
     """Return what is proposed; empty once it was erased."""
-    asked = journal.payloads_at([(escalation.run_id, escalation.seq)])
-    return proposal_json((asked.get((escalation.run_id, escalation.seq)) or {}).get("proposal") or {})
+    asked = journal.payloads_at([escalation.place])
+    return proposal_json((asked.get(escalation.place) or {}).get("proposal") or {})
 
 
 def item(escalation: Escalation, member: Member) -> Item:
     """Return everything the page shows of the question."""
     run = Run.objects.select_related("agent", "version", "principal", "requested_by").get(id=escalation.run_id)
     spec = spec_of_run(run)
-    before = journal.read(run.id, after=max(escalation.seq - 1 - EVIDENCE, 0), limit=EVIDENCE + 1)
-    asked = next((each for each in before if each.seq == escalation.seq), None)
+    history, asked = _history(escalation)
     data = data_of(asked, payloads=True) if asked else {}
     proposal: Mapping[str, Json] = data.get("proposal") or {}
     detail, tool = str(data.get("detail") or ""), str(proposal.get("tool") or "")
@@ -177,8 +183,8 @@ def item(escalation: Escalation, member: Member) -> Item:
         required=escalation.required,
         given=given,
         votes=list(_votes(escalation, run)),
-        evidence=list(_evidence(before, escalation.seq)),
-        earlier=escalation.seq - 1 > EVIDENCE,
+        evidence=list(_evidence(history, _SHOWN | _DECIDED if escalation.kind == "appeal" else _SHOWN)),
+        earlier=escalation.kind != "appeal" and escalation.seq - 1 > EVIDENCE,
         cost=wording.usd(run.cost_nano),
         limit=wording.budget(limit),
         share=min(round(run.cost_nano * 100 / limit), 100) if limit else 100,
@@ -193,7 +199,19 @@ def item(escalation: Escalation, member: Member) -> Item:
     )
 
 
+def _history(escalation: Escalation) -> tuple[list[Stored], Stored | None]:
+    """Return what the run did before it asked, and the event that asks. Of an appeal, all that the run did."""
+    if escalation.kind == "appeal":
+        stream, seq = escalation.place
+        return journal.read(escalation.run_id), next(iter(journal.read(stream, after=seq - 1, limit=1)), None)
+    found = journal.read(escalation.run_id, after=max(escalation.seq - 1 - EVIDENCE, 0), limit=EVIDENCE + 1)
+    before = [each for each in found if each.seq and each.seq < escalation.seq]
+    return before, next((each for each in found if each.seq == escalation.seq), None)
+
+
 def _what(kind: str, proposal: Mapping[str, Json]) -> str:
+    if kind == "appeal":
+        return "What the run decided"
     if kind == "budget":
         return "Proposed amounts to add"
     if proposal.get("tool"):
@@ -249,6 +267,11 @@ def _votes(escalation: Escalation, run: Run) -> Iterator[Vote]:
 def _said(escalation: Escalation, run: Run) -> dict[UUID, str]:
     """Return what who decided said. The answer stands a little behind the question, in the run's journal."""
     found = {}
+    if escalation.kind == "appeal":
+        settled = journal.read(escalation.id, after=escalation.seq, limit=1)
+        return {
+            UUID(each.actor.removeprefix("user:")): str((each.payload or {}).get("reason") or "") for each in settled
+        }
     for event in journal.read(run.id, after=escalation.seq, limit=EVIDENCE):
         if event.action == "decision.made" and event.facts.get("escalation") == str(escalation.id):
             data = data_of(event, payloads=True)
@@ -256,16 +279,14 @@ def _said(escalation: Escalation, run: Run) -> dict[UUID, str]:
     return found
 
 
-def _evidence(before: list[Stored], upto: int) -> Iterator[Evidence]:
-    """Yield what the run was given, had read, said and done when it asked, in order."""
-    people = people_in(before)
-    for event in before:
-        if event.seq is None or event.seq >= upto:
-            return
+def _evidence(history: list[Stored], shown: frozenset[str]) -> Iterator[Evidence]:
+    """Yield what the run was given, had read, said and done in these events, in order. shown: the actions to tell."""
+    people = people_in(history)
+    for event in history:
         data = data_of(event, payloads=True)
         if event.action == "run.submitted":
             yield _one(event, "Input of the run", data.get("input"))
-        elif event.action in _SHOWN:
+        elif event.action in shown:
             yield from _told(event, data, people)
 
 
@@ -285,6 +306,15 @@ def _told(event: Stored, data: Mapping[str, Json], people: Mapping[str, str]) ->
         yield _one(event, f"{verb} by {people.get(str(data.get('by')), 'a person')}", said)
     elif event.action == "output.rejected":
         yield _one(event, "Output that was sent back", data.get("errors"), tone="bad")
+    elif event.action in {"output.accepted", "run.completed"}:
+        yield _one(event, _CAME_OUT[event.action], data.get("output"))
+    elif event.action == "decision.requested":
+        yield _one(event, "A person was asked", data.get("detail"))
+    elif event.action == "decision.expired":
+        yield _one(event, "Nobody decided in time", None)
+    elif event.action == "run.failed":
+        failed = data.get("error") or wording.code(str(event.facts.get("code") or ""))
+        yield _one(event, "The run failed", failed, tone="bad")
     elif event.action in {"tool.finished", "tool.compensated"}:
         yield _one(event, tool, data.get("result"))
     else:

@@ -197,9 +197,9 @@ def _counted(found: QuerySet[Escalation]) -> str:
 
 
 def _lines(listed: list[Escalation], now: datetime) -> list[Line]:
-    asked = journal.payloads_at((each.run_id, each.seq) for each in listed)
+    asked = journal.payloads_at(each.place for each in listed)
     runs = {run.id: run for run in with_names(Run.objects.filter(id__in={each.run_id for each in listed}))}
-    return [_line(each, asked.get((each.run_id, each.seq)) or {}, runs[each.run_id], now) for each in listed]
+    return [_line(each, asked.get(each.place) or {}, runs[each.run_id], now) for each in listed]
 
 
 def _line(escalation: Escalation, asked: Mapping[str, Json], run: Run, now: datetime) -> Line:

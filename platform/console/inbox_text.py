@@ -209,6 +209,8 @@ _LABELS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("question", "approve"): ("Try again", "The run is taken up again."),
     ("question", "reject"): ("Give up", "The run fails with this reason."),
     ("question", "respond"): ("Answer", "The agent reads your answer and goes on."),
+    ("appeal", "approve"): ("Uphold", "What the run's tools did is undone as far as it can be."),
+    ("appeal", "reject"): ("Reject", "The decision stands."),
     ("tool_call", "reject"): ("Reject", "The call is not made; the agent is told why and goes on."),
     ("tool_call", "respond"): ("Respond", "The call is not made; the agent reads your words and goes on."),
 }

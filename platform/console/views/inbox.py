@@ -25,6 +25,7 @@ from escalations.actions import decisions
 from escalations.actions.decisions import Answer
 from escalations.errors import EscalationError
 from escalations.models import Escalation
+from escalations.permissions import visible
 
 Json = Any
 Context = dict[str, Any]
@@ -192,7 +193,7 @@ def _list(request: MemberRequest, filters: Filters, page: inbox_list.Page) -> Co
 def _standing(request: MemberRequest) -> Context:
     """Return how the open question stands now, when a refresh of the list asks along."""
     shown = uuid_of(request.GET.get("item", ""))
-    found = Escalation.objects.filter(id=shown).exclude(status="open").first() if shown else None
+    found = visible(request.member.principal).filter(id=shown).exclude(status="open").first() if shown else None
     if found is None or request.GET.get("open") != "yes":
         return {}
     return {"moot": inbox_list.ended(found), "moot_by": inbox_item.decided_by_whom(found)}
