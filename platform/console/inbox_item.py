@@ -75,7 +75,11 @@ class Vote:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A question, ready to render. why_not: why the reader may not answer it, or nothing; then there are no buttons."""
+    """A question, ready to render.
+
+    edits: what an edit is written as: `json`, or `text` for the output of an agent without output schema. why_not: why
+    the reader may not answer it, or nothing; then there are no buttons.
+    """
 
     id: UUID
     seq: int
@@ -97,6 +101,7 @@ class Item:
     proposal: str
     form: str
     what: str
+    edits: str
     digest: str
     required: int
     given: int
@@ -179,6 +184,7 @@ def item(escalation: Escalation, member: Member) -> Item:
         proposal="" if shown is None else shown if isinstance(shown, str) else pretty(shown),
         form="text" if isinstance(shown, str) else "json",
         what=_what(escalation.kind, proposal),
+        edits="text" if escalation.kind == "output" and spec.output_schema is None else "json",
         digest=escalation.digest,
         required=escalation.required,
         given=given,

@@ -205,6 +205,7 @@ _LABELS: Final[Mapping[tuple[str, str], tuple[str, str]]] = {
     ("budget", "reject"): ("Add nothing", "The run ends; what it did so far is kept."),
     ("output", "approve"): ("Approve", "The output is final, and the run is completed."),
     ("output", "reject"): ("Reject", "The run fails; the output is kept, and is not final."),
+    ("output", "edit"): ("Edit", "Your output is given out instead, if it passes the agent's schema and rules."),
     ("output", "respond"): ("Send back", "The agent reads your words and makes another output."),
     ("question", "approve"): ("Try again", "The run is taken up again."),
     ("question", "reject"): ("Give up", "The run fails with this reason."),
@@ -251,6 +252,9 @@ def _called(verb: str, tool: str, *, irreversible: bool, undone_by: str, left: i
 
 
 def difference(before: Json, after: Json) -> list[Changed]:
-    """Return what changed between two JSON values, line by line as they are shown."""
-    lines = difflib.ndiff(pretty(before).splitlines(), pretty(after).splitlines())
+    """Return what changed between two JSON values or two texts, line by line as they are shown."""
+    if isinstance(before, str) and isinstance(after, str):
+        lines = difflib.ndiff(before.splitlines(), after.splitlines())
+    else:
+        lines = difflib.ndiff(pretty(before).splitlines(), pretty(after).splitlines())
     return [Changed(line[0], line[2:]) for line in lines if line[0] != "?"]

@@ -2,15 +2,20 @@
 
 import re
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+from django.utils import timezone
+
+from agents.core import events as core
+from agents.core.exact import disclose
 from db.scope import tenant_scope
 from escalations.actions import appeals, queues
+from escalations.models import Escalation
 from tests.console import journals
 from tests.console.conftest import email, peopled, signed_in
 from tests.console.inboxes import desk
 from tests.console.test_inbox import HTMX, listed, shown
-from tests.worlds import World
+from tests.worlds import VERDICT, World
 
 
 def appealed() -> tuple[World, UUID]:
@@ -27,6 +32,81 @@ def appealed() -> tuple[World, UUID]:
     journals.decide(at, run.id, asked, by=at.bob.user_id)
     journals.complete(at, run.id, {"verdict": "The claim is denied."})
     return at, appeals.make(run.id, "The receipt was overlooked.", acting_as=at.alice).id
+
+
+def output_asked(at: World, agent: str, output: Any, **spec: Any) -> tuple[str, UUID]:
+    """Let a run ask whether its output may be given out; return the question's address and the run."""
+    with tenant_scope(at.tenant_id):
+        queues.put("finance", {"members": [email(at, "rita")]}, acting_as=at.alice)
+    at.define(agent, role="You answer.", **spec)
+    run = at.submit(agent, {})
+    journals.begin(at, run.id)
+    escalation, allowed = uuid4(), ("approve", "reject", "edit", "respond")
+    asks = core.DecisionRequested(
+        escalation=str(escalation),
+        kind="output",
+        reason="low_confidence",
+        allowed=allowed,
+        turn=1,
+        detail="Not sure.",
+        digest=journals.DIGEST,
+        proposal={"output": output},
+        queue="finance",
+    )
+    with tenant_scope(at.tenant_id):
+        last = journals.append(at, run.id, asks, status="waiting", waiting_for="decision", doing="low_confidence")
+        Escalation.objects.create(
+            id=escalation,
+            run_id=run.id,
+            agent_id=run.agent_id,
+            seq=last,
+            kind="output",
+            reason="low_confidence",
+            allowed=list(allowed),
+            digest=journals.DIGEST,
+            requester_id=run.principal_id,
+            queue="finance",
+            requested_at=timezone.now(),
+        )
+    return f"/{at.slug}/inbox/{escalation}/", run.id
+
+
+def edited(text: str) -> dict[str, str]:
+    return {"decision": "edit", "digest": journals.DIGEST, "reason": "It was wrong.", "output": text}
+
+
+def test_an_output_is_edited_as_json_and_the_run_is_handed_what_was_written(database: None) -> None:
+    at = peopled()
+    path, run = output_asked(at, "judge", {"decision": "reject", "confidence": 0.5}, output_schema=VERDICT)
+    rita = signed_in(at, "rita")
+    form = shown(rita, f"{path}?do=edit")
+    assert 'name="output"' in form
+    assert "&quot;decision&quot;: &quot;reject&quot;\n}</textarea>" in form
+    better = '{"decision": "approve", "confidence": 0.5}'
+    difference = rita.post(f"{path}difference/", edited(better), headers=HTMX).content.decode()
+    assert "is-removed" in difference
+    assert "&quot;decision&quot;: &quot;approve&quot;" in difference
+    for wrong, says in (("{", "The output is not JSON"), ("", "Write the output"), ("{}", "may not give this output")):
+        refused = rita.post(f"{path}decide/", edited(wrong))
+        assert says in refused.content.decode()
+    assert rita.post(f"{path}decide/", edited(better)).status_code == 302
+    made = at.events(run)[-1]
+    assert (made.action, disclose(made.payload["output"])) == (
+        "decision.made",
+        {"decision": "approve", "confidence": 0.5},
+    )
+
+
+def test_an_output_in_words_is_edited_as_words(database: None) -> None:
+    at = peopled()
+    path, run = output_asked(at, "writer", "Dear Ada,\nno.")
+    rita = signed_in(at, "rita")
+    assert "Dear Ada,\nno.</textarea>" in shown(rita, f"{path}?do=edit")
+    written = "Dear Ada,\r\nyes."
+    difference = rita.post(f"{path}difference/", edited(written), headers=HTMX).content.decode()
+    assert difference.count("Dear Ada,") == 1  # a line that stays
+    assert rita.post(f"{path}decide/", edited(written)).status_code == 302
+    assert at.events(run)[-1].payload["output"] == "Dear Ada,\nyes."
 
 
 def test_an_appeal_shows_what_was_decided_why_it_is_appealed_and_all_that_the_run_did(database: None) -> None:

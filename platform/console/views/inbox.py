@@ -1,6 +1,7 @@
 """What waits for people: the list, one question, the answer to it."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ from access.errors import AccessDenied
 from agents.errors import AgentError
 from console import inbox_item, inbox_list, inbox_text
 from console.events import pretty
+from console.inbox_item import Item
 from console.inbox_list import Filters
 from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show, wants_part
@@ -67,9 +69,10 @@ def item(request: MemberRequest, escalation: UUID) -> HttpResponse:
 @require_POST
 @member_page("escalations:read")
 def difference(request: MemberRequest, escalation: UUID) -> HttpResponse:
-    """Show what the arguments in the form change of what is proposed."""
+    """Show what the arguments or the output in the form change of what is proposed."""
     found = inbox_item.escalation_of(escalation, request.member)
-    context = _item(request, found, do="edit") | _edited(found, request.POST.get("arguments", ""))
+    context = _item(request, found, do="edit")
+    context |= _edited(found, context["item"], request.POST)
     context["reason"] = request.POST.get("reason", "")
     if wants_part(request):
         return render(request, "console/inbox/_difference.html", context)
@@ -83,7 +86,7 @@ def decide(request: MemberRequest, escalation: UUID) -> HttpResponse:
     found = inbox_item.escalation_of(escalation, request.member)
     filters, verb = Filters.of(request.GET, request.member), request.POST.get("decision", "")
     try:
-        answer = _answer(request, verb, reason_needed=inbox_item.item(found, request.member).needs_reason)
+        answer = _answer(request, verb, inbox_item.item(found, request.member))
         decided = decisions.decide(found.id, answer, acting_as=request.member.principal)
     except (AccessDenied, AgentError, EscalationError) as refusal:
         record_refusal(request, refusal)
@@ -97,13 +100,15 @@ class Incomplete(EscalationError):
     code = "incomplete"
 
 
-def _answer(request: MemberRequest, verb: str, *, reason_needed: bool) -> Answer:
+def _answer(request: MemberRequest, verb: str, asked: Item) -> Answer:
     """Read the form; raises `Incomplete`, which says what is missing."""
     given = request.POST
     reason, message = given.get("reason", "").strip(), given.get("message", "").strip()
-    if not reason and (verb in {"reject", "edit"} or (verb == "approve" and reason_needed)):
+    if not reason and (verb in {"reject", "edit"} or (verb == "approve" and asked.needs_reason)):
         raise Incomplete("Say why: the reason is kept in the audit trail.")
     answer = Answer(verb, given.get("digest", ""), reason=reason or None, message=message or None)
+    if verb == "edit" and asked.kind == "output":
+        return replace(answer, output=_output(given.get("output", ""), asked.edits))
     if verb == "edit":
         return replace(answer, arguments=_arguments(given.get("arguments", "")))
     if verb == "approve" and given.get("output", "").strip():
@@ -121,6 +126,22 @@ def _arguments(text: str) -> Json:
     return found
 
 
+def _output(text: str, edits: str) -> Json:
+    if not text.strip():
+        raise Incomplete("Write the output that is to be given out.")
+    if edits == "text":
+        return _plain(text)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Incomplete(f"The output is not JSON: {error}.") from error
+
+
+def _plain(text: str) -> str:
+    """Return what was typed; a browser sends every end of a line as CR LF."""
+    return text.replace("\r\n", "\n")
+
+
 def _json_or_text(text: str) -> Json:
     try:
         return json.loads(text)
@@ -133,7 +154,7 @@ def _refused(request: MemberRequest, filters: Filters, escalation: UUID, verb: s
     context = _item(request, found, do=verb, problem=refusal)
     context |= {name: request.POST.get(name, "") for name in ("reason", "message", "output")}
     if verb == "edit":
-        context |= _edited(found, request.POST.get("arguments", ""))
+        context |= _edited(found, context["item"], request.POST)
     if wants_part(request):
         return render(request, "console/inbox/_item.html", context | {"filters": filters})
     return _whole(request, filters, context | {"alone": True}, status=refusal.status)
@@ -210,13 +231,20 @@ def _item(request: MemberRequest, escalation: Escalation, *, do: str = "", probl
         "errors": getattr(problem, "errors", None) or (),
     }
     if context["do"] and do == "edit":
-        context["text"] = pretty(inbox_item.proposal_of(escalation).get("arguments"))
+        proposed = inbox_item.proposal_of(escalation).get(_field(shown))
+        context["text"] = str(proposed or "") if shown.edits == "text" else pretty(proposed)
     return context
 
 
-def _edited(escalation: Escalation, text: str) -> Context:
-    before = inbox_item.proposal_of(escalation).get("arguments")
+def _field(shown: Item) -> str:
+    """Return what of the proposal an edit replaces, which is the form's field too."""
+    return "output" if shown.kind == "output" else "arguments"
+
+
+def _edited(escalation: Escalation, shown: Item, given: Mapping[str, str]) -> Context:
+    text, before = given.get(_field(shown), ""), inbox_item.proposal_of(escalation).get(_field(shown))
     try:
-        return {"text": text, "difference": inbox_text.difference(before, json.loads(text)), "not_json": ""}
+        after = _plain(text) if shown.edits == "text" else json.loads(text)
+        return {"text": text, "difference": inbox_text.difference(before, after), "not_json": ""}
     except ValueError as error:
         return {"text": text, "difference": (), "not_json": str(error)}
