@@ -74,7 +74,15 @@ def _shown(event: Stored, kind: str, name: str, data: Mapping[str, Json]) -> Ite
             yield _said(seq, kind, name, data.get("errors"), tone="bad")
         case "decision.requested":
             yield _said(seq, kind, name, data.get("detail"), tone="open")
-        case "decision.made":
+        case "run.guided":
+            yield _said(seq, kind, name, data.get("message"))
+        case "run.retried":
+            yield _said(seq, kind, name, data.get("messages"))
+        case "output.accepted":
+            yield _said(seq, kind, name, data.get("output"), tone="good")
+        case "decision.undone":
+            yield _said(seq, kind, name, "")
+        case "decision.made" | "decision.answered":
             verb = DECIDED.get(str(data.get("decision")), "Decided")
             yield _said(seq, kind, f"{verb} by {name}", data.get("message") or data.get("reason") or "")
         case _:
@@ -106,6 +114,11 @@ _TELLS: Final[Mapping[str, tuple[str, str]]] = {
     "output.rejected": ("check", "The output was sent back"),
     "decision.requested": ("people", "A person is asked"),
     "decision.made": ("people", "{by}"),
+    "decision.answered": ("people", "{by}"),
+    "decision.undone": ("people", "An answer was taken back by {by}"),
+    "output.accepted": ("check", "The output was accepted"),
+    "run.guided": ("people", "{by} guides the agent"),
+    "run.retried": ("input", "What another run did, carried on from"),
 }
 
 ICONS: Final[Mapping[str, str]] = {

@@ -29,7 +29,7 @@ from escalations import risk
 from escalations.errors import EscalationError
 from escalations.inbox import ranked
 from escalations.models import Escalation
-from escalations.permissions import check_decide, visible
+from escalations.permissions import check_decide, standing, visible
 from tenants.models import User
 
 Json = Any
@@ -40,12 +40,14 @@ EVIDENCE: Final = 120
 _SHOWN: Final = frozenset({
     "tool.finished", "tool.failed", "tool.denied", "tool.unknown", "tool.compensated", "output.rejected",
     "model.answered", "decision.made",
+    "decision.answered", "decision.undone", "output.accepted", "run.guided", "run.retried",
 })  # fmt: skip
 
 #: Beside those, of an appeal: what was asked and decided, and what came out.
-_DECIDED: Final = frozenset(
-    {"decision.requested", "decision.expired", "output.accepted", "run.completed", "run.failed"}
-)
+_DECIDED: Final = frozenset({"decision.requested", "decision.expired", "run.completed", "run.failed"})
+
+#: An answer that can still be taken back, and one that takes effect.
+_ANSWERED: Final = frozenset({"decision.answered", "decision.made"})
 
 _CAME_OUT: Final = {"output.accepted": "Output that was accepted", "run.completed": "What the run gave out"}
 
@@ -78,7 +80,8 @@ class Item:
     """A question, ready to render.
 
     edits: what an edit is written as: `json`, or `text` for the output of an agent without output schema. why_not: why
-    the reader may not answer it, or nothing; then there are no buttons.
+    the reader may not answer it, or nothing; then there are no buttons. undo_until: until when they can take their
+    answer back, or nothing.
     """
 
     id: UUID
@@ -116,6 +119,7 @@ class Item:
     buttons: list[Button]
     why_not: str
     ended: str
+    undo_until: datetime | None
     erased: bool
 
     @property
@@ -152,7 +156,7 @@ def item(escalation: Escalation, member: Member) -> Item:
     proposal: Mapping[str, Json] = data.get("proposal") or {}
     detail, tool = str(data.get("detail") or ""), str(proposal.get("tool") or "")
     shown = proposal.get("arguments", proposal.get("output"))
-    why_not, given = _why_not(escalation, run, member), escalation.votes.filter(decision="approve").count()
+    why_not, given = _why_not(escalation, run, member), _given(escalation, run)
     now = timezone.now()
     limit = spec.limits.usd_nano
     is_open = escalation.status == "open"
@@ -201,6 +205,7 @@ def item(escalation: Escalation, member: Member) -> Item:
         buttons=_buttons(escalation, spec.tools.get(tool), given, why_not),
         why_not=why_not if is_open else "",
         ended=ended(escalation),
+        undo_until=_until(escalation, member),
         erased=bool(asked and asked.erased),
     )
 
@@ -223,6 +228,22 @@ def _what(kind: str, proposal: Mapping[str, Json]) -> str:
     if proposal.get("tool"):
         return "The call in question" if kind == "reconcile" else "Proposed call"
     return "Proposed output" if "output" in proposal else "Proposed"
+
+
+def _given(escalation: Escalation, run: Run) -> int:
+    """Return how many approvals count: of what is open, those alone whose right is current."""
+    if escalation.status == "open":
+        return len(standing(escalation, run))
+    return escalation.votes.filter(decision="approve").count()
+
+
+def _until(escalation: Escalation, member: Member) -> datetime | None:
+    """Return until when the reader can take their own answer back; nothing where they cannot."""
+    until = escalation.effective_at
+    if not escalation.is_pending or until is None or until <= timezone.now():
+        return None
+    last = escalation.votes.order_by("-at").values_list("user_id", flat=True).first()
+    return until if last == member.principal.user_id and member.can("escalations:decide") else None
 
 
 def _why_not(escalation: Escalation, run: Run, member: Member) -> str:
@@ -279,7 +300,7 @@ def _said(escalation: Escalation, run: Run) -> dict[UUID, str]:
             UUID(each.actor.removeprefix("user:")): str((each.payload or {}).get("reason") or "") for each in settled
         }
     for event in journal.read(run.id, after=escalation.seq, limit=EVIDENCE):
-        if event.action == "decision.made" and event.facts.get("escalation") == str(escalation.id):
+        if event.action in _ANSWERED and event.facts.get("escalation") == str(escalation.id):
             data = data_of(event, payloads=True)
             found[UUID(str(data["by"]).removeprefix("user:"))] = str(data.get("message") or data.get("reason") or "")
     return found
@@ -306,7 +327,7 @@ def _told(event: Stored, data: Mapping[str, Json], people: Mapping[str, str]) ->
         ]
         if texts:
             yield _one(event, "The agent said", "\n\n".join(texts))
-    elif event.action == "decision.made":
+    elif event.action in _ANSWERED:
         verb = DECIDED.get(str(data.get("decision")), "Decided")
         said = data.get("message") or data.get("reason") or ""
         yield _one(event, f"{verb} by {people.get(str(data.get('by')), 'a person')}", said)
@@ -316,6 +337,12 @@ def _told(event: Stored, data: Mapping[str, Json], people: Mapping[str, str]) ->
         yield _one(event, _CAME_OUT[event.action], data.get("output"))
     elif event.action == "decision.requested":
         yield _one(event, "A person was asked", data.get("detail"))
+    elif event.action == "decision.undone":
+        yield _one(event, f"Answer taken back by {people.get(str(data.get('by')), 'the platform')}", None)
+    elif event.action == "run.guided":
+        yield _one(event, f"Guided by {people.get(str(data.get('by')), 'a person')}", data.get("message"))
+    elif event.action == "run.retried":
+        yield _one(event, f"Tried again: run …{str(data.get('of'))[-8:]}", data.get("messages"))
     elif event.action == "decision.expired":
         yield _one(event, "Nobody decided in time", None)
     elif event.action == "run.failed":

@@ -50,7 +50,11 @@ _TOLD = {
     "run.submitted": "Submitted",
     "run.cancel_requested": "Asked to stop",
     "decision.requested": "A person was asked",
+    "run.guided": "Guided",
+    "run.retried": "Tried again",
+    "decision.undone": "Answer taken back",
     "decision.expired": "Nobody decided in time",
+    "output.accepted": "Output accepted",
     "run.completed": "Completed",
     "run.failed": "Failed",
     "run.cancelled": "Cancelled",
@@ -71,13 +75,16 @@ def record_of(run: Run) -> RunRecord:
 
 
 def _acts(run: Run) -> Iterator[Act]:
-    found = list(Record.objects.filter(stream=run.id, action__in=[*_TOLD, "decision.made"]).order_by("seq"))
+    found = list(
+        Record.objects.filter(stream=run.id, action__in=[*_TOLD, "decision.made", "decision.answered"]).order_by("seq")
+    )
     people = _people(found)
     digests = dict(Escalation.objects.filter(run_id=run.id).values_list("id", "digest"))
     by_id = {str(identifier): digest for identifier, digest in digests.items()}
     for each in found:
         actor = str(each.facts.get("by") or each.actor)
-        words = _TOLD.get(each.action) or f"Decided: {wording.code(str(each.facts.get('decision')))}"
+        verb = "Answered" if each.action == "decision.answered" else "Decided"
+        words = _TOLD.get(each.action) or f"{verb}: {wording.code(str(each.facts.get('decision')))}"
         digest = by_id.get(str(each.facts.get("escalation")), "")
         yield Act(each.seq or 0, each.at, words, people.get(actor, wording.code(actor)), digest)
 

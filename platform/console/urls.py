@@ -21,6 +21,7 @@ _inbox = [
     path("", inbox.item, name="inbox_item"),
     path("difference/", inbox.difference, name="inbox_difference"),
     path("decide/", inbox.decide, name="inbox_decide"),
+    path("undo/", inbox.undo, name="inbox_undo"),
 ]
 
 _agent = [

@@ -10,11 +10,11 @@ from agents.core import events as core
 from agents.core.exact import disclose
 from db.scope import tenant_scope
 from escalations.actions import appeals, queues
-from escalations.models import Escalation
+from escalations.models import Escalation, Vote
 from tests.console import journals
 from tests.console.conftest import email, peopled, signed_in
-from tests.console.inboxes import desk
-from tests.console.test_inbox import HTMX, listed, shown
+from tests.console.inboxes import Desk, desk
+from tests.console.test_inbox import HTMX, answer, listed, shown
 from tests.worlds import VERDICT, World
 
 
@@ -148,3 +148,60 @@ def test_how_a_question_ended_is_told_to_nobody_who_may_not_see_it(database: Non
     assert "Nothing you send here counts" in shown(rita, f"/{at.world.slug}/inbox/", data=asked, headers=HTMX)
     at.change(1, queue="legal")
     assert "Nothing you send here counts" not in shown(rita, f"/{at.world.slug}/inbox/", data=asked, headers=HTMX)
+
+
+def test_opening_a_question_is_kept_once_and_a_glance_at_the_list_is_not(database: None) -> None:
+    at = desk()
+    rita = signed_in(at.world, "rita")
+    shown(rita, f"/{at.world.slug}/inbox/")
+    assert openings(at) == []
+    shown(rita, at.path())
+    shown(rita, at.path())
+    shown(signed_in(at.world, "bob"), f"/{at.world.slug}/runs/")
+    assert openings(at) == [at.world.rita.user_id]
+
+
+def openings(at: Desk) -> list[UUID]:
+    with tenant_scope(at.world.tenant_id):
+        return list(at.escalation().openings.values_list("user_id", flat=True))
+
+
+def test_an_approval_of_somebody_who_may_decide_no_more_is_not_counted(database: None) -> None:
+    at = desk()
+    at.change(0, required=2)
+    with tenant_scope(at.world.tenant_id):
+        Vote.objects.create(escalation=at.escalation(), user_id=at.world.bob.user_id, decision="approve")
+    assert "0 of 2 have approved" in shown(signed_in(at.world, "rita"), at.path())
+
+
+def test_an_answer_is_taken_back_by_who_gave_it_and_the_question_is_open_again(database: None) -> None:
+    at = desk()
+    with tenant_scope(at.world.tenant_id):
+        members = [email(at.world, "rita")]
+        queues.put("finance", {"members": members, "undo_s": 600}, acting_as=at.world.alice)
+    rita, alice = signed_in(at.world, "rita"), signed_in(at.world, "alice")
+    assert answer(at, rita, "approve").status_code == 302
+    page = shown(rita, at.path())
+    assert 'data-hotkey="z"' in page
+    assert "you can take it back" in page
+    assert 'data-hotkey="z"' not in shown(alice, at.path())
+    assert alice.post(at.path(0, "undo/")).status_code == 403
+    assert at.escalation().status == "decided"
+    back = rita.post(at.path(0, "undo/"))
+    assert "The question is open again." in shown(rita, back["Location"])
+    assert at.escalation().status == "open"
+    assert rita.post(at.path(0, "undo/")).status_code == 409
+
+
+def test_who_steered_a_run_is_seen_by_who_approves_and_in_its_record(database: None) -> None:
+    at = desk()
+    run, by = at.run(), f"user:{at.world.bob.user_id}"
+    journals.append(at.world, run.id, core.RunGuided(by=by, message="Pay it twice."), actor=by)
+    arguments = {"amount": 7, "to": "Ada"}
+    asked = journals.ask_person(at.world, run.id, turn=3, tool="pay", arguments=arguments, queue="finance")
+    page = shown(signed_in(at.world, "rita"), f"/{at.world.slug}/inbox/{asked}/")
+    assert "Guided by bob" in page
+    assert "Pay it twice." in page
+    alice = signed_in(at.world, "alice")
+    assert "Guided" in shown(alice, f"/{at.world.slug}/runs/{run.id}/record/")
+    assert "Pay it twice." in shown(alice, f"/{at.world.slug}/runs/{run.id}/conversation/")

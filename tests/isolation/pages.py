@@ -82,6 +82,7 @@ PAGES: Final[dict[str, Page]] = {
     "console:inbox_item": Page((SIGN_IN_FIRST, 403), of_tenant=True),
     "console:inbox_difference": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),
     "console:inbox_decide": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),
+    "console:inbox_undo": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),
     "console:agents": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:agent": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:agent_new": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from access.errors import AccessDenied
 from agents.errors import AgentError
-from console import inbox_item, inbox_list, inbox_text
+from console import inbox_item, inbox_list, inbox_text, wording
 from console.events import pretty
 from console.inbox_item import Item
 from console.inbox_list import Filters
@@ -23,7 +23,7 @@ from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show, wants_part
 from console.run_list import uuid_of
 from db.errors import Refusal
-from escalations.actions import decisions
+from escalations.actions import answers, decisions, life
 from escalations.actions.decisions import Answer
 from escalations.errors import EscalationError
 from escalations.models import Escalation
@@ -59,6 +59,7 @@ def listing(request: MemberRequest) -> HttpResponse:
 def item(request: MemberRequest, escalation: UUID) -> HttpResponse:
     """Show one question; `?do=` opens the form of an answer."""
     found = inbox_item.escalation_of(escalation, request.member)
+    life.note_opened(found, acting_as=request.member.principal)
     context = _item(request, found, do=request.GET.get("do", ""))
     filters = Filters.of(request.GET, request.member)
     if wants_part(request):
@@ -92,6 +93,21 @@ def decide(request: MemberRequest, escalation: UUID) -> HttpResponse:
         record_refusal(request, refusal)
         return _refused(request, filters, escalation, verb, refusal)
     return _go_on(request, filters, decided, verb)
+
+
+@require_POST
+@member_page("escalations:read")
+def undo(request: MemberRequest, escalation: UUID) -> HttpResponse:
+    """Take one's answer back while it has not taken effect, and show the question, which is open again."""
+    found = inbox_item.escalation_of(escalation, request.member)
+    filters = Filters.of(request.GET, request.member)
+    try:
+        answers.undo(found.id, acting_as=request.member.principal)
+    except (AccessDenied, AgentError, EscalationError) as refusal:
+        record_refusal(request, refusal)
+        return _refused(request, filters, escalation, "", refusal)
+    messages.success(request, "Your answer is taken back, and the run was told nothing. The question is open again.")
+    return HttpResponseRedirect(_address(request, found.id, filters))
 
 
 class Incomplete(EscalationError):
@@ -167,12 +183,16 @@ def _go_on(request: MemberRequest, filters: Filters, decided: Escalation, verb: 
     if decided.status == "open":
         left = decided.required - decisions.given(decided)
         words = f"{words}. {left} more {'has' if left == 1 else 'have'} to approve"
+    elif decided.is_pending and decided.effective_at is not None:
+        words = f"{words}. It can be taken back on the question's page until {wording.moment(decided.effective_at)}"
     if not wants_part(request):
         messages.success(request, f"{words}.")
         return HttpResponseRedirect(_address(request, following, filters))
     context: Context = {"item": None}
     if following is not None:
-        context = _item(request, inbox_item.escalation_of(following, request.member))
+        found = inbox_item.escalation_of(following, request.member)
+        life.note_opened(found, acting_as=request.member.principal)
+        context = _item(request, found)
     page = inbox_list.page(filters, request.member, shown=following)
     answer = render(
         request,
