@@ -30,7 +30,7 @@ def body_of(delivery: Delivery) -> bytes:
     elif delivery.escalation_id is not None:
         data = _question(delivery)
     else:
-        data = _run(with_names(Run.objects.filter(id=delivery.run_id)).get())
+        data = _run(with_names(Run.objects.filter(id=str(delivery.run_id))).get())
     message = {"type": delivery.type, "timestamp": delivery.created_at.isoformat(), "data": data}
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 

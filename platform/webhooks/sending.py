@@ -106,8 +106,9 @@ class Senders:
 
 def _take(most: int, busy: Mapping[UUID, int]) -> list[tuple[UUID, UUID]]:
     with dispatch(), connection.cursor() as cursor:
-        sending = {"tenants": list(busy), "sending": list(busy.values()), "each": OF_ONE_TENANT}
-        cursor.execute(_TAKE, {"taken": TAKEN_S, "most": most, **sending})
+        tenants, sending = list(busy), list(busy.values())
+        limits = {"taken": TAKEN_S, "most": most, "each": OF_ONE_TENANT}
+        cursor.execute(_TAKE, {**limits, "tenants": tenants, "sending": sending})
         taken: list[tuple[UUID, UUID]] = cursor.fetchall()
         return taken
 
