@@ -11,6 +11,7 @@ import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 from pytest_django import Settings
 
+from api.log import LOG
 from quotas import guesses, rates
 from tests.api.conftest import acme, alice, bob, echo
 from tests.console.conftest import globex
@@ -61,6 +62,8 @@ def _sample(pattern: Any) -> str:
 #: What the few regular expressions match.
 _REGULAR = {
     r"^api(?:/|\Z)": "api/nothing",
+    rf"^log/{LOG}/checkpoint\Z": f"log/{SAMPLES['uuid']}/checkpoint",
+    rf"^log/{LOG}/(?P<path>tile/[0-9a-z/.]{{1,120}})\Z": f"log/{SAMPLES['uuid']}/tile/0/000",
     r"^reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": "reset/key/1-x/",
     r"(?P<url>.*)$": "nothing",
     r"^(?P<app_label>django_q)/$": "django_q/",

@@ -24,7 +24,7 @@ WITHOUT_TOKEN = {"reports"}
 
 
 def is_interface(route: Route) -> bool:
-    return route.path.startswith("/api/")
+    return route.path.startswith(("/api/", "/log/"))
 
 
 def test_the_walk_finds_the_addresses() -> None:

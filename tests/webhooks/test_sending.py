@@ -297,9 +297,10 @@ def test_the_chore_takes_what_is_due_and_leaves_the_rest(acme: World, olga: Prin
     talked(acme)
     senders = sending.Senders()
 
-    senders.send_due()
-
-    assert receiver.arrived.wait(30)
+    for _ in range(100):  # other tests' tenants have their turn, too
+        senders.send_due()
+        if receiver.arrived.wait(0.3):
+            break
     senders.close()
     [sent] = log(acme)
     assert (sent.status, sent.attempts) == ("delivered", 1)

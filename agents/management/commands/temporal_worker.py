@@ -28,8 +28,12 @@ class Command(BaseCommand):
         refuse_unsafe_start()
         worker = TemporalWorker(provider().answer, gate=gate())
         leave_what_is_loaded()
-        threading.Thread(target=keep_sealing, args=[threading.Event()], name="sealer", daemon=True).start()
-        asyncio.run(self._serve(worker))
+        ended = threading.Event()
+        threading.Thread(target=keep_sealing, args=[ended], name="sealer", daemon=True).start()
+        try:
+            asyncio.run(self._serve(worker))
+        finally:
+            ended.set()
 
     async def _serve(self, worker: TemporalWorker) -> None:
         told = asyncio.Event()

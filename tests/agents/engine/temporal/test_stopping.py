@@ -202,6 +202,10 @@ def test_a_worker_that_is_refused_in_mid_service_ends_whatever_its_threads_do(
 
     assert exited.value.args == (1,)
     assert says in capsys.readouterr().err
+    for thread in threading.enumerate():
+        if thread.name == "sealer":
+            thread.join(30)
+            assert not thread.is_alive()
 
 
 # --- what else one worker sees to -------------------------------------------------------------------------------------
