@@ -177,15 +177,8 @@ def item(escalation: Escalation, member: Member) -> Item:
         due_at=escalation.due_at,
         due=inbox_text.due(escalation.due_at, now) if is_open else Due(""),
         expires_at=escalation.expires_at,
-        reasons=inbox_text.reasons(
-            escalation.kind,
-            escalation.reason,
-            escalation.rule,
-            detail,
-            arguments=proposal.get("arguments"),
-            expressions=_expressions(escalation, spec.tools.get(tool), spec),
-        ),
-        proposal="" if shown is None else shown if isinstance(shown, str) else pretty(shown),
+        reasons=_reasons(escalation, spec, tool, detail, proposal),
+        proposal=_as_text(shown),
         form="text" if isinstance(shown, str) else "json",
         what=_what(escalation.kind, proposal),
         edits="text" if escalation.kind == "output" and spec.output_schema is None else "json",
@@ -198,9 +191,7 @@ def item(escalation: Escalation, member: Member) -> Item:
         cost=wording.usd(run.cost_nano),
         limit=wording.budget(limit),
         share=min(round(run.cost_nano * 100 / limit), 100) if limit else 100,
-        tokens=wording.count(
-            run.input_tokens + run.cache_read_input_tokens + run.cache_creation_input_tokens + run.output_tokens
-        ),
+        tokens=wording.count(_tokens(run)),
         lasted=wording.duration((run.ended_at or now) - run.created_at),
         buttons=_buttons(escalation, spec.tools.get(tool), given, why_not),
         why_not=why_not if is_open else "",
@@ -208,6 +199,22 @@ def item(escalation: Escalation, member: Member) -> Item:
         undo_until=_until(escalation, member),
         erased=bool(asked and asked.erased),
     )
+
+
+def _as_text(shown: Json) -> str:
+    return "" if shown is None else shown if isinstance(shown, str) else pretty(shown)
+
+
+def _reasons(
+    escalation: Escalation, spec: AgentSpec, tool: str, detail: str, proposal: Mapping[str, Json]
+) -> list[Reason]:
+    expressions = _expressions(escalation, spec.tools.get(tool), spec)
+    why = escalation.kind, escalation.reason, escalation.rule, detail
+    return inbox_text.reasons(*why, arguments=proposal.get("arguments"), expressions=expressions)
+
+
+def _tokens(run: Run) -> int:
+    return run.input_tokens + run.cache_read_input_tokens + run.cache_creation_input_tokens + run.output_tokens
 
 
 def _history(escalation: Escalation) -> tuple[list[Stored], Stored | None]:
