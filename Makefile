@@ -10,7 +10,7 @@ MANAGE := $(BIN)/python manage.py
 PARALLEL = --numprocesses $(shell $(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))') \
 	--dist loadfile --no-loadscope-reorder
 
-.PHONY: help verifier setup demo up test test-all chaos hostile check audit bench bench-large journals lock assets clean
+.PHONY: help verifier setup demo up test test-all chaos hostile check types rules audit bench bench-large journals lock assets clean
 
 help:
 	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
@@ -50,9 +50,14 @@ hostile: setup
 	@$(BIN)/pytest -q -m "" tests/hostile
 
 check: setup
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync types rules
+
+types:
+	$(BIN)/mypy
+
+rules:
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	PYTHONPATH=platform $(BIN)/lint-imports
 	$(MANAGE) makemigrations --check --dry-run
 	$(MANAGE) docs --check

@@ -6,6 +6,7 @@ Each step is done again only when what it depends on has changed, so that a seco
 3.11 on may run it; it needs the standard library only.
 """
 
+import compileall
 import hashlib
 import subprocess
 import sys
@@ -19,6 +20,7 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 STAMPS = VENV / "setup"
 HERE = ROOT / "platform" / "ops"
+PACKAGES = ("agents", "audit", "escalations", "platform")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ def main() -> None:
             _timed(step.name, step.do)
             STAMPS.mkdir(exist_ok=True)
             stamp.write_text(step.state())
+    _compile()
 
 
 def _timed(name: str, do: Callable[[], None]) -> None:
@@ -83,6 +86,12 @@ def _project() -> None:
 def _assets() -> None:
     if subprocess.run([str(PYTHON), str(HERE / "assets.py")], cwd=ROOT, check=False).returncode != 0:
         sys.exit("The console's assets can't be set up: the lines above say why.")
+
+
+def _compile() -> None:
+    """Write the bytecode of what has changed: where Python may not write it itself, each process would make it anew."""
+    if not all([compileall.compile_dir(ROOT / name, quiet=1) for name in PACKAGES]):
+        sys.exit("Not all of the code is Python: the lines above say what isn't.")
 
 
 STEPS = (

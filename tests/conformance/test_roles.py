@@ -8,15 +8,19 @@ from tenants.models import Role
 from tests.api.scene import Scene
 from tests.conformance.roles import ROLES, check, tried
 
+#: How often each operation is tried as each role. An owner may do everything; of the others, who are refused most of it
+#: before anything is read, `test_roles_at_length` tries many more.
+EXAMPLES: dict[Role | None, int] = {Role.OWNER: 4}
+
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("role", ROLES)
 def test_anything_sent_is_answered_as_described(
     scene: Scene, role: Role | None, web_server: str, tmp_path: Path
 ) -> None:
-    told = tried(scene, role, web_server, tmp_path, phases="examples,fuzzing", examples=4)
+    told = tried(scene, role, web_server, tmp_path, phases="examples,fuzzing", examples=EXAMPLES.get(role, 1))
 
-    check(told, role, at_least=200)
+    check(told, role, at_least=100)
 
 
 @pytest.mark.timeout(600)

@@ -21,7 +21,7 @@ Json = Any
 #: How many points `make test` tries; all of them are for `make test-all`, in so many parts. On Temporal that tries such
 #: a sample, too: what a dead worker was handed waits for its time-out there, so that a point takes a quarter of a
 #: minute, and all of them half an hour.
-SAMPLE = 14
+SAMPLE = 8
 PARTS = 6
 
 #: What once went wrong is tried each time: a claim that was committed without its record.
