@@ -7,6 +7,10 @@ from audit.log.note import BadNote, NoteRefused, VerifierKey
 from audit.stored import BrokenLog, Signed, StoredLog
 
 
+class UnknownKeys(BrokenLog):
+    """None of the keys signed the checkpoint."""
+
+
 def check(log: StoredLog, signed: Signed, keys: Sequence[VerifierKey]) -> None:
     """Raise `BrokenLog` unless one of the log's keys signed this head, and it is that of the log's tree.
 
@@ -16,7 +20,7 @@ def check(log: StoredLog, signed: Signed, keys: Sequence[VerifierKey]) -> None:
     try:
         note.opened(signed.note, [key for key in keys if key.name == log.origin])
     except (BadNote, NoteRefused) as error:
-        raise BrokenLog(
+        raise UnknownKeys(
             f"The checkpoint of {head.size} leaves of {log.origin} is signed by none of the keys of "
             f"AUDIT_SIGNING_KEYS: somebody changed it, or the key that signed it was taken away since. {error}"
         ) from error

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from audit import heads
 from audit.exports.errors import NothingSealed
-from audit.log import merkle
+from audit.log import merkle, note
+from audit.log.checkpoint import Checkpoint
 from audit.log.proof import Proof
 from audit.log.tiles import BadTile, parse_path
 from audit.sealer import keys
@@ -47,6 +48,20 @@ def proof_of(tenant_id: UUID, record_id: UUID) -> tuple[StoredLog, Proof, bytes]
         raise NotSealedYet
     hashes = merkle.inclusion_proof(index, size, log.subtree(size))
     return log, Proof(index, tuple(hashes), signed.note), log.entries(index, index + 1)[0]
+
+
+def cosigned(log: StoredLog, signed: Signed) -> bytes:
+    """Return the head's note with what witnesses signed of it so far."""
+    return note.extended(signed.note, log.cosigned(at_most=signed.head.size).get(signed.head.size, ()))
+
+
+def witnessed(log: StoredLog, signed: Signed) -> tuple[Checkpoint, bytes] | None:
+    """Return the newest checkpoint that a witness cosigned, with all its cosignatures; None when there is none."""
+    found = log.cosigned(at_most=signed.head.size)
+    before = log.signed(at_most=max(found)) if found else None
+    if before is None or before.head.size != max(found):
+        return None
+    return before.head, note.extended(before.note, found[before.head.size])
 
 
 def file_of(tenant_id: UUID, generation: int, path: str) -> bytes | None:

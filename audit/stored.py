@@ -40,6 +40,19 @@ WHERE record_id = %(record)s AND generation = %(generation)s AND tenant_id = %(t
 _CHECKPOINT = f"""
 SELECT note, at, size FROM audit_checkpoint WHERE {_OF} AND size <= %(size)s ORDER BY size DESC LIMIT 1
 """  # noqa: S608 - constants only
+#: Each witness's newest cosignature of a tree of at most that size. The names are hopped over along the index.
+_COSIGNATURES = f"""
+WITH RECURSIVE names AS (
+    (SELECT witness FROM audit_cosignature WHERE {_OF} ORDER BY witness LIMIT 1)
+    UNION ALL
+    SELECT (SELECT witness FROM audit_cosignature WHERE {_OF} AND witness > names.witness ORDER BY witness LIMIT 1)
+    FROM names WHERE names.witness IS NOT NULL
+)
+SELECT newest.size, newest.line FROM names CROSS JOIN LATERAL (
+    SELECT size, line FROM audit_cosignature
+    WHERE {_OF} AND witness = names.witness AND size <= %(size)s ORDER BY size DESC LIMIT 1
+) AS newest ORDER BY newest.size, names.witness
+"""  # noqa: S608 - constants only
 #: By the leaves' own order; a record that is gone leaves a row of nulls.
 _ENTRIES = f"""
 SELECT l.index, l.hash, r.id IS NULL, {entries.COLUMNS} FROM audit_leaf l
@@ -104,6 +117,16 @@ class StoredLog:
         if head.size != size:
             raise BrokenLog(f"The checkpoint of {size} leaves of {self.origin} is one of {head.size}.")
         return Signed(head, text.encode(), at)
+
+    def cosigned(self, *, at_most: int = merkle.MAX_SIZE - 1) -> dict[int, tuple[str, ...]]:
+        """Return each witness's newest cosignature of a tree of at most that size: lines of notes, by size, ascending.
+
+        As they stand there; whoever shows them says nothing of them, and whoever has the witness's key verifies them.
+        """
+        found: dict[int, tuple[str, ...]] = {}
+        for size, line in self._rows(_COSIGNATURES, size=at_most):
+            found[size] = (*found.get(size, ()), line)
+        return found
 
     def index_of(self, record_id: UUID) -> int | None:
         """Return where the record is; None when it is not sealed yet."""

@@ -17,4 +17,5 @@ TABLES = (
     Table("audit_leaf", READ, seal=_SEALED),
     Table("audit_tile", READ, seal=_SEALED),
     Table("audit_checkpoint", READ, seal=_SEALED),
+    Table("audit_cosignature", READ, seal=_SEALED),
 )

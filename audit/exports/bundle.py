@@ -16,8 +16,9 @@ from audit.exports.readme import readme
 from audit.log import entries, merkle, note, tiles
 from audit.log.note import Signer
 from audit.log.tiles import ENTRIES, WIDTH
-from audit.stored import BrokenLog, StoredLog, execute
+from audit.stored import BrokenLog, Signed, StoredLog, execute
 from audit.verify import manifest
+from audit.verify.bundle import WITNESSED
 from audit.verify.manifest import Manifest
 
 Json = Any
@@ -67,6 +68,8 @@ class _Writing:
         self._put("vkey", "".join(f"{signer.key.text}\n" for signer in self._signers).encode())
         if period.before is not None:
             self._put("previous", self._previous())
+        for size_then, lines in self._log.cosigned(at_most=size).items():
+            self._cosigned(size_then, lines)
         self._leaves()
         for tile in tiles.covering(period.first, period.end, size):
             if tile.level != ENTRIES:
@@ -84,11 +87,30 @@ class _Writing:
         One of them signed it already, as `write` found; so nothing is signed that none of the log's keys stands for.
         """
         assert self._period.before is not None  # noqa: S101 - asked before
-        before, size = self._period.before, self._period.head.head.size
+        return self._leading_on(self._period.before)
+
+    def _cosigned(self, size: int, lines: Sequence[str]) -> None:
+        """Write the checkpoint of that size with what witnesses signed of it, and what leads on from it.
+
+        One that none of today's keys signed is left out: who verifies with these could not tell whose it is.
+        """
+        before = self._log.signed(at_most=size)
+        if before is None or before.head.size != size:
+            raise BrokenLog(f"{self._log.origin} has lost its checkpoint of {size} leaves, which a witness cosigned.")
+        try:
+            heads.check(self._log, before, [signer.key for signer in self._signers])
+        except heads.UnknownKeys:
+            return
+        self._put(f"{WITNESSED}{size}", self._leading_on(before, lines))
+
+    def _leading_on(self, before: Signed, cosignatures: Sequence[str] = ()) -> bytes:
+        """Return a checkpoint of the log, signed by today's keys too, an empty line, and the proof that leads on."""
+        size = self._period.head.head.size
         signed = note.parse(before.note)
         there = {(each.name, each.key_id) for each in signed.signatures}
         missing = [each for each in self._signers if (each.key.name, each.key.key_id) not in there]
         whole = note.Note(signed.text, (*signed.signatures, *(each.sign(signed.text) for each in missing))).whole
+        whole += "".join(cosignatures)
         proof = merkle.consistency_proof(before.head.size, size, self._log.subtree(size))
         return (whole + "\n" + "".join(f"{note.encode(each)}\n" for each in proof)).encode()
 

@@ -8,4 +8,5 @@
 | note | C2SP signed-note: text, signatures, verifier keys |
 | checkpoint | C2SP tlog-checkpoint: the tree's head as the text of a note |
 | proof | C2SP tlog-proof: a leaf's proof as a text of its own |
+| witness | C2SP tlog-witness: what is said to those who cosign checkpoints, and what they may answer |
 """

@@ -95,7 +95,7 @@ class VerifierKey:
         """Say whether the signature of this key is one of that text (tlog-cosignature for a witness)."""
         data, message = signature.data, text.encode()
         if self.algorithm == COSIGNATURE:
-            if len(data) != 8 + _SIGNATURE_BYTES:
+            if len(data) != 8 + _SIGNATURE_BYTES or data[0] & 0x80:  # times are below 2^63
                 return False
             message = f"cosignature/v1\ntime {int.from_bytes(data[:8], 'big')}\n".encode() + message
             data = data[8:]
@@ -142,6 +142,11 @@ def sign(text: str, signers: Iterable[Signer]) -> Note:
     """Return a note over the text by each of the signers. Raises `BadNote` for a text that cannot be one."""
     _check_text(text)
     return Note(text, tuple(each.sign(text) for each in signers))
+
+
+def extended(data: bytes, lines: Iterable[str]) -> bytes:
+    """Return a note with further signature lines behind its own (tlog-checkpoint, "Signatures": cosignatures)."""
+    return data + "".join(lines).encode()
 
 
 def parse(data: bytes) -> Note:

@@ -5,8 +5,9 @@ Each part says what it proved, or raises `Unproven`; all are tried, so that a re
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +16,7 @@ from audit.log.checkpoint import BadCheckpoint, Checkpoint
 from audit.log.merkle import ProofRefused
 from audit.log.note import BadKey, BadNote, NoteRefused, VerifierKey
 from audit.log.tiles import ENTRIES, WIDTH, BadTile, Tile
+from audit.log.witness import cosigned_at
 from audit.verify import leaves
 from audit.verify.errors import Unproven
 from audit.verify.files import Files
@@ -24,12 +26,16 @@ from audit.verify.parallel import mapped
 #: Files that every bundle has, beside tiles and the manifest; `previous` belongs to one that starts later.
 ALWAYS: Final = ("checkpoint", "vkey", "entries.jsonl", "README.txt")
 
+#: Checkpoints that witnesses cosigned, by their size.
+WITNESSED: Final = "witnessed/"
+
 #: Leaves that are checked at once.
 BATCH: Final = 2048
 
 #: Problems of one kind that a report names; that there are more is said.
 NAMED: Final = 20
 
+_WITNESSED = re.compile(rf"{WITNESSED}[1-9][0-9]{{0,18}}", re.ASCII)
 _TENANT = re.compile(r"/log/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/[0-9]+)?\Z", re.ASCII)
 
 
@@ -41,8 +47,18 @@ class Report:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(files: Files, *, keys: list[VerifierKey] | None = None, held: bytes | None = None) -> Report:
-    """Verify a bundle. keys: those that are trusted; None trusts what the bundle says. held: an older checkpoint."""
+def verify(
+    files: Files,
+    *,
+    keys: list[VerifierKey] | None = None,
+    held: bytes | None = None,
+    witnesses: Sequence[VerifierKey] = (),
+) -> Report:
+    """Verify a bundle.
+
+    keys: those that are trusted; None trusts what the bundle says. held: an older checkpoint. witnesses: the keys of
+    those who are to have cosigned the log, each of them.
+    """
     report = Report()
     try:
         verification = Verification(files, keys, report)
@@ -54,6 +70,7 @@ def verify(files: Files, *, keys: list[VerifierKey] | None = None, held: bytes |
         verification.tree_is_signed,
         verification.leaves_are_all,
         verification.previous_is_its_beginning,
+        lambda: verification.witnesses_cosigned(witnesses),
     ]
     if held is not None:
         parts.append(lambda: verification.held_is_its_beginning(held))
@@ -100,6 +117,7 @@ class Verification:
         """Every file is the one that the manifest names, none is missing, none was added."""
         there, listed = self._files.names() - {NAME, NOTE}, set(self.manifest.files)
         wanted = {*ALWAYS, *(tile.path for tile in self._tiles)} | ({"previous"} if self.manifest.first else set())
+        wanted |= {name for name in listed if _WITNESSED.fullmatch(name)}
         problems = [f"{name} is missing." for name in sorted(listed - there)]
         problems += [f"{name} is not in the manifest." for name in sorted(there - listed)]
         problems += [f"{name} does not belong into this bundle." for name in sorted(listed - wanted)]
@@ -154,17 +172,42 @@ class Verification:
         """The log begins with the one of the period's start."""
         if self.manifest.first == 0:
             return "The period starts with the log."
-        whole, separator, hashes = self._files.read("previous").rpartition(b"\n\n")
-        if not separator:
-            raise Unproven("previous has not a checkpoint, an empty line and hashes.")
-        before = self._checkpoint(whole + b"\n", "previous")
+        before, _ = self._leading_on("previous")
         if before.size != self.manifest.first:
             raise Unproven(f"previous is of {before.size} leaves; the period starts at {self.manifest.first}.")
+        return f"The log begins with that of {before.size} leaves, which was signed at the period's start."
+
+    def witnesses_cosigned(self, witnesses: Sequence[VerifierKey]) -> str:
+        """The log begins with those that witnesses cosigned, and each that is asked for cosigned one of them."""
+        newest: dict[VerifierKey, tuple[int, int]] = {}
+        for name in sorted(name for name in self._files.names() if _WITNESSED.fullmatch(name)):
+            before, whole = self._leading_on(name)
+            if name != f"{WITNESSED}{before.size}":
+                raise Unproven(f"{name} is of {before.size} leaves.")
+            for key in witnesses:
+                for signature in note.parse(whole).signatures:
+                    if (signature.name, signature.key_id) != (key.name, key.key_id):
+                        continue
+                    if not key.verifies(signature, before.text):
+                        raise Unproven(f"{name} has a cosignature of {key.name} that is not one of this checkpoint.")
+                    newest[key] = max(newest.get(key, (0, 0)), (before.size, cosigned_at(signature)))
+        self._raise([f"{key.name} ({key.key_id.hex()}) has not cosigned it." for key in witnesses if key not in newest])
+        told = (f"{key.name} the one of {size} leaves at {_time(at)}" for key, (size, at) in newest.items())
+        if not witnesses:
+            return ""
+        return f"{len(newest)} of {len(witnesses)} witnesses cosigned what the log begins with: {', '.join(told)}."
+
+    def _leading_on(self, name: str) -> tuple[Checkpoint, bytes]:
+        """Return a checkpoint from which a file's hashes lead on to the head, and its note."""
+        whole, separator, hashes = self._files.read(name).rpartition(b"\n\n")
+        if not separator:
+            raise Unproven(f"{name} has not a checkpoint, an empty line and hashes.")
+        before = self._checkpoint(whole + b"\n", name)
         text = hashes.decode(errors="replace")
         if text and not text.endswith("\n"):
-            raise Unproven("previous ends within a line.")
+            raise Unproven(f"{name} ends within a line.")
         self._consistent(before, [note.decode(line) for line in text.split("\n")[:-1]])
-        return f"The log begins with that of {before.size} leaves, which was signed at the period's start."
+        return before, whole + b"\n"
 
     def held_is_its_beginning(self, held: bytes) -> str:
         """The log begins with the one of a checkpoint that somebody held."""
@@ -306,6 +349,14 @@ class Verification:
         if problems:
             more = f"\n… and {len(problems) - NAMED} more." if len(problems) > NAMED else ""
             raise Unproven("\n".join(problems[:NAMED]) + more)
+
+
+def _time(seconds: int) -> str:
+    """Return a cosignature's time for people; as it is when no calendar has it."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} s after 1970"
 
 
 def read_keys(text: str) -> list[VerifierKey]:

@@ -43,14 +43,17 @@ class Checkpoint(LogView):
     """The log's head."""
 
     def get(self, request: Request, tenant_id: str, generation: str = "1") -> HttpResponse:
-        """Return the signed note."""
+        """Return the signed note, with what witnesses signed of it so far."""
         found = self.found(tenant_id)
         try:
             with self.scope():
-                _, signed = proving.head_of(found, int(generation))
+                log, signed = proving.head_of(found, int(generation))
+                head = proving.cosigned(log, signed)
         except NothingSealed as error:
             raise NotFound from error
-        return HttpResponse(signed.note, content_type="text/plain; charset=utf-8")
+        answer = HttpResponse(head, content_type="text/plain; charset=utf-8")
+        answer["Cache-Control"] = "no-store"
+        return answer
 
 
 class Tile(LogView):

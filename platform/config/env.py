@@ -30,6 +30,8 @@ KNOWN = (
     "AUDIT_CHECKPOINTS_DIR",
     "AUDIT_SIGNING_KEYS",
     "BASE_URL",
+    "CHECKPOINT_MAIL",
+    "CHECKPOINT_MAIL_HOURS",
     "DATABASE_OWNER_URL",
     "DATABASE_POOL_SIZE",
     "DATABASE_URL",
@@ -76,6 +78,9 @@ KNOWN = (
     "TEMPORAL_TLS_CERT",
     "TEMPORAL_TLS_KEY",
     "TRUST_PROXY",
+    "WITNESSES",
+    "WITNESS_ALLOW",
+    "WITNESS_SECONDS",
     "WORKERS",
 )
 """Every variable that settings.py reads."""
@@ -175,7 +180,7 @@ class Env:
     def host_ports(self, name: str) -> tuple[str, ...]:
         """A list of `host:port`, each an exact place (`egress.allow`)."""
         try:
-            parse_allow(self.items(name))
+            parse_allow(self.items(name), setting=name)
         except EgressAllowError as error:
             raise ImproperlyConfigured(str(error)) from None
         return self.items(name)

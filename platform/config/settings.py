@@ -12,6 +12,7 @@ from typing import Any
 from csp.constants import NONCE, NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from config.checkpoints import Recipient, Witness, recipients, witnesses
 from config.database import embedded_databases, external_databases
 from config.email import email_settings
 from config.env import Env, decode_keys
@@ -191,6 +192,21 @@ AUDIT_SIGNING_KEYS: tuple[bytes, ...] = decode_keys("AUDIT_SIGNING_KEYS", Env({"
 AUDIT_CHECKPOINTS_DIR: Path = Path(_env.text("AUDIT_CHECKPOINTS_DIR") or DATA_DIR / "checkpoints").absolute()
 """Where each log's last checkpoint is kept outside the database; all hosts that seal share it."""
 
+WITNESSES: tuple[Witness, ...] = witnesses(_env)
+"""Who is asked to cosign the logs' checkpoints."""
+
+WITNESS_ALLOW: tuple[str, ...] = _env.host_ports("WITNESS_ALLOW")
+"""host:port of private places where witnesses may be; nothing else is called there for it."""
+
+WITNESS_SECONDS: int = _env.integer("WITNESS_SECONDS", 60, minimum=1, maximum=86400)
+"""How often each witness is asked for what is new."""
+
+CHECKPOINT_MAIL: tuple[Recipient, ...] = recipients(_env)
+"""To whom the logs' checkpoints are mailed."""
+
+CHECKPOINT_MAIL_HOURS: int = _env.integer("CHECKPOINT_MAIL_HOURS", 24, minimum=1, maximum=720)
+"""How often; and whenever AUDIT_SIGNING_KEYS are others than before."""
+
 
 # --- Django -----------------------------------------------------------------------------------------------------
 
@@ -205,6 +221,7 @@ INSTALLED_APPS = [
     "agents",  # before django_q: its `qcluster` starts the drivers
     "escalations",
     "webhooks",
+    "checkpoints",
     "api",
     "signin",
     "console",

@@ -60,6 +60,7 @@ class Client:
     """Calls the outside, and nothing inside but what `allow` names.
 
     allow: (host, port) pairs that may be private, hosts in canonical form (`egress.allow.parse_allow`).
+    setting: which one allows them, as those are told who are denied.
     connect_s: seconds for one connection, TLS included. resolver and tls: for tests and special trust stores.
     """
 
@@ -67,11 +68,12 @@ class Client:
         self,
         allow: Allow = frozenset(),
         *,
+        setting: str = "EGRESS_ALLOW",
         connect_s: float = 10.0,
         resolver: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self._allow = allow
+        self._allow, self._setting = allow, setting
         self._connect_s = connect_s
         self._resolver = resolver
         self._tls = tls
@@ -122,7 +124,7 @@ class Client:
     ) -> list[Address]:
         """Resolve and check. barred: why no address is called at this port but those that are allowed, or None."""
         if barred and all(port != allowed for _, allowed in self._allow):
-            raise _denied(f"{host} is not called: {barred}", host, port)
+            raise self._denied(f"{host} is not called: {barred}", host, port)
         found = [address] if address else self._resolve(host, port, deadline)
         if (host, port) not in self._allow:
             for each in found:
@@ -131,10 +133,14 @@ class Client:
                 why = why_not_public(each)
                 if why:
                     verb = "is" if address else "leads to"  # which address stays untold: names are the network's secret
-                    raise _denied(f"{host} {verb} an address that is not public ({why})", host, port)
+                    raise self._denied(f"{host} {verb} an address that is not public ({why})", host, port)
                 if barred:
-                    raise _denied(f"{host} is not called: {barred}", host, port)
+                    raise self._denied(f"{host} is not called: {barred}", host, port)
         return found[:_MAX_ADDRESSES]
+
+    def _denied(self, why: str, host: str, port: int) -> EgressDenied:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        return EgressDenied(f"{why}; the installation can allow it with {self._setting}={place}.")
 
     def _resolve(self, host: str, port: int, deadline: float) -> list[Address]:
         try:
@@ -245,11 +251,6 @@ class Client:
             self._tls = ssl.create_default_context()
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._tls
-
-
-def _denied(why: str, host: str, port: int) -> EgressDenied:
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return EgressDenied(f"{why}; the installation can allow it with EGRESS_ALLOW={place}.")
 
 
 def _talk(connection: _Connection, stream: Stream, hop: Hop, request: Request) -> Response:

@@ -25,6 +25,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from agents.engine.django_q import SLOTS
 from agents.engine.temporal.presence import WORKERS
+from checkpoints import figures
+from checkpoints.clock import database_now
 from db import partitions, pool
 from db.roles import dispatch, seal
 from metrics import counters
@@ -165,13 +167,33 @@ class Installation:
             cursor.execute(_TIMEOUT)
             cursor.execute(_LOG)
             waiting, lag = cursor.fetchone()
+            left = list(_left(database_now()))
         yield from looked_up
         yield _gauge("log_waiting", "Records that are in no sealed log yet.", waiting)
         yield _gauge("log_lag_seconds", "How long the oldest of them has waited.", float(lag))
+        yield from left
         ahead = partitions.months_ahead(partitions.present("default"), datetime.now(UTC).date())
         yield _gauge("partitions_ahead_months", "Whole months for which the journal has partitions.", ahead)
         yield from _totals()
         yield from _own()
+
+
+def _left(now: datetime) -> Iterator[Metric]:
+    """Yield whether checkpoints leave the building, where they are to. Asked as the seal role."""
+    behind = GaugeMetricFamily(
+        f"{PREFIX}_witness_behind_seconds",
+        "How long ago the witness was last asked for all that there was, and answered.",
+        labels=("witness",),
+    )
+    refused = GaugeMetricFamily(
+        f"{PREFIX}_witness_refused_logs", "Logs that the witness does not cosign.", labels=("witness",)
+    )
+    for name, seconds, logs in figures.witnesses(now):
+        behind.add_metric((name,), seconds)
+        refused.add_metric((name,), logs)
+    yield from (behind, refused)
+    late = figures.late(now)
+    yield _gauge("checkpoint_mail_late_seconds", "How long the letter that is due longest has waited.", late)
 
 
 def _runs(cursor: Any) -> Iterator[Metric]:

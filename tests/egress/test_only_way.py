@@ -75,6 +75,7 @@ MAY: dict[str, dict[str, str]] = {
     "agents/engine/temporal/worker.py": {"socket": "its machine's name", "psycopg": DATABASE},
     "agents/management/commands/qcluster.py": {"socket": "its machine's name", "redis": CACHE},
     "agents/providers/rehearsal/__main__.py": {"socket": LISTENS},
+    "platform/checkpoints/letters.py": dict.fromkeys(("smtplib", "django.core.mail"), MAIL),
     "platform/db/pool.py": {"psycopg": DATABASE},
     "platform/db/provision.py": {"psycopg": DATABASE},
     "platform/db/session.py": {"psycopg": DATABASE},

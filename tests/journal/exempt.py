@@ -88,6 +88,7 @@ READS: Final = frozenset(
         "tenants.actions.teams.hold",
         "tenants.actions.tenants.by_id",
         "tenants.actions.tenants.by_slug",
+        "tenants.actions.tenants.log_named",
         "webhooks.actions.endpoints.check_url",
         "webhooks.actions.endpoints.locked",
         "webhooks.actions.endpoints.named",

@@ -13,6 +13,23 @@ from audit.models import Record
 
 Json = Any
 
+_WITNESSED: Json = {
+    "oneOf": [
+        {
+            "type": "object",
+            "required": ["size", "checkpoint"],
+            "additionalProperties": False,
+            "properties": {
+                "size": {"type": "integer", "minimum": 0, "description": "Leaves of the tree that was cosigned."},
+                "checkpoint": {
+                    "type": "string",
+                    "description": "The note, with the witnesses' signature lines (C2SP tlog-cosignature).",
+                },
+            },
+        },
+        {"type": "null"},
+    ]
+}
 _HEAD = component(
     "LogCheckpoint",
     {
@@ -22,6 +39,10 @@ _HEAD = component(
         "at": {**_TIME, "description": "When it was signed."},
         "checkpoint": {"type": "string", "description": "The signed note (C2SP tlog-checkpoint). Keep it."},
         "vkeys": {"type": "array", "items": {"type": "string"}, "description": "Verifier keys, newest first."},
+        "witnessed": {
+            **_WITNESSED,
+            "description": "The newest checkpoint that a witness cosigned; null when none was.",
+        },
     },
     example={
         "origin": "countersign.example/log/0198c2a0-0000-7000-8000-000000000000",
@@ -30,6 +51,7 @@ _HEAD = component(
         "at": "2030-01-31T12:00:00.000000+00:00",
         "checkpoint": "…",
         "vkeys": ["…"],
+        "witnessed": None,
     },
 )
 _PROOF = component(
@@ -60,6 +82,8 @@ class Head(View):
         self.require("audit:read")
         with self.scope():
             log, signed = proving.head_of(self.principal.tenant_id)
+            note = proving.cosigned(log, signed)
+            witnessed = proving.witnessed(log, signed)
         head = signed.head
         return Response(
             {
@@ -67,8 +91,9 @@ class Head(View):
                 "size": head.size,
                 "root": head.root.hex(),
                 "at": signed.at.isoformat(),
-                "checkpoint": signed.note.decode(),
+                "checkpoint": note.decode(),
                 "vkeys": proving.vkeys(log),
+                "witnessed": witnessed and {"size": witnessed[0].size, "checkpoint": witnessed[1].decode()},
             }
         )
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from audit import journal
-from db.scope import tenant_scope
+from db.scope import PLATFORM, tenant_scope
 from tenants.actions.names import check_name, check_slug
 from tenants.errors import BadSlug, SlugTaken, UnknownTenant
 from tenants.models import Tenant
@@ -53,6 +53,16 @@ def by_slug(slug: str) -> Tenant:
         return Tenant.objects.get(slug=slug)
     except Tenant.DoesNotExist as error:
         raise UnknownTenant(f"There is no tenant {slug!r}. `tenant create {slug}` makes it.") from error
+
+
+def log_named(name: str) -> UUID:
+    """Return whose a log is: `platform`, a tenant's slug, or its id. Raises `UnknownTenant`."""
+    if name == "platform":
+        return PLATFORM
+    try:
+        return UUID(name)
+    except ValueError:
+        return by_slug(name).id
 
 
 def by_id(tenant_id: UUID) -> Tenant:

@@ -21,7 +21,7 @@ from audit.stored import BrokenLog, StoredLog
 from db import roles, session
 from db.errors import Refusal
 from db.scope import tenant_scope
-from ops.management.commands.seal import log_named
+from tenants.actions.tenants import log_named
 from tenants.principal import COMMAND
 
 #: Seconds to wait for another process that is sealing this log.
@@ -44,7 +44,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             since, until = _moment(options["since"], 0), _moment(options["until"], 1)
-            tenant_id, out, payloads = log_named(options["tenant"]), options["out"], not options["without_payloads"]
+            tenant_id, out, payloads = (
+                log_named(options["tenant"]),
+                options["out"],
+                not options["without_payloads"],
+            )
             if options["format"] == "bundle":
                 self.export(tenant_id, since, until, out, payloads)
             else:

@@ -12,7 +12,7 @@ from audit.sealer.errors import LogRefused
 from audit.sealer.loop import keep_sealing, sealer
 from audit.sealer.sealer import Sealer
 from db import session
-from db.scope import PLATFORM, tenant_scope
+from db.scope import tenant_scope
 from tenants.actions import tenants
 from tenants.errors import TenantError
 from tenants.principal import COMMAND
@@ -43,12 +43,12 @@ class Command(BaseCommand):
 
     def _once(self, sealing: Sealer, options: dict[str, Any]) -> None:
         if options["sweep"]:
-            self.stdout.write(f"sealed {sealing.sweep(log_named(options['sweep']))} records")
+            self.stdout.write(f"sealed {sealing.sweep(tenants.log_named(options['sweep']))} records")
         elif options["accept"]:
-            head = sealing.accept(log_named(options["accept"]))
+            head = sealing.accept(tenants.log_named(options["accept"]))
             self.stdout.write(f"{head.origin} goes on behind its {head.size} leaves")
         elif options["restart"]:
-            self._restart(sealing, log_named(options["restart"]))
+            self._restart(sealing, tenants.log_named(options["restart"]))
         else:
             self.stdout.write(f"sealed {sealing.round()} records")
             if sealing.refused:
@@ -59,13 +59,3 @@ class Command(BaseCommand):
         with tenant_scope(log):
             journal.record("log.restarted", stream=log, actor=COMMAND, facts={"generation": begun.generation})
         self.stdout.write(f"sealed {sealing.sweep(log)} records in {begun.origin}")
-
-
-def log_named(name: str) -> UUID:
-    """Return the id of a log: `platform`, a tenant's slug, or its id. Raises `TenantError`."""
-    if name == "platform":
-        return PLATFORM
-    try:
-        return UUID(name)
-    except ValueError:
-        return tenants.by_slug(name).id
