@@ -68,8 +68,17 @@ def test_each_smaller_tree_is_proven_to_be_its_beginning(new: int) -> None:
         assert consistency(old, new, ROOTS[old], ROOTS[new], proof)
 
 
-def altered(proof: list[bytes]) -> Iterator[list[bytes]]:
-    """Yield the proof with garbage, without parts, with others, and with a bit turned."""
+def altered(proof: list[bytes], *roots: bytes) -> Iterator[list[bytes]]:
+    """Yield the proof with garbage, with roots beside it, without parts, with others, and with a bit turned.
+
+    The kinds of the public vectors.
+    """
+    for root in roots:
+        yield [root, *proof]
+        yield [*proof, root]
+    if proof:
+        yield [proof[0], *proof]
+        yield []
     yield [b"", *proof]
     yield [NONSENSE, *proof]
     yield [*proof, b""]
@@ -90,7 +99,7 @@ def other_numbers(number: int) -> set[int]:
 def test_a_proof_of_inclusion_that_was_altered_is_refused(index: int, size: int) -> None:
     leaf, root, proof = merkle.leaf_hash(TREE[index]), ROOTS[size], naive.path(index, TREE[:size])
 
-    for other in altered(proof):
+    for other in altered(proof, root):
         assert not inclusion(index, size, leaf, root, other)
     for other_root in (b"", NONSENSE, root + b"\0", b"\0" + root, root[:-1]):
         assert not inclusion(index, size, leaf, other_root, proof)
@@ -98,7 +107,7 @@ def test_a_proof_of_inclusion_that_was_altered_is_refused(index: int, size: int)
     assert not inclusion(index, size, b"", root, proof)
     for other_index in other_numbers(index):
         assert not inclusion(other_index, size, leaf, root, proof)
-    for other_size in (0, size // 2, index):
+    for other_size in (0, size // 2, index, size * 2):
         assert not inclusion(index, other_size, leaf, root, proof)
 
 
@@ -106,7 +115,7 @@ def test_a_proof_of_inclusion_that_was_altered_is_refused(index: int, size: int)
 def test_a_proof_of_consistency_that_was_altered_is_refused(old: int, new: int) -> None:
     old_root, new_root, proof = ROOTS[old], ROOTS[new], naive.proof(old, TREE[:new])
 
-    for other in (*altered(proof), []):
+    for other in altered(proof, old_root, new_root):
         assert not consistency(old, new, old_root, new_root, other)
     for root in (b"", NONSENSE, old_root + b"\0", b"\0" + old_root, new_root):
         assert not consistency(old, new, root, new_root, proof)
@@ -115,6 +124,8 @@ def test_a_proof_of_consistency_that_was_altered_is_refused(old: int, new: int) 
     assert not consistency(old, new, new_root, old_root, proof)
     for other_size in other_numbers(old):
         assert not consistency(other_size, new, old_root, new_root, proof)
+    for other_size in (new * 2, new // 2, old, 0, -new):
+        assert not consistency(old, other_size, old_root, new_root, proof)
     assert not consistency(new, old, old_root, new_root, proof)
 
 

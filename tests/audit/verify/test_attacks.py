@@ -36,6 +36,27 @@ UPDATE audit_leaf l SET record_id = o.record_id, hash = o.hash FROM audit_leaf o
 WHERE l.tenant_id = %(tenant)s AND o.tenant_id = %(tenant)s AND (l.index, o.index) IN ((20, 21), (21, 20))
 """
 
+
+def _other(column: str) -> str:
+    """Return an id beside that one, as SQL."""
+    last = f"translate(right({column}::text, 1), '0123456789abcdef', '123456789abcdef0')"
+    return f"(left({column}::text, 35) || {last})::uuid"
+
+
+#: A record that never was, with a leaf between others.
+INSERT = (
+    f"""
+    INSERT INTO audit_record SELECT {_other("id")}, at, tenant_id, gen_random_uuid(), seq,
+        v, action, 'user:invented', subject, outcome, facts, NULL FROM audit_record WHERE id = {_MIDDLE}
+    """,  # noqa: S608
+    "UPDATE audit_leaf SET index = -index WHERE tenant_id = %(tenant)s AND index >= 20",
+    "UPDATE audit_leaf SET index = 1 - index WHERE tenant_id = %(tenant)s AND index < 0",
+    f"""
+    INSERT INTO audit_leaf SELECT tenant_id, generation, 20, {_other("record_id")},
+        sha256('anything') FROM audit_leaf WHERE tenant_id = %(tenant)s AND index = 21
+    """,  # noqa: S608
+)
+
 ATTACKS = {
     "edit a record": [EDIT],
     "edit its facts": [EDIT_FACTS],
@@ -44,6 +65,9 @@ ATTACKS = {
     "delete a record and its leaf": [DELETE, DELETE_LEAF],
     "delete a leaf": [DELETE_LEAF],
     "cut the log": [TRUNCATE],
+    "insert": [*INSERT],
+    "empty the log": ["DELETE FROM audit_leaf WHERE tenant_id = %(tenant)s"],
+    "empty the journal": ["DELETE FROM audit_record WHERE tenant_id = %(tenant)s"],
     "reorder": [
         "ALTER TABLE audit_leaf DROP CONSTRAINT audit_leaf_record_id_tenant_id_generation_key",
         REORDER,

@@ -24,6 +24,8 @@ from db import session
 from tests.audit.exports.bundles import export, key_of, signer_of
 from tests.audit.sealer import logs
 from tests.audit.sealer.conftest import made
+from tests.audit.verify.test_witnesses import cosign
+from tests.checkpoints.witness import Witness
 from tests.worlds import World, world
 
 Json = Any
@@ -44,6 +46,7 @@ def exported(
             for count in (300, 300):
                 logs.append(acme, count)
                 sealer.seal(acme.tenant_id)
+                cosign(acme, Witness("witness.example/one", bytes(32)))
         first = logs.signed(acme).head.size - 300
         export(acme, folder, first=first, end=first + 290)
         yield acme, folder
@@ -52,6 +55,10 @@ def exported(
 
 def proves(acme: World, folder: Path, *, keys: list[VerifierKey] | None = None) -> bool:
     return not verify(Folder(folder), keys=keys or [key_of(acme)]).problems
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def turn_a_bit(chance: random.Random, path: Path) -> None:
@@ -119,12 +126,14 @@ def test_the_bundle_proves_before_anything_is_done_to_it(exported: tuple[World, 
 def test_two_hundred_random_mutations_are_found(exported: tuple[World, Path], tmp_path: Path, seed: int) -> None:
     acme, folder = exported
     chance, mutate = random.Random(seed), KINDS[seed]  # noqa: S311 - the same ones in every run
+    before = contents(folder)
     names = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     for number in range(MUTATIONS // len(KINDS)):
         copy = tmp_path / str(number)
         shutil.copytree(folder, copy)
         name = names[(number * 7 + seed) % len(names)] if number % 3 else chance.choice(names)
         mutate(chance, copy / name)
+        assert contents(copy) != before, (mutate.__name__, name, number)
         assert not proves(acme, copy), (mutate.__name__, name, number)
         shutil.rmtree(copy)
 
