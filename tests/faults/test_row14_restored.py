@@ -1,4 +1,4 @@
-"""Row 14: the database is restored from a backup that lacks what was signed. No log is forked; the manual has the way on.
+"""Row 14: a backup is restored that lacks what was signed. No log is forked; the way on is the manual's.
 
 A real dump and a real restore, by PostgreSQL's own programs; what lies outside the database stays as it is.
 """
