@@ -1,8 +1,11 @@
 """The log over HTTP: its head, a record's proof, its files; for those who may read the journal, of their tenant."""
 
+from uuid import uuid4
+
 import pytest
 from django.test import Client
 
+from audit import journal
 from audit.log import merkle, note, tiles
 from audit.log.checkpoint import Checkpoint
 from audit.log.note import VerifierKey
@@ -11,11 +14,13 @@ from audit.log.tiles import ENTRIES, Tile
 from audit.models import Record
 from audit.sealer.loop import sealer
 from db import session
-from db.scope import tenant_scope
-from tenants.models import Role
+from db.scope import PLATFORM, tenant_scope
+from tenants.models import Role, User
 from tests.api.conftest import Answer, Caller, caller, member
 from tests.api.test_schema import fits
 from tests.audit.sealer import logs
+from tests.console.conftest import hashed, peopled, signed_in
+from tests.web.test_admin import staff, staffer
 from tests.worlds import World
 
 
@@ -135,6 +140,59 @@ def test_bob_is_refused_carol_finds_nothing_and_nobody_gets_in(
     nowhere = raw(carol, f"/log/0198c2a0-0000-7000-8000-000000000000/{path}")
     assert raw(carol, address).content == nowhere.content
     assert raw(nobody, address).status == 401
+
+
+def test_hashes_may_be_kept_for_ever_heads_and_entries_not(acme: World, audrey: Caller, sealed: int) -> None:
+    kept = {
+        path: raw(audrey, f"/log/{acme.tenant_id}/{path}").headers["Cache-Control"]
+        for path in ("checkpoint", "tile/0/000", "tile/0/000.p/7", "tile/1/000.p/1", "tile/entries/000")
+    }
+
+    assert {path for path, told in kept.items() if told == "private, max-age=31536000, immutable"} == {
+        "tile/0/000",
+        "tile/0/000.p/7",
+        "tile/1/000.p/1",
+    }
+    assert kept["checkpoint"] == kept["tile/entries/000"] == "no-store"
+
+
+@pytest.fixture
+def platform_log(database: None) -> str:
+    """The platform's own log, with something in it."""
+    with tenant_scope(PLATFORM):
+        journal.record("a.b", stream=PLATFORM, actor="engine")
+    with session.connect() as connection:
+        sealer(connection).seal(PLATFORM)
+    return f"/log/{PLATFORM}"
+
+
+def test_the_platforms_own_log_is_read_by_its_staff(platform_log: str) -> None:
+    user = staffer()
+    client = staff(user)
+    head = Checkpoint.parse(note.parse(client.get(f"{platform_log}/checkpoint").content).text)
+    last = tiles.of_size(ENTRIES, (head.size - 1) // 256, head.size)
+    answer = client.get(f"{platform_log}/{last.path}")
+
+    entries = [merkle.leaf_hash(entry) for entry in tiles.read_entry_bundle(answer.content)]
+    assert client.get(f"{platform_log}/{tiles.of_size(0, last.n, head.size).path}").content == b"".join(entries)
+    assert head.origin == f"localhost:8000{platform_log}"
+    with tenant_scope(PLATFORM):
+        read = Record.objects.filter(action="log.read", actor=f"user:{user.id}")
+        assert [record.facts for record in read] == [{"file": last.path}]
+
+
+@pytest.mark.parametrize("path", ["checkpoint", "tile/0/000.p/1", "tile/entries/000.p/1"])
+def test_and_by_nobody_else(acme: World, audrey: Caller, platform_log: str, path: str) -> None:
+    address = f"{platform_log}/{path}"
+    weak = User.objects.create(email=f"{uuid4().hex}@staff.example", password=hashed(), is_staff=True)
+
+    assert staff().get(address).status_code == 200
+    assert raw(audrey, address).status == 404  # a tenant's compliance staff, by key
+    assert signed_in(peopled(), "alice").get(address).status_code == 404  # a member, by session
+    assert staff(weak).get(address).status_code == 404  # without a second factor
+    assert Client().get(address).status_code == 401
+    assert staff().get(f"/log/{acme.tenant_id}/{path}").status_code == 401  # a session opens no tenant's log
+    assert staff().post(address).status_code in (403, 405)
 
 
 def raw(who: Caller, path: str) -> Answer:
