@@ -29,8 +29,8 @@ _HOLD = "SELECT pg_try_advisory_lock(hashtext('countersign.tests'), hashtext(%s)
 
 
 @contextmanager
-def copied(server: Server) -> Iterator[str]:
-    """Yield the name of a migrated database that nobody else uses; drop it afterwards."""
+def copied(server: Server, *, tablespace: str = "pg_default") -> Iterator[str]:
+    """Yield the name of a migrated database that nobody else uses; drop it afterwards. tablespace: where it lies."""
     name = f"test_{os.getpid()}_{secrets.token_hex(3)}"
     with psycopg.connect(server.dsn(database="postgres"), autocommit=True) as keeper:
         keeper.execute(_LOCK)
@@ -38,7 +38,8 @@ def copied(server: Server) -> Iterator[str]:
             _drop_abandoned(keeper)
             template = _template(keeper, server)
             hold(keeper, name)
-            _execute(keeper, "CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY", name, template)
+            of = (name, template, tablespace)
+            _execute(keeper, "CREATE DATABASE {} TEMPLATE {} TABLESPACE {} STRATEGY FILE_COPY", *of)
         finally:
             keeper.execute(_UNLOCK)
         provision.provision(server.dsn(database=name))
