@@ -1,6 +1,6 @@
 """Who may reach agents, tools and runs. Dispatch claims runs across tenants by these columns and no others."""
 
-from db.tables import ALL, APPEND, EDIT, Table
+from db.tables import ALL, APPEND, EDIT, OfRuns, Table
 from tenants.tables import MEMBER, TEAM_GROUP
 
 CLAIM_READS = (
@@ -22,7 +22,12 @@ TABLES = (
         dispatch={"SELECT": ("tenant_id", "tool_id", "failures", "failed_at", "opened_at", "retry_at")},
     ),
     # Whoever purges sees no more than what has expired.
-    Table("agents_toolresult", ALL, dispatch={"SELECT": ("key", "expires_at"), "DELETE": ("*",)}),
+    Table(
+        "agents_toolresult",
+        ALL,
+        dispatch={"SELECT": ("key", "expires_at"), "DELETE": ("*",)},
+        erase=OfRuns("run_id"),
+    ),
     Table("agents_datasource", ALL),
     Table("agents_policy", ALL),
     Table("agents_policyset", ALL),
@@ -31,5 +36,22 @@ TABLES = (
     Table("agents_toolteamgrant", ALL, references={"group_id": TEAM_GROUP}),
     Table("agents_agentusergrant", ALL, references={"user_id": MEMBER}),
     Table("agents_agentteamgrant", ALL, references={"group_id": TEAM_GROUP}),
-    Table("agents_run", EDIT, dispatch={"SELECT": CLAIM_READS, "UPDATE": CLAIM_WRITES}),
+    Table(
+        "agents_run",
+        EDIT,
+        dispatch={"SELECT": CLAIM_READS, "UPDATE": CLAIM_WRITES},
+        journal={"SELECT": ("tenant_id", "id", "parent_id", "agent_id", "created_at", "ended_at")},
+        # What a client wrote beside the input; a digest without a key would let guesses be tried.
+        erase=OfRuns(
+            "id",
+            blank={
+                "metadata": "'{}'",
+                "idempotency_key": "NULL",
+                "request_digest": "NULL",
+                "dedupe_key": "NULL",
+                "callback_url": "NULL",
+            },
+        ),
+    ),
+    Table("agents_runsubject", ALL, journal={"SELECT": ("*",)}, erase=OfRuns("run_id")),
 )

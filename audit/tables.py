@@ -10,12 +10,14 @@ _WITH_ITS_RECORD = "audit_is_now(record_id)"
 _SEALED = {"SELECT, INSERT": ("*",)}
 
 TABLES = (
-    Table("audit_record", APPEND, seal={"SELECT": ("*",)}, check=_NOW),
-    Table("audit_payload", APPEND, check=_WITH_ITS_RECORD),
-    Table("audit_outbox", "INSERT", seal={"SELECT, DELETE": ("*",)}),
+    Table("audit_record", APPEND, seal={"SELECT": ("*",)}, check=_NOW, erase="for ever, and without a word on anybody"),
+    Table("audit_payload", APPEND, check=_WITH_ITS_RECORD, erase="by functions of the journal's owner (`retention`)"),
+    Table("audit_outbox", "INSERT", seal={"SELECT, DELETE": ("*",)}, erase="ids, until they are sealed"),
     Table("audit_log", READ, seal=_SEALED),
-    Table("audit_leaf", READ, seal=_SEALED),
+    Table("audit_leaf", READ, seal=_SEALED, erase="hashes of records"),
     Table("audit_tile", READ, seal=_SEALED),
     Table("audit_checkpoint", READ, seal=_SEALED),
     Table("audit_cosignature", READ, seal=_SEALED),
+    Table("audit_erased", READ, erase="that a stream was erased, and why"),
+    Table("audit_expired", READ),
 )

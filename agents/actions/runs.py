@@ -13,13 +13,14 @@ from access import grants, permissions
 from access.errors import MissingGrant
 from agents.actions.duplicates import key_of, twin_of
 from agents.core.events import DecisionMade, Event, RunCancelRequested, RunSubmitted
-from agents.core.exact import enclose
+from agents.core.exact import disclose, enclose
 from agents.core.lifecycle import TERMINAL
 from agents.core.money import from_usd
 from agents.core.schema import problems
 from agents.core.screening import Verdict, recorded, screened, words
 from agents.core.spec import AgentSpec
-from agents.engine import statements
+from agents.core.subjects import subjects
+from agents.engine import about, statements
 from agents.engine.seam import engine_of, name_for_new_runs
 from agents.engine.specs import spec_of
 from agents.engine.store import entry
@@ -286,7 +287,8 @@ def queue(
     )
     row = json.dumps({name: getattr(run, name) for name in statements.QUEUED}, default=str)
     entries = journal.entries_parameter([entry(event, by.actor)])
-    (made,) = trip.make_here((statements.QUEUE, [row, entries]))
+    persons = about.rows(subjects(version.spec.subject, disclose(event.input)))
+    (made,) = trip.make_here((statements.QUEUE, [row, persons, entries]))
     if not made:
         return None
     if request.callback_url is not None:

@@ -21,6 +21,7 @@ from audit import journal
 from audit.canonical import canonical
 from audit.models import Record
 from tenants.principal import Principal
+from vault import hashing
 
 Json = Any
 Spec = Mapping[str, Json]
@@ -170,6 +171,8 @@ def _made(agent: Agent, spec: Spec, pinned: list[Json], digest: str, number: int
     version = AgentVersion.objects.create(
         agent=agent, number=number, document=dict(spec), compiled=compiled, digest=digest
     )
+    if complete.get("subject"):
+        hashing.newest()  # so that there is a key before the first run that a tool call starts
     journal.record(
         "agent.versioned",
         stream=agent.id,

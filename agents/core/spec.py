@@ -214,7 +214,7 @@ class AgentSpec:
     system: the compiled system prompt. tools: by name, fallbacks included. escalates: whether the model may call
     `escalate_to_human`. escalate_when: CEL over `input` and `output`; a person confirms the output when it holds.
     guards: what is looked for in input and output (`agents.core.screening`), defaults written out.
-    triage: which model goes first, if another does.
+    triage: which model goes first, if another does. subject: JSON pointers to the ids of persons in the input.
     """
 
     agent_id: UUID
@@ -234,6 +234,7 @@ class AgentSpec:
     limits: Limits = field(default_factory=Limits)
     guards: Mapping[str, Json] | None = None
     triage: Triage | None = None
+    subject: tuple[str, ...] = ()
 
     @cached_property
     def input(self) -> Validator | None:
@@ -298,6 +299,7 @@ def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
         limits=Limits.of(document.get("limits") or {}),
         guards=document.get("guards"),
         triage=Triage(**document["triage"]) if document.get("triage") else None,
+        subject=tuple(document.get("subject") or ()),
     )
 
 

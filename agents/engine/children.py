@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
 
-from agents.core import calls, children, debate, handoff, screening
+from agents.core import calls, children, debate, handoff, screening, subjects
 from agents.core.children import NOBODY, Callee, Callees, Ended
 from agents.core.events import (
     BudgetSettled,
@@ -29,7 +29,7 @@ from agents.core.exact import enclose, scrubbed
 from agents.core.fold import fold_all
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
-from agents.engine import seam, statements
+from agents.engine import about, seam, statements
 from agents.engine.leases import Claimed
 from agents.engine.specs import spec_of
 from agents.tools.perform import checked
@@ -68,11 +68,16 @@ NO_ENDS: Final[Mapping[UUID, Ended]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A run to be made beside the intent of the call. row, submitted: as `statements.START_CHILD` takes them."""
+    """A run to be made beside the intent of the call. row, submitted: as `statements.START_CHILD` takes them.
+
+    tenant_id: whose. subjects: the ids of persons that it is about.
+    """
 
     run: UUID
     row: str
     submitted: RunSubmitted
+    tenant_id: UUID
+    subjects: tuple[str, ...] = ()
 
 
 # --- before the call ------------------------------------------------------------------------------------------------
@@ -157,12 +162,14 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, e
         "deadline": state.deadline,
         "users": [str(each) for each in dict.fromkeys(run.principals)],
     }
-    return Start(UUID(event.run), json.dumps(row), submitted)
+    persons = subjects.subjects(callee.spec.subject, arguments)
+    return Start(UUID(event.run), json.dumps(row), submitted, run.tenant_id, persons)
 
 
 def made(connection: Connection, start: Start, entries: str) -> tuple[str | None, int] | None:
     """Make the run; returns its engine and priority, or None when it may not be any more, and nothing was written."""
-    (rows,) = trip.make(connection, (statements.START_CHILD, [start.row, entries]))
+    told = about.rows_of_child(connection, start.tenant_id, start.subjects)
+    (rows,) = trip.make(connection, (statements.START_CHILD, [start.row, told, entries]))
     if not rows:
         return None
     engine, priority = rows[0]

@@ -270,6 +270,14 @@ WHERE a.tenant_id = %(tenant)s AND a.slug = %(slug)s
     *("tenant", "slug", "number", "users"),
 )
 
+#: Whom a new run is about, beside its first record; nothing for most.
+_SUBJECTS: Final = """
+subject AS (
+    INSERT INTO agents_runsubject (tenant_id, digest, run_id, key)
+    SELECT source.tenant_id, s.digest, source.stream, s.key
+    FROM source, json_to_recordset(%(subjects)s::json) AS s(digest text, key smallint))
+"""
+
 QUEUED: Final = (
     *("id", "tenant_id", "agent_id", "version_id", "principal_id", "requested_by_id", "parent_id", "priority"),
     *("deadline", "idempotency_key", "request_digest", "metadata", "engine", "dedupe_key"),
@@ -293,10 +301,10 @@ WITH source AS (
         request_digest text, metadata jsonb, engine text, dedupe_key text)
     ON CONFLICT (tenant_id, requested_by_id, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING tenant_id, id AS stream, 0 AS seq
-), {journal.APPEND}
+), {_SUBJECTS}, {journal.APPEND}
 SELECT 1 FROM source
 """,  # noqa: S608 - constants only
-    *("run", "entries"),
+    *("run", "subjects", "entries"),
 )
 
 #: A run that a tool call starts, with its first record, beside the call's intent; nothing when its agent has another
@@ -324,10 +332,10 @@ WITH source AS (
         )
     }) AS holders)
     RETURNING tenant_id, id AS stream, 0 AS seq, engine, priority
-), {journal.APPEND}
+), {_SUBJECTS}, {journal.APPEND}
 SELECT engine, priority FROM source
 """,  # noqa: S608 - constants only
-    *("child", "entries"),
+    *("child", "subjects", "entries"),
 )
 
 #: The parent of a run that has ended, whose row this transaction holds: taken up if it waits. It is locked before it is

@@ -6,6 +6,7 @@ from agents.models.grants import AgentTeamGrant, AgentUserGrant, ToolTeamGrant, 
 from agents.models.mcp_server import McpServerRow
 from agents.models.policy import Policy, PolicySet
 from agents.models.run import Run
+from agents.models.run_subject import RunSubject
 from agents.models.tool import Tool, ToolVersion
 from agents.models.tool_breaker import ToolBreaker
 from agents.models.tool_result import ToolResult
@@ -20,6 +21,7 @@ __all__ = [
     "Policy",
     "PolicySet",
     "Run",
+    "RunSubject",
     "Tool",
     "ToolBreaker",
     "ToolResult",

@@ -96,6 +96,11 @@ class Run(TenantModel):
                 condition=models.Q(dedupe_key__isnull=False),
             ),
             models.Index(fields=["parent"], name="run_by_parent", condition=models.Q(parent__isnull=False)),
+            models.Index(
+                fields=["tenant_id", "retry_of_id"],
+                name="run_by_retried",
+                condition=models.Q(retry_of_id__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:

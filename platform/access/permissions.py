@@ -22,7 +22,9 @@ ALLOWED: Final[dict[Role, frozenset[str]]] = {
     # Not on behalf of others: a run holds its principal's grants, which may be more than the developer's own.
     Role.DEVELOPER: _READ
     | {"runs:write", "escalations:read", "usage:read", "webhooks:write", "people:read", "keys:write"},
-    Role.COMPLIANCE: _READ | {"escalations:read", "usage:read", "audit:read", "audit:export", "people:read"},
+    # Holds and erasures are asked for by one and confirmed by another (`retention.permissions`).
+    Role.COMPLIANCE: _READ
+    | {"escalations:read", "usage:read", "audit:read", "audit:export", "audit:hold", "audit:erase", "people:read"},
     Role.OWNER: frozenset(SCOPES),
 }
 

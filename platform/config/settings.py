@@ -222,6 +222,7 @@ INSTALLED_APPS = [
     "escalations",
     "webhooks",
     "checkpoints",
+    "retention",
     "api",
     "signin",
     "console",

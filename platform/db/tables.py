@@ -38,6 +38,17 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class OfRuns:
+    """That rows say something about runs, and how they are erased with one (`retention.places`).
+
+    column: holds the run's id. blank: column → the SQL that takes its value's place; empty when the rows go as a whole.
+    """
+
+    column: str
+    blank: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """One table's access.
 
@@ -46,6 +57,8 @@ class Table:
     dispatch, seal: privilege → columns, for the roles that work across tenants; `("*",)` means the whole table.
     references: column → what it must name of its own tenant, where the model's foreign key says less.
     check: what else a row that the app role adds must meet, as PostgreSQL shows it; empty for nothing.
+    journal: privilege → columns, for the functions of the journal's owner that erase, in a tenant's scope.
+    erase: how rows that come of a run are erased with it; of a table that is linked to runs and needs no erasing, why.
     """
 
     name: str
@@ -55,6 +68,8 @@ class Table:
     seal: Mapping[str, Sequence[str]] = field(default_factory=dict)
     references: Mapping[str, Reference] = field(default_factory=dict)
     check: str = ""
+    journal: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    erase: OfRuns | str = ""
 
 
 def listed() -> dict[str, Table]:
@@ -99,7 +114,8 @@ def statements(cursor: Any) -> Iterator[str]:
         yield f"SET LOCAL ROLE {owner}"
         names = [f'"{name}"' for name, by in owned if by == owner]
         if names:
-            yield f"REVOKE ALL ON {', '.join(names)} FROM PUBLIC, {APP}, {DISPATCH}, {SEAL}"
+            others = f"PUBLIC, {APP}, {DISPATCH}, {SEAL}" + (f", {JOURNAL}" if owner == OWNER else "")
+            yield f"REVOKE ALL ON {', '.join(names)} FROM {others}"
         for name in sorted(present.keys() & {name for name, by in owned if by == owner}):
             table = tables[name]
             yield from _grants(table)
@@ -113,7 +129,7 @@ def statements(cursor: Any) -> Iterator[str]:
 def _grants(table: Table) -> Iterator[str]:
     if table.app:
         yield f'GRANT {table.app} ON "{table.name}" TO {APP}'
-    for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal)):
+    for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal), (JOURNAL, table.journal)):
         for named, columns in privileges.items():
             of = "" if tuple(columns) == ("*",) else f" ({', '.join(columns)})"
             # In a list of privileges the columns belong to the last one alone; the others would be for all columns.
@@ -155,6 +171,8 @@ def _policies(table: Table, present: Mapping[str, tuple[Any, ...]], owner: str =
         for role, privileges in ((DISPATCH, table.dispatch), (SEAL, table.seal)):
             if privileges:
                 wanted[role] = ({role}, "PERMISSIVE", "ALL", "true", "true")
+        if table.journal:
+            wanted[JOURNAL] = ({JOURNAL}, "PERMISSIVE", "ALL", own, own)
     for name, stands in present.items():
         if stands != wanted.get(name):
             yield f'DROP POLICY "{name}" ON "{table.name}"'

@@ -16,6 +16,8 @@ SCOPES: Final = (
     "usage:read",
     "audit:read",
     "audit:export",
+    "audit:hold",
+    "audit:erase",
     "webhooks:write",
     "people:read",
     "keys:write",

@@ -8,4 +8,7 @@ class VaultConfig(AppConfig):
     verbose_name = "Vault"
 
     def ready(self) -> None:
-        from vault import checks  # noqa: F401 - which registers itself
+        from vault import checks, hashing  # noqa: F401 - the first registers itself
+        from vault.holders import HOLDERS
+
+        HOLDERS.append(hashing.HOLDER)

@@ -1,6 +1,6 @@
 """Who may reach webhooks."""
 
-from db.tables import ALL, Table
+from db.tables import ALL, OfRuns, Table
 
 TABLES = (
     Table("webhooks_endpoint", ALL),
@@ -8,5 +8,6 @@ TABLES = (
         "webhooks_delivery",
         ALL,
         dispatch={"SELECT": ("tenant_id", "id", "next_at", "attempts"), "UPDATE": ("next_at", "attempts")},
+        erase=OfRuns("run_id"),
     ),
 )

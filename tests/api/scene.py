@@ -17,6 +17,9 @@ from audit.sealer.loop import sealer
 from db import session
 from db.scope import tenant_scope
 from escalations.models import Delegation
+from retention.actions import holds, terms
+from retention.actions.holds import Over
+from retention.models import Order
 from tenants.actions import api_keys, members, tenants
 from tenants.models import ApiKey, Membership, Role, User
 from tenants.principal import COMMAND, Principal
@@ -83,7 +86,7 @@ def furnish(made: World) -> Scene:
     schema = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
     made.define("echo", role="You echo.", input_schema=schema)
     made.define("payer", role="You pay.", tool_specs={"pay": PAY})
-    ids = _work(made, by_role[Role.OPERATOR]) | _people(made, by_role[Role.OWNER])
+    ids = _work(made, by_role[Role.OPERATOR]) | _people(made, by_role[Role.OWNER]) | _kept(made, roles[Role.COMPLIANCE])
     with session.connect() as connection:
         sealer(connection).seal(made.tenant_id)
     with tenant_scope(made.tenant_id):
@@ -170,6 +173,16 @@ def _delivery(made: World, webhook: str) -> str:
         times = {"created_at": timezone.now(), "next_at": None}
         sent = Delivery.objects.create(endpoint_id=UUID(webhook), type="run.failed", run_id=uuid4(), **times)
         return str(sent.id)
+
+
+def _kept(made: World, cora: Principal) -> dict[str, str]:
+    """What Cora asked for, and nobody has confirmed yet. Nobody is a subject here."""
+    hold = holds.ask(Over(agent="echo"), "a lawsuit", acting_as=cora)
+    change = terms.ask({"runs": 400}, "policy", acting_as=cora)
+    with tenant_scope(made.tenant_id):
+        asked = {"kind": "erasure", "reason": "asked by letter", "asked_by_id": cora.user_id}
+        erasure = Order.objects.create(**asked, asked_at=timezone.now(), digests=["0" * 64])
+    return {"hold_id": str(hold.id), "erasure_id": str(erasure.id), "change_id": str(change.id)}
 
 
 def nonexistent(ids: dict[str, str]) -> dict[str, str]:

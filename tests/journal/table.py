@@ -27,6 +27,7 @@ from signin.actions.identity_providers import Wanted
 from tenants.actions import api_keys, invitations, members, staff, teams, tenants
 from tenants.models import Role
 from tenants.principal import COMMAND
+from tests.journal import keeping
 from tests.journal.preparing import (
     ELSEWHERE_HTTP,
     Call,
@@ -347,6 +348,17 @@ CASES: Final[dict[str, dict[str, Case]]] = {
         ),
     },
     "tenants.actions.teams.delete": {"": Case(lambda s: partial(teams.delete, s.spare_team(), acting_as=COMMAND))},
+    "retention.actions.holds.ask": {"": Case(keeping.ask_hold)},
+    "retention.actions.holds.release": {"": Case(keeping.ask_release)},
+    "retention.actions.erasures.ask": {"": Case(keeping.ask_erasure)},
+    "retention.actions.terms.ask": {"": Case(keeping.ask_terms)},
+    "retention.actions.orders.confirm": {
+        "a hold": Case(keeping.confirm_hold),
+        "a release": Case(keeping.confirm_release),
+        "an erasure": Case(keeping.confirm_erasure),
+        "terms": Case(keeping.confirm_terms),
+    },
+    "retention.actions.orders.refuse": {"": Case(keeping.refuse)},
     "vault.actions.secrets.put": {
         "new": Case(lambda s: partial(secrets.put, "token", "long enough", acting_as=s.alice)),
         "changed": Case(change_secret),

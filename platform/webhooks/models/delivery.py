@@ -33,6 +33,7 @@ class Delivery(TenantModel):
         indexes = (
             models.Index(fields=["next_at"], name="delivery_due", condition=models.Q(next_at__isnull=False)),
             models.Index(fields=["tenant_id", "endpoint", "created_at", "id"], name="delivery_of_endpoint"),
+            models.Index(fields=["tenant_id", "run_id"], name="delivery_of_run"),
         )
 
     def __str__(self) -> str:
