@@ -8,8 +8,10 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from uuid import UUID
 
 from audit import heads
+from audit.erased import why
 from audit.exports.errors import FolderNotEmpty
 from audit.exports.period import Period
 from audit.exports.readme import readme
@@ -24,7 +26,6 @@ from audit.verify.manifest import Manifest
 Json = Any
 
 #: Why a payload is not in the bundle.
-ERASED: Final = "erased"
 WITHHELD: Final = "payloads were not asked for"
 
 #: Leaves that are read at once.
@@ -132,7 +133,8 @@ class _Writing:
         first, end, size = self._period.first, self._period.end, self._period.head.head.size
         made: list[bytes] = []
         text: list[bytes] = []
-        for index, value, salt, entry, committed in self._rows(at, upto):
+        erased: dict[UUID, int] = {}
+        for index, value, salt, entry, record_id, committed in self._rows(at, upto):
             made.append(entry)
             if not first <= index < end:
                 continue
@@ -140,10 +142,12 @@ class _Writing:
                 payload = b'{"value":%b,"salt":"%b"}' % (value.encode(), salt.encode())
             else:
                 payload = b"null"
-                if committed:
-                    left_out, why = (self._erased, ERASED) if self._payloads else (self._withheld, WITHHELD)
-                    left_out[index] = why
+                if committed and self._payloads:
+                    erased[record_id] = index
+                elif committed:
+                    self._withheld[index] = WITHHELD
             text.append(b'{"index":%d,"leaf":%b,"payload":%b}\n' % (index, entry, payload))
+        self._erased |= {erased[record_id]: reason for record_id, reason in why(erased).items()}
         data = b"".join(text)
         digest.update(data)
         lines.write(data)
@@ -151,14 +155,14 @@ class _Writing:
             tile = tiles.of_size(ENTRIES, n, size)
             self._put(tile.path, tiles.entry_bundle(made[n * WIDTH - at : n * WIDTH - at + tile.width]))
 
-    def _rows(self, at: int, upto: int) -> Iterator[tuple[int, str | None, str, bytes, bool]]:
+    def _rows(self, at: int, upto: int) -> Iterator[tuple[int, str | None, str, bytes, UUID, bool]]:
         tenant = str(self._log.tenant_id)
         of = {"tenant": self._log.tenant_id, "generation": self._log.generation, "payloads": self._payloads}
         expected = at
         for index, gone, value, salt, *row in execute(_ROWS, {**of, "first": at, "end": upto}):
             if gone or index != expected:
                 raise BrokenLog(f"Leaf {expected} of {self._log.origin}, or its record, is gone.")
-            yield index, value, salt, entries.entry(tenant, row), row[9] is not None
+            yield index, value, salt, entries.entry(tenant, row), UUID(row[0]), row[9] is not None
             expected += 1
         if expected != upto:
             raise BrokenLog(f"{self._log.origin} has lost leaves from {expected} on.")

@@ -1,16 +1,21 @@
 """A tenant whose agents say whom a run is about, and the people who answer for what is kept."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
 import pytest
-from django.db import connection, connections
+from django.db import connections
+from django.utils import timezone
 
 from agents.models import Run
+from db.models import new_id
 from db.scope import tenant_scope
-from retention import erasing
-from retention.actions import erasures, orders
+from retention import erasing, expiring
+from retention.actions import erasures, orders, terms
+from retention.expiring import Batch
 from retention.models import Order
 from tenants.models import Role
 from tenants.principal import Principal
@@ -39,6 +44,11 @@ class Keep:
         drive(run, answers(("tool_use", [call]), ("end_turn", [text])))
         return self.world.run(run.id)
 
+    def end(self, run: Run) -> Run:
+        """Have a run that was asked to end do so."""
+        drive(run, answers())
+        return self.world.run(run.id)
+
     def erase(self, subject: str) -> Order:
         """Have an erasure asked for and confirmed."""
         order = erasures.ask(subject, "asked by letter", acting_as=self.cora)
@@ -62,15 +72,30 @@ class Keep:
         gone = [each.erased for each in found if each.action != "run.started"]
         return any(gone) and not any(each.payload is not None for each in found)
 
-    def age(self, runs: list[Run], days: int) -> None:
-        """Let runs be as old as that: begun and ended so many days ago. Their ids stay."""
+    def old(self, days: int, subject: Json = "4711", **more: Any) -> Run:
+        """Return a run that was begun and has ended so many days ago."""
+        id_ = UUID(int=new_id().int - (days * 24 * 3600 * 1000 << 80))
+        with patch("agents.actions.runs.new_id", lambda: id_):
+            run = self.ended(subject, **more)
         with tenant_scope(self.world.tenant_id):
-            for run in runs:
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        "UPDATE agents_run SET ended_at = now() - make_interval(days => %s) WHERE id = %s",
-                        [days, run.id],
-                    )
+            at = timezone.now() - timedelta(days=days)
+            Run.objects.filter(id=run.id).update(created_at=at, ended_at=at)
+        return self.world.run(run.id)
+
+    def keep_for(self, **terms_: int | None) -> None:
+        """Have terms asked for and confirmed."""
+        change = terms.ask(terms_, "policy", acting_as=self.cora)
+        orders.confirm(change.id, acting_as=self.carl)
+
+    def go_round(self, kind: str) -> list[Batch]:
+        """Do what workers do of one round of a class."""
+        done: list[Batch] = []
+        while not done or done[-1].upto is not None:
+            with tenant_scope(self.world.tenant_id):
+                batch = expiring.advance(kind)
+            assert batch is not None
+            done.append(batch)
+        return done
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
 from audit import search
+from audit.erased import why as erased_why
 from audit.models import Record
 from audit.search import Wanted
 from tenants.actions import members
@@ -62,8 +63,9 @@ _WHOLE = component(
     | {
         "payload": {"description": "What the record commits to, people included; null when there is none to show."},
         "erased": {"type": "boolean", "description": "Whether there was a payload that has been erased."},
+        "erased_why": nullable({"type": "string", "description": "On which request, or that its term ended."}),
     },
-    example=_EXAMPLE | {"payload": None, "erased": False},
+    example=_EXAMPLE | {"payload": None, "erased": False, "erased_why": None},
 )
 _LATER = "Searching the text of records is not available in this version; narrow by the other parameters."
 
@@ -113,8 +115,9 @@ class OneRecord(View):
             erased = record.commitment is not None and payload is None
             value = json.loads(payload.value) if payload is not None and self.shows_payloads else None
             shown = payload_json(value) if isinstance(value, dict) else value
+            why = erased_why([record.id]).get(record.id) if erased else None
             search.leave_record(actor=self.principal.actor, facts={"record": str(record.id)})
-        return Response(_json(record) | {"payload": shown, "erased": erased})
+        return Response(_json(record) | {"payload": shown, "erased": erased, "erased_why": why})
 
 
 def _wanted(given: Query) -> Wanted:

@@ -1,0 +1,148 @@
+"""Terms of retention: what goes, what stays, and that it goes on where it was."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from agents.models import Run
+from audit import journal
+from audit.models import Payload, Record
+from db.models import new_id
+from db.scope import tenant_scope
+from escalations.models import Escalation
+from retention import expiring
+from retention.actions import holds, orders, terms
+from retention.actions.holds import Over
+from retention.errors import BadTerms, TermsAsked
+from tests.retention.conftest import Keep
+
+
+def test_runs_that_people_were_asked_about_have_a_term_of_their_own(keep: Keep) -> None:
+    plain, decided = keep.old(40), keep.old(40, "4712")
+    with tenant_scope(keep.world.tenant_id):
+        Escalation.objects.create(
+            id=new_id(),
+            run_id=decided.id,
+            agent_id=decided.agent_id,
+            seq=1,
+            kind="output",
+            status="decided",
+            reason="rule",
+            allowed=["approve"],
+            digest="0" * 64,
+            requester_id=decided.principal_id,
+            requested_at=timezone.now(),
+        )
+    keep.keep_for(runs=30, decisions=60)
+
+    keep.go_round("runs")
+    keep.go_round("decisions")
+
+    assert (keep.erased(plain), keep.erased(decided)) == (True, False)
+
+    keep.keep_for(decisions=30)
+    keep.go_round("decisions")
+    assert keep.erased(decided)
+
+
+def test_a_hold_and_a_child_that_is_younger_keep_all_of_a_tree(keep: Keep) -> None:
+    held, parent, young = keep.old(40), keep.old(40, "4712"), keep.ended("4713")
+    with tenant_scope(keep.world.tenant_id):
+        Run.objects.filter(id=young.id).update(parent=parent)
+    hold = holds.ask(Over(subject="4711"), "a lawsuit", acting_as=keep.cora)
+    orders.confirm(hold.id, acting_as=keep.carl)
+    keep.keep_for(runs=30)
+
+    keep.go_round("runs")
+
+    assert not any(keep.erased(run) for run in (held, parent, young))
+
+    release = holds.release(hold.id, "settled", acting_as=keep.cora)
+    orders.confirm(release.id, acting_as=keep.carl)
+    keep.keep_for(runs=30)  # as the next day's round
+    keep.go_round("runs")
+    assert (keep.erased(held), keep.erased(parent)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        lambda run, slug: Over(run=run.id),
+        lambda run, slug: Over(agent="teller"),
+        lambda run, slug: Over(since=timezone.now() - timedelta(days=50), until=timezone.now() - timedelta(days=30)),
+        lambda run, slug: Over(until=timezone.now()),
+    ],
+    ids=["run", "agent", "period", "open period"],
+)
+def test_each_kind_of_hold_keeps_what_it_is_over(keep: Keep, over: object) -> None:
+    run = keep.old(40)
+    hold = holds.ask(over(run, keep.world.slug), "a lawsuit", acting_as=keep.cora)  # type: ignore[operator]
+    orders.confirm(hold.id, acting_as=keep.carl)
+    keep.keep_for(runs=30)
+
+    keep.go_round("runs")
+
+    assert not keep.erased(run)
+
+
+def test_a_large_tree_goes_in_bounded_batches(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
+    olds = [keep.old(40, note=f"number {n}") for n in range(3)]
+    keep.keep_for(runs=30)
+    monkeypatch.setattr(expiring, "PAYLOADS", 2)
+
+    batches = keep.go_round("runs")
+
+    assert len(batches) > 3
+    assert all(batch.payloads <= 2 for batch in batches)
+    assert all(keep.erased(run) for run in olds)
+
+
+def test_beyond_runs_sign_ins_and_configuration_have_terms_and_only_what_is_past_them_goes(
+    keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tenant_scope(keep.world.tenant_id):
+        for action in ("login.succeeded", "tool.changed", "appeal.made"):
+            journal.record(action, stream=new_id(), actor="system:test", payload={"who": "Ada"})
+    keep.keep_for(sign_in=30)
+    with tenant_scope(keep.world.tenant_id):
+        assert expiring.due("sign_in", 30) == 0
+
+    keep.go_round("sign_in")
+    assert _left(keep) >= {"login.succeeded", "tool.changed", "appeal.made"}
+
+    _let_days_pass(keep)
+    keep.go_round("sign_in")
+    assert "login.succeeded" not in _left(keep)
+    assert _left(keep) >= {"tool.changed", "appeal.made"}
+
+
+def _left(keep: Keep) -> set[str]:
+    """Return the types of the records by the tests that have a payload."""
+    with tenant_scope(keep.world.tenant_id):
+        kept = Payload.objects.values_list("record_id", flat=True)
+        return set(Record.objects.filter(actor="system:test", id__in=list(kept)).values_list("action", flat=True))
+
+
+def _let_days_pass(keep: Keep) -> None:
+    """No record can be made old, so the term is made to have ended: below what anybody may ask for."""
+    with tenant_scope(keep.world.tenant_id), connection.cursor() as cursor:
+        cursor.execute("UPDATE retention_term SET days = -1, upto = NULL, look_at = now()")
+
+
+def test_nobody_sets_a_term_that_is_none(keep: Keep) -> None:
+    for wrong in ({}, {"runs": 1}, {"runs": 40_000}, {"jokes": 30}):
+        with pytest.raises(BadTerms):
+            terms.ask(wrong, "policy", acting_as=keep.cora)
+    terms.ask({"runs": 30}, "policy", acting_as=keep.cora)
+    with pytest.raises(TermsAsked):
+        terms.ask({"runs": 31}, "policy", acting_as=keep.olga)
+
+
+def test_a_round_rests_for_a_day(keep: Keep) -> None:
+    keep.keep_for(runs=30)
+    keep.go_round("runs")
+
+    with tenant_scope(keep.world.tenant_id):
+        assert expiring.advance("runs") is None
