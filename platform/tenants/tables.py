@@ -22,5 +22,6 @@ TABLES = (
         "tenants_staffaccess",
         EDIT,
         dispatch={"SELECT": ("id", "tenant_id", "user_id", "expires_at", "closed_at")},
+        erase="names a record of no run, where its reason stands",
     ),
 )

@@ -44,15 +44,23 @@ class Keep:
         drive(run, answers(("tool_use", [call]), ("end_turn", [text])))
         return self.world.run(run.id)
 
+    def finish(self, run: Run) -> Run:
+        """Have a run answer at once."""
+        drive(run, answers(("end_turn", [{"type": "text", "text": "Done."}])))
+        return self.world.run(run.id)
+
     def end(self, run: Run) -> Run:
         """Have a run that was asked to end do so."""
         drive(run, answers())
         return self.world.run(run.id)
 
+    def asked(self, subject: str) -> Order:
+        """Have an erasure asked for."""
+        return erasures.ask(subject, "asked by letter", acting_as=self.cora)
+
     def erase(self, subject: str) -> Order:
         """Have an erasure asked for and confirmed."""
-        order = erasures.ask(subject, "asked by letter", acting_as=self.cora)
-        return orders.confirm(order.id, acting_as=self.carl)
+        return orders.confirm(self.asked(subject).id, acting_as=self.carl)
 
     def work(self, order: Order, batches: int = 20) -> Order:
         """Do what workers do of an erasure until it is done, or so many batches."""

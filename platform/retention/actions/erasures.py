@@ -15,7 +15,7 @@ from retention.actions import orders
 from retention.errors import NothingAbout
 from retention.families import Found
 from retention.models import Item, Order
-from retention.permissions import ERASE
+from retention.permissions import check_ask
 from tenants.principal import Principal
 
 
@@ -39,7 +39,8 @@ def ask(subject: str, reason: str, *, acting_as: Principal) -> Order:
     subject: an id as it stands at the agents' `subject` pointers. Raises `AccessDenied`, `NotAPerson`, `NothingAbout`,
     `RunsLive`, `OnHold`, `ReasonNamesSubject`.
     """
-    with acting(acting_as, ERASE):
+    with acting(acting_as):
+        check_ask(acting_as, "erasure")
         digests = about.digests(plain(subject))
         found = families.about(digests, until=transaction_time())
         if not found.runs:

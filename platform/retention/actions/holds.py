@@ -14,7 +14,7 @@ from agents.models import Agent, Run
 from retention.actions import orders
 from retention.errors import BadHold, NotInForce, ReleaseAsked, UnknownOrder
 from retention.models import Order
-from retention.permissions import HOLD
+from retention.permissions import check_ask
 from tenants.principal import Principal
 
 
@@ -36,7 +36,8 @@ def ask(over: Over, reason: str, *, acting_as: Principal) -> Order:
 
     Raises `AccessDenied`, `NotAPerson`, `BadHold`, `UnknownRun`, `UnknownAgent`, `ReasonNamesSubject`.
     """
-    with acting(acting_as, HOLD):
+    with acting(acting_as):
+        check_ask(acting_as, "hold")
         period = over.since is not None or over.until is not None
         if sum((over.subject is not None, over.run is not None, over.agent is not None, period)) != 1:
             raise BadHold
@@ -62,7 +63,8 @@ def release(hold_id: UUID, reason: str, *, acting_as: Principal) -> Order:
 
     Raises `AccessDenied`, `NotAPerson`, `UnknownOrder`, `NotInForce`, `ReleaseAsked`.
     """
-    with acting(acting_as, HOLD):
+    with acting(acting_as):
+        check_ask(acting_as, "release")
         hold = Order.objects.select_for_update().filter(id=hold_id, kind="hold").first()
         if hold is None:
             raise UnknownOrder

@@ -1,5 +1,6 @@
 """Ask, confirm, refuse: what every hold, release, erasure and change of terms goes through, whatever it is about."""
 
+import re
 from typing import Any, Final
 from uuid import UUID
 
@@ -31,13 +32,14 @@ def one_at_a_time() -> None:
 
 
 def ask(order: Order, *, subject: str | None = None, by: Principal) -> Order:
-    """Put down what somebody asks for, with its record; for another person to confirm. In the caller's transaction.
+    """Put down what somebody asks for, with its record; for another person to confirm.
+
+    In the caller's transaction, who has checked that `by` may ask.
 
     subject: kept encrypted with it. Raises `ReasonNamesSubject`.
     """
-    check_ask(by, order.kind)
     if subject is not None:
-        if plain(subject).casefold() in order.reason.casefold():
+        if re.search(rf"(?<!\w){re.escape(plain(subject))}(?!\w)", order.reason, re.IGNORECASE):
             raise ReasonNamesSubject
         subject_of.seal(order, subject)
     order.asked_by_id, order.asked_at = by.user_id, transaction_time()

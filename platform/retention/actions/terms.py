@@ -7,7 +7,7 @@ from retention.actions import orders
 from retention.classes import CLASSES, LEAST_DAYS, MOST_DAYS
 from retention.errors import BadTerms, TermsAsked
 from retention.models import Order, Term
-from retention.permissions import ERASE
+from retention.permissions import check_ask
 from tenants.principal import Principal
 
 
@@ -17,7 +17,8 @@ def ask(terms: Mapping[str, int | None], reason: str, *, acting_as: Principal) -
     terms: class → days, or None for ever. A shorter term erases, so it takes two persons like an erasure. Raises
     `AccessDenied`, `NotAPerson`, `BadTerms`, `TermsAsked`.
     """
-    with acting(acting_as, ERASE):
+    with acting(acting_as):
+        check_ask(acting_as, "terms")
         unknown = sorted(set(terms) - set(CLASSES))
         if unknown or not terms:
             raise BadTerms(f"Name classes among {', '.join(CLASSES)}.")

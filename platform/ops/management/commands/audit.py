@@ -1,4 +1,4 @@
-"""`audit export`: a tenant's log as a bundle that strangers can verify (docs/compliance.md)."""
+"""`audit export`: a tenant's log as a bundle that strangers can verify; `ops.keeping`: what is kept and how long."""
 
 import time
 from argparse import ArgumentParser
@@ -21,6 +21,7 @@ from audit.stored import BrokenLog, StoredLog
 from db import roles, session
 from db.errors import Refusal
 from db.scope import tenant_scope
+from ops import keeping
 from tenants.actions.tenants import log_named
 from tenants.principal import COMMAND
 
@@ -29,7 +30,7 @@ PATIENCE_S: Final = 30.0
 
 
 class Command(BaseCommand):
-    help = "Exports the audit log."
+    help = "Exports the audit log, and looks at what is kept and how long."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         verbs = parser.add_subparsers(dest="verb", required=True)
@@ -40,9 +41,13 @@ class Command(BaseCommand):
         export.add_argument("--out", required=True, type=Path, help="a folder that does not exist or is empty")
         export.add_argument("--format", choices=["bundle", *rows.FORMATS], default="bundle", help="default: bundle")
         export.add_argument("--without-payloads", action="store_true", help="leave out what concerns people")
+        keeping.add_verbs(verbs)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
+            if options["verb"] != "export":
+                keeping.handle(options["verb"], log_named(options["tenant"]), options, self.stdout)
+                return
             since, until = _moment(options["since"], 0), _moment(options["until"], 1)
             tenant_id, out, payloads = (
                 log_named(options["tenant"]),
