@@ -1,9 +1,11 @@
 """The manifest of a bundle: which files belong to it, what period it tells of, what it leaves out. Pure."""
 
 import hashlib
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from audit.log.note import Note, Signer, sign
@@ -20,6 +22,14 @@ _KEYS: Final = {"origin", "from", "to", "size", "files", "erased", "withheld"}
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """That a payload is left out. where: the manifest's list that says so, `erased` or `withheld`. why: in words."""
+
+    where: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """origin: the log's. first, end: the period, as indexes; `end` is the one behind its last leaf. size: the tree's.
 
@@ -33,15 +43,6 @@ class Manifest:
     files: dict[str, str]
     erased: dict[int, str]
     withheld: dict[int, str]
-
-    def json(self) -> dict[str, Json]:
-        """As it is written."""
-        left_out = {
-            name: [{"index": index, "why": why} for index, why in sorted(listed.items())]
-            for name, listed in (("erased", self.erased), ("withheld", self.withheld))
-        }
-        period = {"origin": self.origin, "from": self.first, "to": self.end, "size": self.size}
-        return {**period, "files": self.files, **left_out}
 
     @classmethod
     def parse(cls, data: bytes) -> "Manifest":
@@ -63,14 +64,56 @@ def _is_sha256(value: Json) -> bool:
     return type(value) is str and _SHA256.fullmatch(value) is not None
 
 
+def written(
+    origin: str,
+    first: int,
+    end: int,
+    size: int,
+    files: Iterable[Sequence[str]],
+    left_out: Callable[[], Iterable[Sequence[Json]]],
+) -> Iterator[bytes]:
+    """Yield a manifest's text in pieces, so that nobody holds what may be a line for each leaf of a long period.
+
+    files: path and SHA-256 in hex of each. left_out: gives index, list (`erased`, `withheld`) and why of each leaf,
+    ascending; gone through once for each list.
+    """
+    period = {"origin": origin, "from": first, "to": end, "size": size}
+    yield json.dumps(period, indent=1)[:-2].encode() + b',\n "files": {'
+    yield from _joined(f"\n  {json.dumps(name)}: {json.dumps(sha256)}" for name, sha256 in files)
+    yield b"\n }"
+    for where in ("erased", "withheld"):
+        listed = (f"\n  {json.dumps({'index': i, 'why': why})}" for i, of, why in left_out() if of == where)
+        yield f',\n "{where}": ['.encode()
+        yield from _joined(listed)
+        yield b"\n ]"
+    yield b"\n}\n"
+
+
+def _joined(items: Iterator[str]) -> Iterator[bytes]:
+    """Yield the items with commas between, some at a time."""
+    separator = ""
+    while some := list(islice(items, 1000)):
+        yield (separator + ",".join(some)).encode()
+        separator = ","
+
+
 def note_text(data: bytes) -> str:
     """Return what is signed of a manifest: our name for it, and its SHA-256 in hex."""
-    return f"countersign/manifest\n{hashlib.sha256(data).hexdigest()}\n"
+    return _note_text(hashlib.sha256(data).hexdigest())
+
+
+def _note_text(sha256: str) -> str:
+    return f"countersign/manifest\n{sha256}\n"
 
 
 def signed(data: bytes, signers: Iterable[Signer]) -> Note:
     """Return the note over a manifest."""
     return sign(note_text(data), signers)
+
+
+def signed_digest(sha256: str, signers: Iterable[Signer]) -> Note:
+    """Return the note over a manifest whose SHA-256 in hex this is."""
+    return sign(_note_text(sha256), signers)
 
 
 def _is_period(value: dict[str, Json]) -> bool:

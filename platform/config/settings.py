@@ -223,6 +223,7 @@ INSTALLED_APPS = [
     "webhooks",
     "checkpoints",
     "retention",
+    "exports",
     "api",
     "signin",
     "console",

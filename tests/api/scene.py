@@ -17,6 +17,7 @@ from audit.sealer.loop import sealer
 from db import session
 from db.scope import tenant_scope
 from escalations.models import Delegation
+from exports import making
 from retention.actions import holds, terms
 from retention.actions.holds import Over
 from retention.models import Order
@@ -89,9 +90,20 @@ def furnish(made: World) -> Scene:
     ids = _work(made, by_role[Role.OPERATOR]) | _people(made, by_role[Role.OWNER]) | _kept(made, roles[Role.COMPLIANCE])
     with session.connect() as connection:
         sealer(connection).seal(made.tenant_id)
+    for form in ("csv", "jsonl"):
+        ids["export_id"] = exported(by_role[Role.COMPLIANCE], {"format": form})
     with tenant_scope(made.tenant_id):
         ids["record_id"] = str(Record.objects.order_by("id")[0].id)
     return Scene(made, by_role, ids)
+
+
+def exported(who: Caller, asked: Json) -> str:
+    """Have an export made, with whatever else is due; returns its id."""
+    answer = who.post("audit/exports", asked)
+    assert answer.status == 202, answer.content
+    while (hold := making.take()) is not None:
+        making.work(hold, turn_s=600)
+    return str(answer.json["id"])
 
 
 def _work(made: World, alice: Caller) -> dict[str, str]:

@@ -11,6 +11,7 @@ from db.models import new_id
 from db.scope import tenant_scope
 from escalations.actions import queues
 from escalations.models import Delegation, Escalation, Opened, Vote
+from exports.models import Export, Part
 from quotas import reservations
 from signin.models import EmailDomain, IdentityProvider
 from tenants.actions import api_keys, teams, tenants
@@ -44,6 +45,8 @@ def peopled() -> World:
         EmailDomain.objects.create(domain=f"{made.slug}.example", provider=provider)
         hook = Endpoint.objects.create(name="crm", url="https://crm.example/")
         Delivery.objects.create(endpoint=hook, type="run.failed", run_id=run.id, created_at=now, status="failed")
+        export = Export.objects.create(format="csv", asked_by="engine", created_at=now, status="ready", ready_at=now)
+        Part.objects.create(export=export, lane=0, n=0, start=0, size=0, data=b"")
         secrets.put("token", "long enough", acting_as=COMMAND)
         now = timezone.now()
         ToolBreaker.objects.create(tool=Tool.objects.get(), failures=5, failed_at=now, opened_at=now, retry_at=now)

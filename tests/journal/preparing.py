@@ -29,6 +29,7 @@ from db.scope import PLATFORM, tenant_scope
 from escalations.actions import answers, appeals, decisions, delegations, life, queues
 from escalations.actions.decisions import Answer
 from escalations.models import Escalation
+from exports.models import Export
 from signin.actions import email_domains, identities, identity_providers
 from signin.actions.identity_providers import Wanted
 from signin.models import EmailDomain, IdentityProvider
@@ -189,6 +190,12 @@ def webhook(scene: Scene) -> UUID:
     """The tenant's webhook."""
     with tenant_scope(scene.world.tenant_id):
         return Endpoint.objects.get().id
+
+
+def export(scene: Scene) -> Export:
+    """The tenant's export."""
+    with tenant_scope(scene.world.tenant_id):
+        return Export.objects.get()
 
 
 def replay(scene: Scene) -> Call:

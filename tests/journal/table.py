@@ -21,6 +21,8 @@ from agents.actions import (
 from agents.config import applying
 from audit import search
 from escalations.actions import bulk, delegations, life, queues
+from exports.actions import exports
+from exports.actions.exports import Asked
 from signin import records as sign_in_records
 from signin.actions import email_domains, identity_providers
 from signin.actions.identity_providers import Wanted
@@ -45,6 +47,7 @@ from tests.journal.preparing import (
     decide,
     delete_policy,
     discard_draft,
+    export,
     forget_key,
     inside,
     lapse,
@@ -197,6 +200,17 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "escalations.actions.delegations.remove": {"": Case(remove_delegation)},
     "escalations.actions.appeals.make": {"": Case(appeal)},
     "agents.actions.again.retry": {"": Case(retry, 2)},
+    "exports.actions.exports.ask": {"": Case(lambda s: partial(exports.ask, Asked("csv"), acting_as=s.olga))},
+    "exports.actions.exports.download": {
+        "": Case(lambda s: partial(exports.download, export(s).id, first=0, end=0, acting_as=s.olga))
+    },
+    "exports.actions.exports.withdraw": {"": Case(lambda s: partial(exports.withdraw, export(s).id, acting_as=s.olga))},
+    "exports.actions.exports.withdraw_payloads": {
+        "": Case(lambda s: inside(s, exports.withdraw_payloads, acting_as=COMMAND))
+    },
+    "exports.actions.exports.finished": {"": Case(lambda s: inside(s, exports.finished, export(s), {}))},
+    "exports.actions.exports.failed": {"": Case(lambda s: inside(s, exports.failed, export(s), "log_broken", "Why."))},
+    "exports.actions.exports.let_go": {"": Case(lambda s: inside(s, exports.let_go, export(s)))},
     "webhooks.actions.endpoints.add": {
         "": Case(lambda s: partial(endpoints.add, "erp", "https://erp.example/", [], acting_as=s.olga))
     },

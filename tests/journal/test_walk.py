@@ -27,7 +27,10 @@ pytestmark = pytest.mark.usefixtures("database")
 
 #: Where verbs live beside the packages called `actions`.
 MORE = ("access.grants", "access.refusals", "agents.config.applying", "audit.search", "signin.records")
-APPS = ("access", "agents", "audit", "escalations", "quotas", "retention", "signin", "tenants", "vault", "webhooks")
+APPS = (
+    *("access", "agents", "audit", "escalations", "exports", "quotas", "retention", "signin", "tenants", "vault"),
+    "webhooks",
+)
 
 Superuser = psycopg.Connection[tuple[Any, ...]]
 ALL = [(name, case) for name, cases in CASES.items() for case in cases]

@@ -5,6 +5,7 @@ from pathlib import Path
 from audit.exports import bundle
 from audit.exports.period import Period, of_time
 from audit.log.note import Signer, VerifierKey
+from audit.verify import manifest
 from audit.verify.bundle import Report, verify
 from audit.verify.files import Folder
 from audit.verify.manifest import Manifest
@@ -36,7 +37,8 @@ def export(
             before = log.signed(at_most=first)
             start = before.head.size if before else 0
             period = Period(period.head, before if start else None, start, period.end if end is None else end)
-        return bundle.write(folder, log, period, signers=[signer_of(acme)], payloads=payloads)
+        bundle.write(folder, log, period, signers=[signer_of(acme)], payloads=payloads)
+    return Manifest.parse((folder / manifest.NAME).read_bytes())
 
 
 def verified(acme: World, folder: Path, *, held: bytes | None = None) -> Report:

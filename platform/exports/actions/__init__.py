@@ -1,0 +1,1 @@
+"""The verbs on exports. Each is one transaction with its journal record."""

@@ -1,0 +1,14 @@
+"""Django's entry to exports."""
+
+from django.apps import AppConfig
+
+
+class ExportsConfig(AppConfig):
+    name = "exports"
+    verbose_name = "Exports"
+
+    def ready(self) -> None:
+        from agents.engine.chores import CHORES
+        from exports import making
+
+        CHORES.append(making.MAKERS.see_to)

@@ -1,0 +1,184 @@
+"""Exports as bundles: a ZIP archive, some leaves a step.
+
+Its lanes are the stretches of the archive. What stands before the leaves' lines, their header, is known only after
+them, and the manifest and the directory after all others; nothing is kept in memory for either: parts tell of it.
+"""
+
+import hashlib
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from django.db import connection
+
+from agents.actions.runs import transaction_time
+from audit.exports import bundle
+from audit.exports.archive import Member, directory
+from audit.exports.errors import NothingSealed
+from audit.exports.period import Period, of_time
+from audit.log.note import Signer
+from audit.sealer import keys
+from audit.sealer.errors import LogRefused
+from audit.stored import BrokenLog, StoredLog
+from audit.verify import manifest
+from exports import parts
+from exports.actions import exports
+from exports.models import Export
+
+Json = Any
+
+#: The archive's stretches, in their order.
+HEAD, BUNDLES, LINES_HEADER, LINES, MANIFEST_HEADER, MANIFEST, END = range(7)
+
+#: Tiles of a step; how long sealing is waited for, and seconds between two looks at it.
+TILES: Final = 256
+PATIENCE: Final = timedelta(seconds=60)
+LOOK_S: Final = 1.0
+
+#: Whether a checkpoint was signed since the export was asked for, or there is nothing of before that it lacks.
+_SEALED: Final = """
+SELECT NOT EXISTS (
+    SELECT FROM audit_record r WHERE r.tenant_id = %(tenant)s AND r.id < %(before)s AND r.id >= %(lately)s
+      AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.record_id = r.id AND l.tenant_id = r.tenant_id
+                      AND l.generation = %(generation)s AND l.index < %(size)s))
+"""
+
+#: How far back what is not sealed yet is looked for.
+_LATELY: Final = timedelta(minutes=2)
+
+
+def step(export: Export) -> float:
+    """Add what comes next; returns for how many seconds nothing is to be done."""
+    if "size" not in export.state:
+        return _begin(export)
+    log, period = _pinned(export)
+    signers = keys.signers(log.origin)
+    chunks = bundle.Chunks(log, period, payloads=export.payloads)
+    tiles = bundle.hash_tiles(period)
+    done = export.state["tiles"]
+    if done is None:
+        bundle.check(log, period, signers)
+        _add(export, HEAD, bundle.fixed(log, period, signers))
+        export.state["tiles"] = 0
+    elif done < len(tiles):
+        _add(export, HEAD, ((tile.path, log.data(tile)) for tile in tiles[done : done + TILES]))
+        export.state["tiles"] = done + TILES
+    elif export.state["at"] < chunks.end:
+        _add_leaves(export, chunks, period)
+    else:
+        _finish(export, log, period, signers)
+    return 0
+
+
+def _begin(export: Export) -> float:
+    """Choose the tree's head; waits for one that has all that was recorded when the export was asked for."""
+    log = StoredLog.of(export.tenant_id)
+    signed = log.signed() if log else None
+    if log is None or signed is None or not _sealed(export, log, signed.head.size):
+        if transaction_time() - export.created_at > PATIENCE:
+            if signed is None:
+                raise NothingSealed
+            raise LogRefused("The log is not sealed; see docs/compliance.md, “When a log is not sealed”.")
+        return LOOK_S
+    period = of_time(log, since=export.since, until=export.until)
+    export.state |= {
+        "generation": log.generation,
+        "size": period.head.head.size,
+        "first": period.first,
+        "end": period.end,
+        "at": bundle.Chunks(log, period, payloads=export.payloads).start,
+        "tiles": None,
+        "crc": 0,
+        "length": 0,
+    }
+    export.total = period.end - period.first
+    return 0
+
+
+def _sealed(export: Export, log: StoredLog, size: int) -> bool:
+    before = int(export.created_at.timestamp() * 1000)
+    of: dict[str, Any] = {
+        "tenant": export.tenant_id,
+        "generation": log.generation,
+        "size": size,
+        "before": UUID(int=before << 80),
+        "lately": UUID(int=(before - int(_LATELY.total_seconds() * 1000)) << 80),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_SEALED, of)
+        return bool(cursor.fetchone()[0])
+
+
+def _pinned(export: Export) -> tuple[StoredLog, Period]:
+    """Return the log and the period as the first step chose them."""
+    state = export.state
+    log = StoredLog.of(export.tenant_id, generation=state["generation"])
+    head = log.signed(at_most=state["size"]) if log else None
+    if log is None or head is None or head.head.size != state["size"]:
+        raise BrokenLog(f"The checkpoint of {state['size']} leaves, which the export began with, is gone.")
+    before = log.signed(at_most=state["first"]) if state["first"] else None
+    return log, Period(head, before, state["first"], state["end"])
+
+
+def _add(export: Export, lane: int, files: Iterable[tuple[str, bytes]]) -> None:
+    """Add files as members of the archive."""
+    for some in _batched(files, 64):
+        held, told = [], []
+        for name, data in some:
+            member = Member(name, zlib.crc32(data), len(data))
+            held += [member.header, data]
+            told.append([name, hashlib.sha256(data).hexdigest(), member.crc, member.size])
+        parts.add(export, lane, b"".join(held), told)
+
+
+def _batched(files: Iterable[tuple[str, bytes]], count: int) -> Iterator[list[tuple[str, bytes]]]:
+    rest = iter(files)
+    while some := list(itertools.islice(rest, count)):
+        yield some
+
+
+def _add_leaves(export: Export, chunks: bundle.Chunks, period: Period) -> None:
+    state = export.state
+    chunk = chunks.read(state["at"])
+    _add(export, BUNDLES, chunk.bundles)
+    for data in parts.add_all(export, LINES, chunks.lines(chunk)):
+        state["crc"] = zlib.crc32(data, state["crc"])
+        state["length"] += len(data)
+    if chunk.left_out:
+        parts.add(export, LINES, b"", [[index, why.where, why.why] for index, why in chunk.left_out])
+    state["at"] = chunk.upto
+    export.done = min(chunk.upto, period.end) - period.first
+    whole = chunks.end - chunks.start
+    export.percent = min(99, (chunk.upto - chunks.start) * 100 // whole)
+
+
+def _finish(export: Export, log: StoredLog, period: Period, signers: list[Signer]) -> None:
+    """Write the manifest, the headers that were not known before, and the archive's directory."""
+    state, digest = export.state, hashlib.sha256()
+    for data in parts.data(export, LINES):
+        digest.update(data)
+    lines = Member(bundle.LINES, state["crc"], state["length"])
+    parts.add(export, LINES_HEADER, lines.header, [[lines.name, digest.hexdigest(), lines.crc, lines.size]])
+    files = ((name, sha256) for name, sha256, *_ in parts.told(export, HEAD, BUNDLES, LINES_HEADER))
+    sha256, crc, length = hashlib.sha256(), 0, 0
+    text = manifest.written(
+        log.origin, period.first, period.end, period.head.head.size, files, lambda: parts.told(export, LINES)
+    )
+    for data in parts.add_all(export, MANIFEST, text):
+        sha256.update(data)
+        crc, length = zlib.crc32(data, crc), length + len(data)
+    whole = Member(manifest.NAME, crc, length)
+    parts.add(export, MANIFEST_HEADER, whole.header, [[whole.name, "", whole.crc, whole.size]])
+    _add(export, END, [(manifest.NOTE, manifest.signed_digest(sha256.hexdigest(), signers).whole.encode())])
+    for _ in parts.add_all(export, END, directory(_members(export))):
+        pass
+    parts.place(export)
+    exports.finished(export, {"from": period.first, "to": period.end, "size": period.head.head.size})
+
+
+def _members(export: Export) -> Iterator[Member]:
+    for name, _, crc, size in parts.told(export, HEAD, BUNDLES, LINES_HEADER, MANIFEST_HEADER, END):
+        yield Member(name, crc, size)

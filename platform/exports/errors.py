@@ -1,0 +1,58 @@
+"""Errors of exports."""
+
+from db.errors import Refusal
+
+
+class ExportError(Refusal):
+    """The export is not as asked for."""
+
+    code = "export"
+
+
+class BadPeriod(ExportError):
+    """The period ends before it begins: let `from` come before `to`."""
+
+    code = "bad_period"
+
+
+class BundleIsWhole(ExportError):
+    """A bundle proves that nothing of its period is missing: leave `filter` out, or take another format."""
+
+    code = "bundle_is_whole"
+
+
+class TooManyExports(ExportError):
+    """Ten exports of the tenant are being made already: wait until one is ready."""
+
+    code = "too_many_exports"
+    status = 409
+    retryable = True
+
+
+class UnknownExport(ExportError):
+    """There is no such export."""
+
+    code = "unknown_export"
+    status = 404
+
+
+class NotReady(ExportError):
+    """The export is not ready: ask for its status, and download it when that is `ready`."""
+
+    code = "export_not_ready"
+    status = 409
+    retryable = True
+
+
+class Gone(ExportError):
+    """The export failed, or is no longer kept: ask for another one."""
+
+    code = "export_gone"
+    status = 410
+
+
+class RangeNotThere(ExportError):
+    """The export has fewer bytes than where the range begins."""
+
+    code = "range_not_satisfiable"
+    status = 416

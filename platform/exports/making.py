@@ -1,0 +1,142 @@
+"""The chore that makes exports: takes one that is due, and goes on with it for a while in a thread of its own.
+
+A step is one transaction: it locks the export's row under the epoch of the hold, adds parts, and says where the next
+one begins. So a worker may die at any moment: whoever takes the export next goes on from the last step, and one that
+was overtaken writes nothing. There is one thread a process, which takes turns between exports.
+"""
+
+import logging
+import threading
+import time
+from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+from django.db import connection, connections
+
+from agents.actions.runs import transaction_time
+from audit.stored import BrokenLog
+from db.errors import Refusal
+from db.roles import dispatch
+from db.scope import tenant_scope
+from exports import bundles, listings
+from exports.actions import exports
+from exports.models import Export
+
+log = logging.getLogger(__name__)
+
+#: Seconds for which a hold lasts without a step, and for which one export is gone on with before the next.
+HOLD_S: Final = 60
+TURN_S: Final = 5.0
+
+#: How often it is begun anew without a step, before it is given up.
+TRIES: Final = 5
+
+_TAKE: Final = """
+UPDATE exports_export SET next_at = now() + make_interval(secs => %(hold)s), epoch = epoch + 1
+WHERE id = (SELECT id FROM exports_export WHERE next_at <= now()
+            ORDER BY next_at, id LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING tenant_id, id, epoch
+"""
+
+_Hold = tuple[UUID, UUID, int]
+
+
+class Makers:
+    """The thread of one process that makes exports, for as long as there is something to make."""
+
+    def __init__(self) -> None:
+        self._thread = threading.Thread()
+
+    def see_to(self) -> None:
+        """Begin with what is due, unless the thread is at it."""
+        if self._thread.is_alive():
+            return
+        hold = take()
+        if hold is not None:
+            # It ends with the process, whatever it is at: what it did not commit is done again elsewhere.
+            self._thread = threading.Thread(target=_make, args=(hold,), name="exports", daemon=True)
+            self._thread.start()
+
+    def join(self) -> None:
+        """Wait until there is nothing more to make."""
+        if self._thread.is_alive():
+            self._thread.join()
+
+
+def _make(hold: _Hold | None) -> None:
+    try:
+        while hold is not None:
+            work(hold)
+            hold = take()
+    except Exception:
+        log.exception("an export broke; it is taken again")
+    finally:
+        connections.close_all()
+
+
+def take() -> _Hold | None:
+    """Take the export that is due first, of any tenant; None when there is none."""
+    with dispatch(), connection.cursor() as cursor:
+        cursor.execute(_TAKE, {"hold": HOLD_S})
+        row: _Hold | None = cursor.fetchone()
+        return row
+
+
+def work(hold: _Hold, *, turn_s: float = TURN_S) -> None:
+    """Go on with an export until it is made, or its turn is over."""
+    until = time.monotonic() + turn_s
+    try:
+        if not _begin(hold):
+            return
+        while _step(hold, leave=time.monotonic() >= until):
+            pass
+    except (Refusal, BrokenLog) as error:
+        with tenant_scope(hold[0]):
+            export = _held(hold)
+            if export is not None:
+                code = error.code if isinstance(error, Refusal) else "log_broken"
+                exports.failed(export, code, str(error))
+
+
+def _begin(hold: _Hold) -> bool:
+    """Count the try; says False when there is nothing to make, after letting go of what was kept long enough."""
+    with tenant_scope(hold[0]):
+        export = _held(hold)
+        if export is None:
+            return False
+        if export.status not in exports.OPEN:
+            exports.let_go(export)
+            return False
+        export.state["tries"] = export.state.get("tries", 0) + 1
+        if export.state["tries"] > TRIES:
+            exports.failed(export, "export_broke", "It could not be made; the workers' log says why.")
+            return False
+        export.save()
+        return True
+
+
+def _step(hold: _Hold, *, leave: bool) -> bool:
+    """Take one step; says whether another is to follow at once. leave: whether the turn is over."""
+    with tenant_scope(hold[0]):
+        export = _held(hold)
+        if export is None:
+            return False
+        maker = bundles if export.format == exports.BUNDLE else listings
+        waits_s = maker.step(export)
+        if export.status not in exports.OPEN:
+            return False
+        export.status = "running"
+        export.state["tries"] = 0
+        now = transaction_time()
+        export.next_at = now + timedelta(seconds=waits_s if leave or waits_s else HOLD_S)
+        export.save()
+        return not leave and not waits_s
+
+
+def _held(hold: _Hold) -> Export | None:
+    _, export_id, epoch = hold
+    return Export.objects.select_for_update().filter(id=export_id, epoch=epoch).first()
+
+
+MAKERS: Final = Makers()
