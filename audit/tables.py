@@ -13,6 +13,7 @@ TABLES = (
     Table("audit_record", APPEND, seal={"SELECT": ("*",)}, check=_NOW, erase="for ever, and without a word on anybody"),
     Table("audit_payload", APPEND, check=_WITH_ITS_RECORD, erase="by functions of the journal's owner (`retention`)"),
     Table("audit_outbox", "INSERT", seal={"SELECT, DELETE": ("*",)}, erase="ids, until they are sealed"),
+    Table("audit_outbox_aside", "", seal={"SELECT, INSERT, DELETE": ("*",)}, erase="ids, until they are sealed"),
     Table("audit_log", READ, seal=_SEALED),
     Table("audit_leaf", READ, seal=_SEALED, erase="hashes of records"),
     Table("audit_tile", READ, seal=_SEALED),
@@ -20,4 +21,8 @@ TABLES = (
     Table("audit_cosignature", READ, seal=_SEALED),
     Table("audit_erased", READ, erase="that a stream was erased, and why"),
     Table("audit_expired", READ),
+    # Made from the rest, and made again at any time.
+    Table("audit_search_segment", "SELECT, INSERT, DELETE", seal={"SELECT": ("*",)}),
+    Table("audit_search_page", "SELECT, INSERT, DELETE"),
+    Table("audit_search_stale", "SELECT, INSERT, DELETE", seal={"SELECT": ("*",)}),
 )

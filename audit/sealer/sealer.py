@@ -86,6 +86,7 @@ class Sealer:
                 if self._told.get(tenant_id) != str(error):
                     log.error("the log of %s is not sealed: %s", tenant_id, error)
                 self._told[tenant_id] = str(error)
+                self._put_aside(tenant_id)
             else:
                 self._told.pop(tenant_id, None)
         return moved
@@ -97,6 +98,17 @@ class Sealer:
         turn = ordered[at:] + ordered[:at]
         self._first = turn[0] if turn else _NIL
         return turn
+
+    def _put_aside(self, tenant_id: UUID) -> None:
+        """Move what waits of a log that refuses out of the others' way; it is tried again each round all the same."""
+        try:
+            with self._behind_lock(tenant_id) as held:
+                if held:
+                    self._write(statements.PUT_ASIDE, {"tenant": tenant_id, "rows": TURNS * self._batch})
+        except psycopg.DatabaseError as error:
+            if self._connection.closed or self._connection.broken:
+                raise
+            log.warning("what waits in the log of %s is not put aside: %s", tenant_id, error)
 
     @property
     def refused(self) -> dict[UUID, str]:
@@ -188,11 +200,16 @@ class Sealer:
             if not held:
                 return 0, 0  # another process does it
             stored, tree = self._state(tenant_id)
-            ids = sorted(row[0] for row in self._execute(statements.TAKE, {"tenant": tenant_id, "rows": self._batch}))
+            ids = sorted(self._take(tenant_id))
             rows = self._absent(stored, ids)
             grown = self._add(stored, tree, rows)
         self._keep(stored, grown)
         return len(ids), len(rows)
+
+    def _take(self, tenant_id: UUID) -> list[str]:
+        """Return the ids of records that wait, some of those put aside when the log refused among them."""
+        of = {"tenant": tenant_id, "rows": self._batch}
+        return [row[0] for take in (statements.TAKE_ASIDE, statements.TAKE) for row in self._execute(take, of)]
 
     def _absent(self, stored: StoredLog, ids: Sequence[str]) -> Sequence[Row]:
         """Return the records of these ids, which ascend, that are in no leaf.

@@ -7,8 +7,18 @@ from audit.log import entries
 #: First key of the advisory locks of logs; the second is a hash of the tenant's id. Held until the transaction ends.
 LOCK: Final = "SELECT pg_try_advisory_xact_lock(1129267201, hashtext(%(tenant)s::text))"
 
-#: Whose records wait. The outbox is short: the whole of it is read.
-WAITING: Final = "SELECT DISTINCT tenant_id FROM audit_outbox"
+#: Whose records wait. The outbox is short, as what waits for long is put aside: the whole of it is read. Aside, one
+#: look into the index for each log that refused.
+WAITING: Final = """
+WITH RECURSIVE aside AS (
+    (SELECT tenant_id FROM audit_outbox_aside ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT a.tenant_id FROM audit_outbox_aside a WHERE a.tenant_id > aside.tenant_id
+            ORDER BY a.tenant_id LIMIT 1)
+    FROM aside WHERE aside.tenant_id IS NOT NULL
+)
+SELECT tenant_id FROM aside WHERE tenant_id IS NOT NULL UNION SELECT tenant_id FROM audit_outbox
+"""
 
 #: Logs with leaves that no checkpoint tells of: whoever was to sign them was interrupted.
 UNSIGNED: Final = """
@@ -24,14 +34,31 @@ OPEN_LOG: Final = """
 INSERT INTO audit_log (tenant_id, generation, origin) VALUES (%(tenant)s, %(generation)s, %(origin)s)
 """
 
-#: Takes rows out of the outbox; they are gone when the leaves are there, and come back together with them.
-TAKE: Final = """
+
+def _take(table: str) -> str:
+    return f"""
 WITH taken AS (
-    DELETE FROM audit_outbox
-    WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_outbox WHERE tenant_id = %(tenant)s LIMIT %(rows)s))
+    DELETE FROM {table}
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE tenant_id = %(tenant)s LIMIT %(rows)s))
     RETURNING record_ids
 )
 SELECT id::text FROM taken, unnest(record_ids) AS id
+"""  # noqa: S608 - names of our own
+
+
+#: Takes rows out of the outbox, or of what was put aside; they are gone when the leaves are there, and come back
+#: together with them.
+TAKE: Final = _take("audit_outbox")
+TAKE_ASIDE: Final = _take("audit_outbox_aside")
+
+#: Puts what waits of a log that refuses aside, so that nobody looks for the others' rows among it.
+PUT_ASIDE: Final = """
+WITH taken AS (
+    DELETE FROM audit_outbox
+    WHERE ctid = ANY (ARRAY(SELECT ctid FROM audit_outbox WHERE tenant_id = %(tenant)s LIMIT %(rows)s))
+    RETURNING tenant_id, record_ids
+)
+INSERT INTO audit_outbox_aside (tenant_id, record_ids) SELECT tenant_id, record_ids FROM taken
 """
 
 #: Those of the records that are in a leaf already. Neither joined to the records nor narrowed by tenant: a planner that

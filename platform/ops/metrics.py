@@ -64,7 +64,8 @@ WHERE due_at < now() AND ready_at IS NULL
 # The time is in the ids. Whole statements wait or none of them does.
 _LOG: Final = """
 SELECT coalesce(sum(cardinality(record_ids)), 0), coalesce(greatest(0, extract(epoch FROM now())
-    - min(('x' || left(replace(record_ids[1]::text, '-', ''), 12))::bit(48)::bigint) / 1000.0), 0) FROM audit_outbox
+    - min(('x' || left(replace(record_ids[1]::text, '-', ''), 12))::bit(48)::bigint) / 1000.0), 0)
+FROM (SELECT record_ids FROM audit_outbox UNION ALL SELECT record_ids FROM audit_outbox_aside) AS waiting
 """
 
 _BREAKERS: Final = "SELECT count(*) FROM agents_toolbreaker WHERE opened_at IS NOT NULL"

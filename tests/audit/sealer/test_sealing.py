@@ -312,3 +312,30 @@ def test_a_tenant_reads_its_own_log_alone(acme: World, sealer: Sealer) -> None:
     with tenant_scope(acme.tenant_id):
         log = logs.log_of(acme)
         assert log.hashes(Tile(0, 0, 2)) == [merkle.leaf_hash(entry) for entry in log.entries(0, 2)]
+
+
+def test_what_waits_of_a_log_that_refuses_is_in_nobodys_way_and_comes_back_when_it_is_mended(
+    acme: World, sealer: Sealer, copies: Copies, superuser: Superuser
+) -> None:
+    sealer.seal(acme.tenant_id)
+    copy = copies.path(acme.tenant_id, 1)
+    kept = copy.read_bytes()
+    copy.unlink()
+    logs.append(acme, 250, at_once=10)
+
+    sealer.round()
+
+    of = [acme.tenant_id]
+    assert superuser.execute("SELECT count(*) FROM audit_outbox WHERE tenant_id = %s", of).fetchone() == (0,)
+    assert superuser.execute("SELECT count(*) FROM audit_outbox_aside WHERE tenant_id = %s", of).fetchone() == (25,)
+    assert logs.waiting(acme.tenant_id) == 250
+
+    copy.write_bytes(kept)
+    logs.append(acme, 5)
+    sealer.round()
+    sealer.round()
+
+    assert logs.waiting(acme.tenant_id) == 0
+    assert acme.tenant_id not in sealer.refused
+    assert set(logs.leaves(acme)) == logs.recorded(acme)
+    logs.signed(acme)

@@ -112,7 +112,8 @@ def _waits(tenant_id: UUID, before: datetime) -> bool:
 
 
 _WAITS: Final = """
-SELECT EXISTS (SELECT FROM audit_outbox WHERE tenant_id = %(tenant)s AND record_ids[1] < %(before)s) OR EXISTS (
+SELECT EXISTS (SELECT FROM audit_outbox WHERE tenant_id = %(tenant)s AND record_ids[1] < %(before)s)
+    OR EXISTS (SELECT FROM audit_outbox_aside WHERE tenant_id = %(tenant)s) OR EXISTS (
     SELECT FROM (SELECT max(generation) AS generation FROM audit_log WHERE tenant_id = %(tenant)s) AS log
     WHERE coalesce((SELECT max(index) + 1 FROM audit_leaf l WHERE l.tenant_id = %(tenant)s
                     AND l.generation = log.generation), 0)

@@ -1,0 +1,32 @@
+"""Where the outbox's rows of logs that refuse are put, so that the others' are not looked for among them."""
+
+from django.db import migrations
+
+from db.roles import JOURNAL, OWNER
+
+TABLE = """
+CREATE TABLE audit_outbox_aside (
+    tenant_id uuid NOT NULL,
+    record_ids uuid[] NOT NULL
+);
+CREATE INDEX audit_outbox_aside_tenant ON audit_outbox_aside (tenant_id);
+ALTER TABLE audit_outbox_aside SET (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
+"""
+
+#: What waits there waits in the outbox again.
+BACK = """
+INSERT INTO audit_outbox (tenant_id, record_ids) SELECT tenant_id, record_ids FROM audit_outbox_aside;
+DROP TABLE audit_outbox_aside;
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("audit", "0003_log"),
+    ]
+    operations = [
+        migrations.RunSQL(
+            [f"SET LOCAL ROLE {JOURNAL}", TABLE, f"SET LOCAL ROLE {OWNER}"],
+            [f"SET LOCAL ROLE {JOURNAL}", BACK, f"SET LOCAL ROLE {OWNER}"],
+        ),
+    ]
