@@ -2,15 +2,18 @@
 
 The indexes this stands on: the primary key (tenant, id) gives a tenant's records in their order; three partial ones
 find what an actor other than the engine did, what kind of thing happened beyond runs, and whom it concerned. The steps
-of runs, which are nearly all records, are in none of the three; a run's are found by its stream.
+of runs, which are nearly all records, are in none of the three; a run's are found by its stream. Words, types of step,
+and several of these at once are found by pages that are made behind the sealer (`audit.finding`).
 """
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from audit import journal
+from audit.finding import FIRST_ID, LAST, Sought, find, looked_through
 from audit.models import Payload, Record
 from db.scope import current_tenant_id
 
@@ -28,7 +31,8 @@ class Wanted:
     """Which records; None does not narrow.
 
     actor, subject: opaque ids. action: event type. beyond_runs: whether that type never is a step of a run.
-    run: the run, or other object, whose stream it is. since: the earliest time. until: the time before which.
+    run: the run, or other object, whose stream it is. since: the earliest time. until: the time before which. text:
+    words of the facts and the payload (`audit.terms.words`), all of which it has.
     """
 
     actor: str | None = None
@@ -38,9 +42,10 @@ class Wanted:
     run: UUID | None = None
     since: datetime | None = None
     until: datetime | None = None
+    text: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Json]:
-        """Return what narrows, for the record that the log was read."""
+        """Return what narrows, for the record that the log was read. What words were looked for may be of a person."""
         given = {
             "actor": self.actor,
             "action": self.action,
@@ -48,6 +53,7 @@ class Wanted:
             "run": str(self.run) if self.run else None,
             "from": self.since.isoformat() if self.since else None,
             "to": self.until.isoformat() if self.until else None,
+            "words": len(self.text) or None,
         }
         return {name: value for name, value in given.items() if value is not None}
 
@@ -72,6 +78,23 @@ def records(wanted: Wanted) -> "QuerySet[Record]":
     if wanted.until is not None:
         rows = rows.filter(id__lt=_first_id(wanted.until, 1), at__lt=wanted.until)
     return rows
+
+
+def page(wanted: Wanted, *, before: UUID | None, limit: int) -> list[Record]:
+    """Return the newest records wanted, before that id, at most `limit`.
+
+    Pages follow each other by the last record's id: what is recorded meanwhile moves nothing.
+    """
+    fields = (("actor", wanted.actor), ("action", wanted.action), ("subject", wanted.subject))
+    given = tuple((name, value) for name, value in fields if value is not None)
+    rows = records(wanted)
+    if wanted.run is not None or not (wanted.text or len(given) > 1 or (wanted.action and not wanted.beyond_runs)):
+        if not wanted.text:
+            return list((rows.filter(id__lt=before) if before else rows).order_by("-id")[:limit])
+        return list(islice(looked_through(Sought(given, wanted.text, before=before or LAST), rows), limit))
+    since = _first_id(wanted.since) if wanted.since else FIRST_ID
+    until = _first_id(wanted.until, 1) if wanted.until else LAST
+    return find(Sought(given, wanted.text, since, min(until, before or LAST)), rows, limit=limit)
 
 
 def payload_of(record: Record) -> Payload | None:

@@ -129,6 +129,15 @@ class Page:
         page = page[: self._limit]
         return {"results": render(page), "next": self._cursor(page[-1]) if more else None}
 
+    def of_found(
+        self, find: "Callable[[str | None, int], list[M]]", render: Callable[[list[M]], list[Json]]
+    ) -> dict[str, Json]:
+        """Return `{results, next}` of rows that `find` gives: behind a value of the order's one field, so many."""
+        page = find(self._after[0] if self._after else None, self._limit + 1)
+        more = len(page) > self._limit
+        page = page[: self._limit]
+        return {"results": render(page), "next": self._cursor(page[-1]) if more else None}
+
     def of_values(self, values: "Sequence[T]", render: "Callable[[list[T]], list[Json]]") -> dict[str, Json]:
         """Return `{results, next}` of values that are no rows, sorted already by the one field of the order."""
         [field] = self._by

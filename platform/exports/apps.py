@@ -9,6 +9,8 @@ class ExportsConfig(AppConfig):
 
     def ready(self) -> None:
         from agents.engine.chores import CHORES
+        from audit import indexing
         from exports import making
 
         CHORES.append(making.MAKERS.see_to)
+        CHORES.append(indexing.Maker().see_to)

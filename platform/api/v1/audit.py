@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Any
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +14,7 @@ from api.errors import Fault, InvalidQuery
 from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
-from audit import search
+from audit import search, terms
 from audit.erased import why as erased_why
 from audit.models import Record
 from audit.search import Wanted
@@ -67,7 +68,6 @@ _WHOLE = component(
     },
     example=_EXAMPLE | {"payload": None, "erased": False, "erased_why": None},
 )
-_LATER = "Searching the text of records is not available in this version; narrow by the other parameters."
 
 
 class Records(View):
@@ -84,6 +84,7 @@ class Records(View):
             query("run", "Of this run.", _ID),
             query("from", "At this time or later.", _TIME),
             query("to", "Before this time.", _TIME),
+            query("q", "With all of these words, whole, in facts or payload; in any order and case."),
             *PAGING,
         ),
         refusals=(400, 422),
@@ -91,12 +92,16 @@ class Records(View):
     def get(self, request: Request) -> Response:
         """List what happened in the tenant. Each page that is read leaves a record, `log.read`, itself."""
         self.require("audit:read")
-        known = ("actor", "action", "subject", "run", "from", "to", "limit", "cursor")
-        given = Query(self.plain_request, known, later={"q": _LATER})
+        known = ("actor", "action", "subject", "run", "from", "to", "q", "limit", "cursor")
+        given = Query(self.plain_request, known)
         page = Page(given, name=f"records.{self.principal.tenant_id}")
         with self.scope():
             wanted = _wanted(given)
-            answer = page.of(search.records(wanted), lambda rows: [_json(row) for row in rows])
+
+            def find(after: str | None, limit: int) -> list[Record]:
+                return search.page(wanted, before=UUID(after) if after else None, limit=limit)
+
+            answer = page.of_found(find, lambda rows: [_json(row) for row in rows])
             facts = {"filters": wanted.facts(), "count": len(answer["results"]), "first": given.text("cursor") is None}
             search.leave_record(actor=self.principal.actor, facts=facts)
         return Response(answer)
@@ -131,7 +136,18 @@ def _wanted(given: Query) -> Wanted:
         run=identifier(run) if run is not None else None,
         since=given.instant("from"),
         until=given.instant("to"),
+        text=_words(given),
     )
+
+
+def _words(given: Query) -> tuple[str, ...]:
+    text = given.text("q")
+    if text is None:
+        return ()
+    found = terms.words(text)
+    if not 1 <= len(found) <= terms.MOST_WORDS:
+        raise InvalidQuery(faults=[Fault("/query/q", f"Write one to {terms.MOST_WORDS} words.")])
+    return tuple(found)
 
 
 def _who(given: Query, key: str, form: re.Pattern[str], words: str) -> str | None:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET
 from agents.core.events import BY_ACTION
 from agents.models import Run
 from agents.presenters import payload_json
-from audit import search
+from audit import search, terms
 from audit.models import Record
 from audit.search import Wanted
 from console import wording
@@ -54,11 +54,8 @@ class Line:
 def records(request: MemberRequest) -> HttpResponse:
     """Search the journal, newest first."""
     wanted, problem = _wanted(request.GET)
-    found = search.records(wanted).order_by("-id") if not problem else Record.objects.none()
     before = uuid_of(request.GET.get("before", ""))
-    if before:
-        found = found.filter(id__lt=before)
-    some = list(found[: PAGE + 1])
+    some = [] if problem else search.page(wanted, before=before, limit=PAGE + 1)
     query = request.GET.copy()
     query["before"] = str(some[PAGE - 1].id) if len(some) > PAGE else ""
     if not problem:
@@ -112,6 +109,7 @@ def _wanted(given: QueryDict) -> tuple[Wanted, str]:
             run=uuid_of(run),
             since=_day(given.get("from", ""), time.min),
             until=_day(given.get("to", ""), time.max),
+            text=_words(given.get("q", "")),
         )
     except (UnknownMember, ValueError) as error:
         return Wanted(), str(error)
@@ -126,6 +124,13 @@ def _who(text: str) -> str | None:
     if not _OPAQUE.fullmatch(text):
         raise ValueError("Write a member's e-mail address, engine, or an opaque id such as key:….")
     return text
+
+
+def _words(text: str) -> tuple[str, ...]:
+    found = terms.words(text)
+    if len(found) > terms.MOST_WORDS:
+        raise ValueError(f"Write {terms.MOST_WORDS} words at most.")
+    return tuple(found)
 
 
 def _day(text: str, at: time) -> datetime | None:
