@@ -50,7 +50,7 @@ def field(name: str, value: str) -> str:
 
 def words(text: str) -> list[str]:
     """Return the words that a text has to be found by, as they are kept; each once."""
-    return list(dict.fromkeys(word[:WORD] for word in _WORDS.findall(text.casefold())))
+    return list(dict.fromkeys(word[:WORD] for word in _WORDS.findall(text.lower())))
 
 
 def words_of_json(text: str) -> set[str]:
@@ -58,7 +58,7 @@ def words_of_json(text: str) -> set[str]:
     text = text[:TEXT]
     if "\\" in text:
         text = _ESCAPES.sub(" ", text)
-    return {word[:WORD] for word in _WORDS.findall(_KEYS.sub(" ", text).casefold())}
+    return {word[:WORD] for word in _WORDS.findall(_KEYS.sub(" ", text).lower())}
 
 
 def of(action: str, actor: str, subject: str | None, facts: str, payload: str | None) -> set[str]:

@@ -63,6 +63,7 @@ READS: Final = frozenset(
         "retention.actions.holds.to_be_decided",
         "retention.actions.terms.asked",
         "retention.actions.terms.in_force",
+        "audit.search.page",
         "audit.search.payload_of",
         "audit.search.records",
         "escalations.actions.appeals.check",
