@@ -37,6 +37,10 @@ _INDEX = """
 SELECT index FROM audit_leaf
 WHERE record_id = %(record)s AND generation = %(generation)s AND tenant_id = %(tenant)s
 """
+_INDEXES = """
+SELECT record_id, index FROM audit_leaf
+WHERE record_id = ANY (%(records)s) AND generation = %(generation)s AND tenant_id = %(tenant)s
+"""
 _CHECKPOINT = f"""
 SELECT note, at, size FROM audit_checkpoint WHERE {_OF} AND size <= %(size)s ORDER BY size DESC LIMIT 1
 """  # noqa: S608 - constants only
@@ -132,6 +136,10 @@ class StoredLog:
         """Return where the record is; None when it is not sealed yet."""
         rows = self._rows(_INDEX, record=record_id)
         return int(rows[0][0]) if rows else None
+
+    def indexes_of(self, record_ids: Sequence[UUID]) -> dict[UUID, int]:
+        """Return where these records are; those that are not sealed yet are missing."""
+        return dict(self._rows(_INDEXES, records=list(record_ids))) if record_ids else {}
 
     def hashes(self, tile: Tile) -> list[bytes]:
         """Return the hashes of a tile, full or as it stood when it was smaller. Raises `BrokenLog`."""

@@ -165,6 +165,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("audit-records", "get"): Route("CW", 200, "list", filters=("action=member.added", "from=2020-01-01T00:00:00Z")),
     ("audit-record", "get"): Route("CW", 200),
     ("audit-proof", "get"): Route("CW", 200),
+    ("audit-story", "get"): Route("CW", 200),
     ("audit-exports", "get"): Route("CW", 200, "list"),
     ("audit-exports", "post"): Route("CW", 202, "own", body={"from": None, "to": None, "format": "jsonl"}),
     ("audit-export", "get"): Route("CW", 200),

@@ -373,11 +373,12 @@ def shown(listed: list[Run], *, payloads: bool, appeal: bool = False) -> list[Js
     told = runs_json(listed, _escalations(run.id for run in listed), payloads=payloads)
     if appeal:
         for run, each in zip(listed, told, strict=True):
-            each["appeal"] = _appeal_json(run)
+            each["appeal"] = appeal_json(run)
     return told
 
 
-def _appeal_json(run: Run) -> Json:
+def appeal_json(run: Run) -> Json:
+    """Return whether, how and until when a run can be appealed against, and what came of it."""
     found = appeals.of(run)
     allowed = found.why_not is None
     return {

@@ -1,5 +1,6 @@
 """`audit export`: a tenant's log as a bundle that strangers can verify; `ops.keeping`: what is kept and how long."""
 
+import json
 import time
 from argparse import ArgumentParser
 from datetime import UTC, date, datetime, timedelta
@@ -10,6 +11,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
+from agents.models import Run
 from audit import search
 from audit.exports import bundle, rows
 from audit.exports.errors import FolderNotEmpty, NothingSealed
@@ -21,6 +23,7 @@ from audit.stored import BrokenLog, StoredLog
 from db import roles, session
 from db.errors import Refusal
 from db.scope import tenant_scope
+from escalations.stories import story_of
 from ops import keeping
 from tenants.actions.tenants import log_named
 from tenants.principal import COMMAND
@@ -43,17 +46,20 @@ class Command(BaseCommand):
         export.add_argument("--without-payloads", action="store_true", help="leave out what concerns people")
         keeping.add_verbs(verbs)
 
+        story = verbs.add_parser("story", help="tell a run from its submission to its effect, as JSON")
+        story.add_argument("--tenant", required=True, help="the tenant's slug")
+        story.add_argument("run", type=UUID, help="the run's id")
+
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["verb"] == "story":
+            self.story(log_named(options["tenant"]), options["run"])
+            return
         try:
             if options["verb"] != "export":
                 keeping.handle(options["verb"], log_named(options["tenant"]), options, self.stdout)
                 return
             since, until = _moment(options["since"], 0), _moment(options["until"], 1)
-            tenant_id, out, payloads = (
-                log_named(options["tenant"]),
-                options["out"],
-                not options["without_payloads"],
-            )
+            tenant_id, out, payloads = log_named(options["tenant"]), options["out"], not options["without_payloads"]
             if options["format"] == "bundle":
                 self.export(tenant_id, since, until, out, payloads)
             else:
@@ -75,6 +81,19 @@ class Command(BaseCommand):
             facts = {"from": made.first, "to": made.end, "size": made.size, "payloads": payloads, "format": "bundle"}
             search.leave_export_record(actor=COMMAND, facts=facts)
         self.stdout.write(f"{made.end - made.first} leaves of {log.origin}, of {made.size}, are in {out}")
+
+    def story(self, tenant_id: UUID, run_id: UUID) -> None:
+        """Print the story of a run, a page a line. Leaves a record that it was read."""
+        with tenant_scope(tenant_id):
+            run = Run.objects.select_related("agent", "version").filter(id=run_id).first()
+            if run is None:
+                raise CommandError("There is no such run in this tenant.")
+            after: int | None = 0
+            while after is not None:
+                told = story_of(run, after=after, payloads=True)
+                self.stdout.write(json.dumps(told, ensure_ascii=False))
+                after = told["next"]
+            search.leave_record(actor=COMMAND, facts={"story": str(run.id), "first": True})
 
     def export_rows(self, tenant_id: UUID, of: Span, form: str, out: Path, payloads: bool) -> None:
         """Write records as rows, into a folder like the bundle's. One record says that they were exported."""
