@@ -162,7 +162,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ("agents", "0017_runs_by_what_they_retry"),
-        ("audit", "0004_erased"),
+        ("audit", "0005_erased"),
         ("escalations", "0007_appeals"),
         ("webhooks", "0004_deliveries_of_a_run"),
     ]

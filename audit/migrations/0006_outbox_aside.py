@@ -22,7 +22,7 @@ DROP TABLE audit_outbox_aside;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0003_log"),
+        ("audit", "0005_erased"),
     ]
     operations = [
         migrations.RunSQL(

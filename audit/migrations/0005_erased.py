@@ -26,7 +26,7 @@ CREATE TABLE audit_expired (
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0003_log"),
+        ("audit", "0004_cosignatures"),
     ]
     operations = [
         migrations.RunSQL(

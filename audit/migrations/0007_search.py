@@ -49,7 +49,7 @@ DROP TABLE audit_search_segment, audit_search_page, audit_search_stale;
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("audit", "0004_outbox_aside"),
+        ("audit", "0006_outbox_aside"),
     ]
     operations = [
         migrations.RunSQL(
