@@ -22,6 +22,7 @@ from agents.core.spec import AgentSpec
 from agents.core.subjects import subjects
 from agents.engine import about, statements
 from agents.engine.seam import engine_of, name_for_new_runs
+from agents.engine.signals import asked_again
 from agents.engine.specs import spec_of
 from agents.engine.store import entry
 from agents.errors import (
@@ -123,6 +124,8 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
         key = _dedupe_key(request, version, event) if window_s else None
         twin = twin_of(key, window_s) if key is not None and request.idempotency_key is None else None
         if twin is not None:
+            if twin.callback_url is not None and twin.status in TERMINAL:
+                asked_again.send(sender=Run, run=twin)  # its end was told before this one asked to be told of it
             return Submitted(twin, twin.agent.slug, twin.version.number, created=False, deduplicated=True)
         run = queue(request, version, event, acting_as, parent, key)
         raced = _submitted_before(request, acting_as) if run is None else None

@@ -1,7 +1,7 @@
 """What others may hook into a step. Receivers run inside the step's transaction, on its connection.
 
-Each is sent with `connection` (a psycopg connection in the run's tenant scope) and `run` (a `leases.Claimed`); a
-receiver that raises rolls the step back.
+Each is sent with `connection` (a psycopg connection in the run's tenant scope) and `run` (a `leases.Claimed`), unless
+it says otherwise; a receiver that raises rolls the step back.
 """
 
 from django.dispatch import Signal
@@ -14,3 +14,7 @@ decision_expired = Signal()
 
 #: A run ended, or is undone before it does, that may have asked somebody: whatever is still open about it is moot.
 questions_moot = Signal()
+
+#: An ended run was given to somebody who asked for the same and wants to be called back: `run` (an `agents.models.Run`)
+#: alone, in the asking one's transaction and scope.
+asked_again = Signal()

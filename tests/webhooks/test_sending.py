@@ -292,6 +292,24 @@ def test_whoever_started_a_run_is_called_back_with_a_way_to_go_on(
     assert told["data"]["recovery"]["retry"].endswith(f"/api/v1/runs/{run.id}/retry")
 
 
+def test_who_gets_a_run_that_has_ended_already_is_called_back_too(acme: World, receiver: Receiver) -> None:
+    acme.define("sparing", role="You talk.", limits={"dedupe_s": 600})
+    wanted: Json = {"callback_url": receiver.url, "deduplicate": True}
+    run = acme.submit("sparing", {}, **wanted)
+    assert acme.submit("sparing", {}, **wanted).id == run.id
+    drive(run, answers(("end_turn", [{"type": "text", "text": "done"}])))
+    send_all(acme)
+    assert len(receiver.came) == 1
+
+    assert acme.submit("sparing", {}, **wanted).id == run.id
+    [_, again] = send_all(acme)
+
+    [(_, first), (headers, body)] = receiver.came
+    assert json.loads(body)["data"] == json.loads(first)["data"]
+    assert (headers["webhook-id"], again.status) == (f"msg_{again.id}", "delivered")
+    assert acme.submit("sparing", {}, deduplicate=True).id != run.id
+
+
 def test_the_chore_takes_what_is_due_and_leaves_the_rest(acme: World, olga: Principal, receiver: Receiver) -> None:
     hook(olga, receiver, "run.completed")
     talked(acme)
