@@ -54,7 +54,7 @@ _COUNTED: Final = {
     "cost": "cost_nano",
 }
 
-#: A run's row holds what its children used as well, once they have ended; here each counts for itself.
+#: A run's row holds what its children used as well, once it has heard of their ends; here each counts for itself.
 _SUMS: Final = "count(*) AS runs, " + ", ".join(
     f"sum(r.{column} - coalesce(b.{name}, 0)) AS {name}" for name, column in _COUNTED.items()
 )
@@ -89,7 +89,8 @@ def used(*, by: str, since: datetime, until: datetime) -> list[Used]:
     query = f"""
         WITH below AS MATERIALIZED (
             SELECT parent_id, {_BELOW} FROM agents_run
-            WHERE tenant_id = %(tenant)s AND parent_id IS NOT NULL AND ended_at IS NOT NULL AND id >= %(first)s
+            WHERE tenant_id = %(tenant)s AND parent_id IS NOT NULL AND ended_at IS NOT NULL AND is_unheard IS NULL
+              AND id >= %(first)s
             GROUP BY 1),
         used AS MATERIALIZED (
             SELECT {group} AS by, {_SUMS} FROM agents_run r LEFT JOIN below b ON b.parent_id = r.id

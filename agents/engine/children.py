@@ -16,6 +16,7 @@ from agents.core import calls, children, debate, handoff, screening, subjects
 from agents.core.children import NOBODY, Callee, Callees, Ended
 from agents.core.events import (
     BudgetSettled,
+    ChildFinished,
     ChildStarted,
     Event,
     RunCancelled,
@@ -244,9 +245,17 @@ def went_on(
 # --- its end --------------------------------------------------------------------------------------------------------
 
 
-def wake_parent(connection: Connection, tenant_id: UUID, parent: UUID) -> seam.Afterwards:
+def take_in(connection: Connection, tenant_id: UUID, events: Iterable[Event]) -> None:
+    """Note of the children whose ends a step of their parent takes in that its row holds what they used."""
+    runs = [UUID(event.run) for event in events if isinstance(event, ChildFinished)]
+    if runs:
+        connection.execute(statements.HEARD, {"tenant": tenant_id, "runs": runs})
+
+
+def wake_parent(connection: Connection, tenant_id: UUID, parent: UUID, child: UUID) -> seam.Afterwards:
     """Make the parent of a run that has ended claimable if it waits; returns what to do once that is committed."""
-    row = connection.execute(statements.WAKE_PARENT, {"tenant": tenant_id, "run": parent}).fetchone()
+    values = {"tenant": tenant_id, "run": parent, "child": child}
+    row = connection.execute(statements.WAKE_PARENT, values).fetchone()
     return None if row is None else seam.made_ready(connection, row[0], parent, tenant_id, wakes=True)
 
 

@@ -339,14 +339,22 @@ SELECT engine, priority FROM source
 )
 
 #: The parent of a run that has ended, whose row this transaction holds: taken up if it waits. It is locked before it is
-#: looked at, so that one which is just being parked is seen.
+#: looked at, so that one which is just being parked is seen. Until the parent says otherwise (`HEARD`), and for ever if
+#: it has ended, its row does not hold what the child used.
 WAKE_PARENT: Final = """
 WITH parent AS MATERIALIZED (
-    SELECT id, status FROM agents_run WHERE tenant_id = %(tenant)s AND id = %(run)s FOR NO KEY UPDATE)
+    SELECT id, status FROM agents_run WHERE tenant_id = %(tenant)s AND id = %(run)s FOR NO KEY UPDATE),
+child AS (UPDATE agents_run SET is_unheard = true WHERE tenant_id = %(tenant)s AND id = %(child)s)
 UPDATE agents_run r SET ready_at = CASE WHEN r.engine IS NULL THEN r.created_at ELSE now() END,
     due_at = CASE WHEN r.engine IS NULL THEN r.due_at ELSE now() END
 FROM parent WHERE r.tenant_id = %(tenant)s AND r.id = parent.id AND parent.status = 'waiting'
 RETURNING r.engine
+"""
+
+#: Children that have ended, of which the step that holds their parent's row took in what they used. Nobody who holds
+#: the row of one that has ended goes on to its parent's.
+HEARD: Final = """
+UPDATE agents_run SET is_unheard = NULL WHERE tenant_id = %(tenant)s AND id = ANY(%(runs)s) AND is_unheard
 """
 
 #: Asks a run that has not ended to end, unless it was asked; one that nobody drives is taken up for that.

@@ -224,8 +224,9 @@ class Step:
         self._written.append(events)
         self._soft_spent = self._soft_spent or _soft_spent(rows[0])
         _tell(self.connection, run, state, events)
+        children.take_in(self.connection, run.tenant_id, events)
         if state.ended and state.parent is not None:
-            self._afterwards += _given(children.wake_parent(self.connection, run.tenant_id, state.parent))
+            self._afterwards += _given(children.wake_parent(self.connection, run.tenant_id, state.parent, run.id))
 
     def _start(self, start: Start) -> None:
         made = children.made(self.connection, start, _entries([start.submitted]))
