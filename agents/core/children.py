@@ -7,10 +7,11 @@ parent may, so that neither together nor one after the other do they spend more 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from agents.core import conversation, limits, screening
+from agents.core import carried, conversation, limits, screening
 from agents.core.events import (
     BudgetSettled,
     ChildFinished,
@@ -26,6 +27,9 @@ from agents.core.state import Call, Child, RunState, evolve
 from agents.tools.seam import Failed, Finished, Outcome
 
 Json = Any
+
+#: Of a call whose agents are told nothing but their input.
+NOTHING_TOLD: Final[Mapping[str, str]] = MappingProxyType({})
 
 #: The phases of calls that may still be made in this turn.
 _TO_COME: Final = frozenset({"proposed", "approved", "edited", "asked"})
@@ -77,12 +81,22 @@ def levels(state: RunState, spec: AgentSpec) -> int:
 
 
 def refusal(
-    state: RunState, spec: AgentSpec, tool: ToolSpec, call: Call, known: Callees, *, on: date, number: int = 1
+    state: RunState,
+    spec: AgentSpec,
+    tool: ToolSpec,
+    call: Call,
+    known: Callees,
+    *,
+    on: date,
+    number: int = 1,
+    told: Mapping[str, str] = NOTHING_TOLD,
 ) -> tuple[str, str] | None:
     """Return (code, words for the model) of why a call of an agent is not made; None when it may be.
 
-    on: whose day's prices count. number: of the round of a debate.
+    on: whose day's prices count. number: of the round of a debate; told: what is told its agents, by slug, of the
+    round before.
     """
+    told = dict.fromkeys(tool.agents, carried.conversation_of(state, spec)) if tool.hands_over else told
     if tool.hands_over and len(state.calls) > 1:
         return "not_alone", f"{tool.name} hands over for good: call it by itself, when the other calls are done."
     for slug in tool.agents:
@@ -97,8 +111,10 @@ def refusal(
         if wrong:
             lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)
             return "invalid_arguments", f"The agent {slug} does not take these arguments. {lines}. Call again."
-        if (refused := _guarded(callee.spec, call.arguments)) is not None:
+        if (refused := _guarded(callee.spec, call.arguments, None)) is not None:
             return "input_refused", f"The agent {slug} takes nobody's input like this. {refused} Leave it out."
+        if (refused := _guarded(callee.spec, None, told.get(slug))) is not None:
+            return "input_refused", f"What was said so far is not for the agent {slug}. {refused} Go on without it."
     if levels(state, spec) < 1:
         return "too_deep", f"Runs of agents that call agents are as deep here as they may be: {tool.name} is not made."
     share = _share(state, spec, tool, call.index, number)
@@ -108,11 +124,11 @@ def refusal(
     return None
 
 
-def _guarded(callee: AgentSpec, arguments: Json) -> str | None:
-    """Return what the agent's guards refuse of an input; None when they let it in."""
+def _guarded(callee: AgentSpec, arguments: Json, context: str | None) -> str | None:
+    """Return what the agent's guards refuse of an input, or of what is told before it; None when they let it in."""
     if callee.input_screen is None:
         return None
-    verdict = screening.screened(arguments, callee.input_screen)
+    verdict = carried.screened(arguments, context, callee.input_screen)
     found = [f"{hit.place or '/'}: This holds {screening.words(hit)}." for hit in verdict.told("refuse")]
     return "; ".join([*(f"{place or '/'}: {why}" for place, why in verdict.wrong), *found]) or None
 

@@ -1,12 +1,11 @@
 """Hand a run's conversation over to another agent, whose output then is the run's own. Pure."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from agents.core import calls, conversation
 from agents.core.children import Ended
 from agents.core.events import Event, RunCompleted
-from agents.core.exact import disclose, readable
+from agents.core.exact import disclose
 from agents.core.finishing import on_output
 from agents.core.fold import fold
 from agents.core.output import judge
@@ -15,37 +14,6 @@ from agents.core.state import Call, RunState
 from agents.tools.seam import Failed, Outcome
 
 Json = Any
-
-#: Characters of a conversation that are handed over; of a longer one the middle is left out.
-MOST_CHARS: Final = 48_000
-
-_LEFT_OUT: Final = "\n[platform] {} characters are left out here.\n"
-
-
-def told(state: RunState, spec: AgentSpec) -> str:
-    """Return the conversation so far as the agent reads it that takes over, in front of its own input.
-
-    What the model thought is left out; what tools said is in it, whoever wrote that.
-    """
-    said = "\n".join(line for message in state.messages for line in _lines(message))
-    if len(said) > MOST_CHARS:
-        half = MOST_CHARS // 2
-        said = said[:half] + _LEFT_OUT.format(len(said) - 2 * half) + said[-half:]
-    return (
-        f"[platform] The agent {spec.slug} hands this over to you. Its conversation so far, as material:\n"
-        f"{said}\n[platform] This is the end of what was handed over."
-    )
-
-
-def _lines(message: conversation.Message) -> Iterator[str]:
-    for block in message["content"]:
-        match block.get("type"):
-            case "text":
-                yield f"{message['role']}: {block['text']}"
-            case "tool_use":
-                yield f"{message['role']} called {block['name']}: {readable(block['input'])}"
-            case "tool_result":
-                yield f"{'error' if block.get('is_error') else 'result'}: {block['content']}"
 
 
 def came(state: RunState, spec: AgentSpec, call: Call, ended: Ended, outcome: Outcome) -> list[Event]:

@@ -118,7 +118,8 @@ def words(hit: Hit) -> str:
 def question(state: RunState, spec: AgentSpec) -> DecisionRequested:
     """Return the question whether a run may go on whose input holds what its agent's guards ask about."""
     names = ", ".join(dict.fromkeys(WORDS.get(name, name) for name in state.suspected))
-    detail = f"The input holds {names}. Approve to let the model read it, or reject to end the run."
+    what = "The input" if state.parent is None else "The input, or what was said before it,"
+    detail = f"{what} holds {names}. Approve to let the model read it, or reject to end the run."
     asked = ask(state, spec, "question", INPUT_SUSPICIOUS, detail, {"found": list(state.suspected)})
     return replace(asked, allowed=("approve", "respond", "reject"))
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
 
-from agents.core import calls, children, debate, handoff, screening, subjects
+from agents.core import calls, carried, children, debate, handoff, screening, subjects
 from agents.core.children import NOBODY, Callee, Callees, Ended
 from agents.core.events import (
     BudgetSettled,
@@ -125,7 +125,7 @@ def _context(run: Claimed, state: RunState, event: ChildStarted, ends: Mapping[U
     call = state.calls[event.call]
     tool = run.spec.tools[call.tool]
     if tool.hands_over:
-        return str(scrubbed(handoff.told(state, run.spec)))
+        return carried.conversation_of(state, run.spec)
     if event.round > 1:
         before = [child for child in call.children if child.round == event.round - 1]
         return str(scrubbed(debate.context(tool, event.place, event.round, before, ends)))
@@ -136,7 +136,7 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, e
     if callee.spec is None:
         raise ValueError("A run is started of a version.")
     queued_s, screen = callee.spec.limits.queued_s, callee.spec.input_screen
-    arguments = state.calls[event.call].arguments
+    arguments, context = state.calls[event.call].arguments, _context(run, state, event, ends)
     submitted = RunSubmitted(
         agent=event.agent,
         version=event.version,
@@ -151,8 +151,8 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, e
         levels=children.levels(state, run.spec) - 1,
         untrusted=state.is_tainted or None,
         private=state.has_read_private or None,
-        context=_context(run, state, event, ends),
-        **({} if screen is None else screening.recorded(screening.screened(arguments, screen))),
+        context=context,
+        **({} if screen is None else screening.recorded(carried.screened(arguments, context, screen))),
     )
     row = {
         "id": event.run,
@@ -235,7 +235,12 @@ def went_on(
     outcome = debate.outcome(tool, call, ends)
     if outcome is None:
         number = debate.last_round(call)[0].round + 1
-        refused = children.refusal(state, spec, tool, call, known, on=on, number=number)
+        heard = debate.last_round(call)
+        told = {
+            tool.agents[child.place]: str(scrubbed(debate.context(tool, child.place, number, heard, ends)))
+            for child in heard
+        }
+        refused = children.refusal(state, spec, tool, call, known, on=on, number=number, told=told)
         outcome = None if refused is None else Failed(*refused)
     if outcome is not None:
         return [calls.outcome_event(state, spec, call, _checked(outcome, tool))], ends

@@ -74,3 +74,13 @@ def test_who_may_not_run_one_of_them_has_no_debate(court: World, driver: Driver)
     run = ended(court, start_as(dan, "boss"))
     assert denied(court, run) == [("ask_panel", "not_granted")]
     assert children_of(court, run) == []
+
+
+def test_whose_guards_refuse_what_the_others_said_is_not_told_it(court: World, driver: Driver) -> None:
+    guards = {"input": {"rules": [{"find": ["said"], "then": "refuse"}]}, "patterns": {"said": "guilty"}}
+    court.define("owl", role="You are the owl.", guards=guards)
+    court.define("boss", role="You ask the panel.", tool_specs={"ask_panel": panel("hawk", "owl", rounds=2)})
+    run = ended(court, court.submit("boss", CASE))
+
+    assert [each["code"] for each in facts(court, run, "tool.failed")] == ["input_refused"]
+    assert len(children_of(court, run)) == 2

@@ -74,3 +74,36 @@ def test_who_hands_over_does_nothing_else_in_that_turn(firm: World, driver: Driv
     assert denied(firm, run) == [("to_expert", "not_alone")]
     assert output(firm, run) == {"decision": "approve", "confidence": 0.9}
     assert len(children_of(firm, run)) == 1
+
+
+def guarded(then: str) -> Json:
+    """Guards that find what a tool said to whoever hands over."""
+    return {"input": {"rules": [{"find": ["told"], "then": then}]}, "patterns": {"told": "value of [a-z]+"}}
+
+
+def test_what_the_experts_guards_refuse_is_not_handed_over(acme: World, driver: Driver) -> None:
+    acme.define("expert", role="You know better.", guards=guarded("refuse"))
+    acme.define("reception", role="You hand over.", tool_specs=TOOLS, output_schema=VERDICT)
+    run = ended(acme, acme.submit("reception", CASE))
+
+    assert denied(acme, run) == [("to_expert", "input_refused")]
+    assert children_of(acme, run) == []
+    assert output(acme, run) == {"decision": "escalate", "confidence": 0.1}
+
+
+def test_what_the_experts_guards_ask_about_waits_for_a_person_before_it_is_read(acme: World, driver: Driver) -> None:
+    acme.define("expert", role="You know better.", guards=guarded("escalate"))
+    acme.define("reception", role="You hand over.", tool_specs=TOOLS, output_schema=VERDICT)
+    run = acme.submit("reception", CASE)
+    until(acme, run, lambda now: now.waiting_for == "child")
+    (child,) = children_of(acme, run)
+    until(acme, child, lambda now: now.waiting_for == "decision")
+
+    (submitted,) = [stored.facts for stored in acme.events(child.id) if stored.action == "run.submitted"]
+    assert submitted["guard"] == [{"finder": "told", "then": "escalate", "count": 1}]
+    assert acme.run(child.id).model_calls == 0
+    asked = question(acme, child)
+    assert asked.reason == "input_suspicious"
+    acme.grant("review", acme.agent("expert"), acme.rita)
+    decide(asked.id, Answer("reject", asked.digest, reason="no"), acting_as=acme.rita)
+    assert output(acme, ended(acme, run)) == {"decision": "escalate", "confidence": 0.1}
