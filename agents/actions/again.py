@@ -61,7 +61,8 @@ def reverse(run: Run, *, by: Principal) -> list[Run]:
     """Start runs that undo what an ended one did and what runs below it did, the latest first; part of another's work.
 
     A call of an agent that has a tool to undo it is undone by that one alone. They act for whom `run` acted for, and
-    are of the versions that did it. `run`: with agent and version.
+    are of the versions that did it. One does for all, but for what children did whose ends do not tell of it, as those
+    of former releases: each of these is undone by one more. `run`: with agent and version.
     """
     history = histories.events_of(run)
     ended = fold_all(history, RunState(run.id, undoable=spec_of_run(run).undoable))

@@ -19,6 +19,7 @@ from agents.core.events import (
     RunCancelled,
     RunCompleted,
     RunFailed,
+    RunReversing,
 )
 from agents.core.exact import disclose
 from agents.core.schema import problems
@@ -51,10 +52,25 @@ class Callee:
 
 @dataclass(frozen=True, slots=True)
 class Callees:
-    """agents: by slug, as far as there are such agents. ids: of the runs a call would start, by its place."""
+    """agents: by slug, as far as there are such agents. ids: of the runs a call would start, by its place.
+
+    reversal: of the run that did what is to be undone now, if it can be had.
+    """
 
     agents: Mapping[str, Callee] = field(default_factory=dict)
     ids: Mapping[int, Sequence[UUID]] = field(default_factory=dict)
+    reversal: "Reversal | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A run that would undo what another one did. run: its id; agent, version: of both; input: the other one's."""
+
+    run: UUID
+    agent_id: UUID
+    version: int
+    input: Json
+    reversing: RunReversing
 
 
 #: What calls of no agents need to know.
@@ -206,8 +222,12 @@ def _runs(tool: ToolSpec, number: int = 1) -> int:
 
 
 def marked(state: RunState, end: RunCompleted | RunFailed | RunCancelled) -> RunCompleted | RunFailed | RunCancelled:
-    """Return the end of a child with what it has read, which its parent reads with what it says."""
-    if state.levels is None or not (state.is_tainted or state.has_read_private):
+    """Return the end of a child with what it has read, which its parent reads with what it says, and what it did."""
+    if state.levels is None:
+        return end
+    if isinstance(end, RunCompleted) and state.effects:
+        end = replace(end, undoable=len(state.effects))
+    if not (state.is_tainted or state.has_read_private):
         return end
     return replace(end, untrusted=state.is_tainted or None, private=state.has_read_private or None)
 
@@ -232,6 +252,7 @@ def finished(state: RunState, ended: Ended) -> ChildFinished:
         tokens=min(tokens, child.tokens),
         untrusted=ended.end.untrusted,
         private=ended.end.private,
+        undoable=ended.end.undoable if isinstance(ended.end, RunCompleted) else None,
         **ended.used,
     )
 

@@ -11,7 +11,7 @@ from typing import Any
 from agents.core import calls, rules
 from agents.core.approvals import call_digest, demanded
 from agents.core.asking import ask
-from agents.core.events import Event, RunCancelled, RunCompensating, RunCompleted, RunFailed
+from agents.core.events import ChildStarted, Event, RunCancelled, RunCompensating, RunCompleted, RunFailed
 from agents.core.exact import enclose
 from agents.core.holdings import Holdings
 from agents.core.spec import AgentSpec, ToolSpec
@@ -61,8 +61,33 @@ def is_asked_about(state: RunState, call: Call) -> bool:
     return any(question.call == call.index for question in state.questions)
 
 
-def plan(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> Event:
+def plan(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> list[Event]:
     """Return what becomes of `call`, whose intent is not recorded. held: the policies of this moment."""
+    if _undone(call).run is not None:
+        return _plan_below(state, spec, call, held)
+    return [_plan_own(state, spec, call, held)]
+
+
+def _plan_below(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> list[Event]:
+    """Have a run started that undoes what another one did. Whom its calls need to ask, that one asks."""
+    tool, reversal = spec.tools[call.tool], held.callees.reversal
+    if reversal is None:
+        return [calls.denied(state, call, "history_erased", "What that run did cannot be read any more.")]
+    made = replace(call, arguments={"reverses": reversal.reversing.of})
+    started = ChildStarted(
+        run=str(reversal.run),
+        agent=str(reversal.agent_id),
+        version=reversal.version,
+        turn=state.turn,
+        call=call.index,
+        usd_nano=0,
+        tokens=0,
+        reverses=reversal.reversing.of,
+    )
+    return [calls.intent(state, tool, made, call_digest(spec, tool, made.arguments, held.policies)), started]
+
+
+def _plan_own(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> Event:
     undone = _undone(call)
     tool, arguments, wrong = _template(spec, call, undone)
     if tool is None or wrong:
@@ -127,7 +152,14 @@ def reconcile(state: RunState, spec: AgentSpec, call: Call) -> Event:
             ),
         )
     proposal = {"tool": call.tool, "arguments": enclose(call.arguments)}
-    return ask(state, spec, "reconcile", reason, detail, proposal, call=call.index)
+    if undone.run is None:
+        return ask(state, spec, "reconcile", reason, detail, proposal, call=call.index)
+    detail = (
+        f"What the run {undone.run} did, which {undone.tool} started in turn {undone.turn}, is not all undone: "
+        f"{call.answer} Approve once it is undone by other means. Respond to leave it as it is."
+    )
+    asked = ask(state, spec, "reconcile", reason, detail, proposal, call=call.index)
+    return replace(asked, allowed=("approve", "respond"))  # made again, it would undo what is undone
 
 
 def _undone(call: Call) -> Effect:

@@ -159,7 +159,7 @@ def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> 
     if state.ending is None:
         return calls.plan(state, spec, held, now=now)
     call = compensation.current(state)
-    return [compensation.plan(state, spec, call, held)] if call is not None else []
+    return compensation.plan(state, spec, call, held) if call is not None else []
 
 
 def planned(state: RunState) -> list[Call]:
@@ -256,6 +256,8 @@ def _on_compensation(state: RunState, spec: AgentSpec, ending: RunCompensating) 
         return Record(ended(state, compensation.end(ending, state.reverses)))
     if call.phase == "requested":
         return Perform((call,))
+    if call.phase == "delegated":
+        return await_stopped(state)
     if compensation.is_asked_about(state, call):
         return _park(state)
     if call.phase in {"unknown", "stuck"}:
@@ -284,7 +286,7 @@ def await_children(state: RunState) -> AwaitChildren:
 
 
 def await_stopped(state: RunState) -> AwaitChildren:
-    """Wait for the runs that `StopChildren` asked to end, for however long: this run is over, and their ends wake it.
+    """Wait for runs of a run that is over, asked to end or undoing what was done, for however long: their ends wake it.
 
     No deadline or expiry takes it up before, for either may have passed already, and would take it up at once for ever.
     """

@@ -22,6 +22,7 @@ from agents.core.state import (
     Question,
     RunState,
     did,
+    did_below,
     evolve,
     settled,
     with_call,
@@ -113,7 +114,8 @@ def _compensating(state: RunState, e: events.RunCompensating) -> RunState:
         for call in state.calls
         if call.phase == "unknown" and call.tool in state.undoable
     ]
-    latest_first = sorted((*state.effects, *doubtful), key=lambda each: (each.turn, each.index), reverse=True)
+    latest = reversed((*state.effects, *doubtful))  # several runs of one call did something, too
+    latest_first = sorted(latest, key=lambda each: (each.turn, each.index), reverse=True)
     undoing = tuple(
         Call(
             *(place, effect.call_id, effect.tool, effect.arguments),
@@ -236,7 +238,9 @@ def _child_finished(state: RunState, e: events.ChildFinished) -> RunState:
         beyond_nano=state.below.beyond_nano + e.cost_nano - e.usd_nano,
     )
     spent = {"cost_nano": state.cost_nano + e.usd_nano, "spent_tokens": state.spent_tokens + e.tokens}
-    return with_call(_read(evolve(state, below=below, **spent), e), e.call, children=children)
+    state = _read(evolve(state, below=below, **spent), e)
+    state = did_below(state, e.call, e.run) if e.undoable and state.ending is None else state
+    return with_call(state, e.call, children=children)
 
 
 def _read(

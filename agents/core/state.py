@@ -27,7 +27,10 @@ Phase = Literal["proposed", "approved", "edited", "asked", "requested", "delegat
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What a call did that the run may have to undo. known: False while nobody knows whether it did."""
+    """What a call did that the run may have to undo. known: False while nobody knows whether it did.
+
+    run: a run that the call started and that did it, which another run undoes.
+    """
 
     turn: int
     index: int
@@ -36,6 +39,7 @@ class Effect:
     arguments: Json
     result: Json
     known: bool = True
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +290,15 @@ def did(state: RunState, index: int, result: Json, *, known: bool = True) -> Run
     if call.tool not in state.undoable:
         return state
     effect = Effect(state.turn, index, call.call_id, call.tool, call.arguments, result, known)
+    # Of a call of an agent its own tool undoes all, so that nothing which the agent's run did is undone by itself.
+    others = (each for each in state.effects if (each.turn, each.index) != (state.turn, index) or each.run is None)
+    return evolve(state, effects=(*others, effect))
+
+
+def did_below(state: RunState, index: int, run: str) -> RunState:
+    """Keep that a run which a call started did what can be undone."""
+    call = state.calls[index]
+    effect = Effect(state.turn, index, call.call_id, call.tool, call.arguments, None, run=run)
     return evolve(state, effects=(*state.effects, effect))
 
 

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
 
-from agents.core import calls, carried, children, debate, handoff, screening, subjects
-from agents.core.children import NOBODY, Callee, Callees, Ended
+from agents.core import calls, carried, children, continuing, debate, handoff, screening, subjects
+from agents.core.children import NOBODY, Callee, Callees, Ended, Reversal
 from agents.core.events import (
     BudgetSettled,
     ChildFinished,
@@ -58,6 +58,12 @@ SELECT id, seq, cost_nano, {", ".join(_USED)} FROM agents_run
 WHERE tenant_id = %(tenant)s AND id = ANY(%(runs)s) AND ended_at IS NOT NULL ORDER BY id
 """  # noqa: S608 - constants only
 
+_DONE_BY: Final = """
+SELECT r.agent_id, r.version_id, v.number FROM agents_run r
+JOIN agents_agentversion v ON v.tenant_id = r.tenant_id AND v.id = r.version_id
+WHERE r.tenant_id = %s AND r.id = %s
+"""
+
 #: Reads what was appended to a run behind a number: (connection, run, tenant, number).
 Read = Callable[[Connection, UUID, UUID, int], list[Event]]
 
@@ -69,16 +75,17 @@ NO_ENDS: Final[Mapping[UUID, Ended]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A run to be made beside the intent of the call. row, submitted: as `statements.START_CHILD` takes them.
+    """A run to be made beside the intent of the call. row: as `statement` takes it; first: what happened to it.
 
-    tenant_id: whose. subjects: the ids of persons that it is about.
+    tenant_id: whose. subjects: the ids of persons that it is about; None for those of the run that it undoes.
     """
 
     run: UUID
     row: str
-    submitted: RunSubmitted
+    first: tuple[Event, ...]
     tenant_id: UUID
-    subjects: tuple[str, ...] = ()
+    subjects: tuple[str, ...] | None = None
+    statement: trip.Statement = statements.START_CHILD
 
 
 # --- before the call ------------------------------------------------------------------------------------------------
@@ -111,13 +118,40 @@ def _spec(connection: Connection, tenant_id: UUID, version_id: UUID | None) -> A
     return spec_of(version_id, compiled)
 
 
+def reversal(connection: Connection, run: Claimed, of: Sequence[Call], read: Read) -> Reversal | None:
+    """Return the run that would undo what a child did, if the first of these calls is to undo that.
+
+    None when a part of the child's history was erased.
+    """
+    done_by = of[0].undoes.run if of and of[0].undoes is not None else None
+    if done_by is None:
+        return None
+    found = connection.execute(_DONE_BY, [run.tenant_id, done_by]).fetchone()
+    agent_id, version_id, number = cast(tuple[UUID, UUID, int], found)
+    spec = _spec(connection, run.tenant_id, version_id)
+    try:
+        history = read(connection, UUID(done_by), run.tenant_id, 0)
+    except TypeError:  # a payload that is needed is not there
+        return None
+    first = history[0]
+    if spec is None or not isinstance(first, RunSubmitted):
+        raise ValueError(f"the run {done_by} does not begin with its submission")
+    ended = fold_all(history, RunState(UUID(done_by), undoable=spec.undoable))
+    return Reversal(new_id(), agent_id, number, first.input, continuing.reversal(ended))
+
+
 def starts(
     run: Claimed, state: RunState, happened: Iterable[Event], known: Callees, ends: Mapping[UUID, Ended] = NO_ENDS
 ) -> list[Start]:
     """Return the runs that `happened` says are started. state: after it. ends: of a debate's round before."""
     found = [event for event in happened if isinstance(event, ChildStarted)]
     of = {str(callee.agent_id): callee for callee in known.agents.values()}
-    return [_start(run, state, event, of[event.agent], ends) for event in found]
+    return [
+        _start(run, state, event, of[event.agent], ends)
+        if event.reverses is None
+        else _start_reversal(run, event, known.reversal)
+        for event in found
+    ]
 
 
 def _context(run: Claimed, state: RunState, event: ChildStarted, ends: Mapping[UUID, Ended]) -> str | None:
@@ -164,13 +198,34 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, e
         "users": [str(each) for each in dict.fromkeys(run.principals)],
     }
     persons = subjects.subjects(callee.spec.subject, arguments)
-    return Start(UUID(event.run), json.dumps(row), submitted, run.tenant_id, persons)
+    return Start(UUID(event.run), json.dumps(row), (submitted,), run.tenant_id, persons)
+
+
+def _start_reversal(run: Claimed, event: ChildStarted, reversal: Reversal | None) -> Start:
+    if reversal is None:
+        raise ValueError("Nothing is undone of which nothing is known.")
+    submitted = RunSubmitted(
+        agent=event.agent,
+        version=event.version,
+        principal=f"user:{run.principal_id}",
+        requested_by=f"run:{run.id}",
+        input=reversal.input,
+        usd_nano=0,
+        tokens=0,
+        parent=str(run.id),
+        levels=0,
+    )
+    row = {"id": event.run, "tenant": str(run.tenant_id), "parent": str(run.id), "reverses": event.reverses}
+    first = (submitted, reversal.reversing)
+    return Start(UUID(event.run), json.dumps(row), first, run.tenant_id, statement=statements.START_REVERSAL)
 
 
 def made(connection: Connection, start: Start, entries: str) -> tuple[str | None, int] | None:
     """Make the run; returns its engine and priority, or None when it may not be any more, and nothing was written."""
-    told = about.rows_of_child(connection, start.tenant_id, start.subjects)
-    (rows,) = trip.make(connection, (statements.START_CHILD, [start.row, told, entries]))
+    values = [start.row]
+    if start.subjects is not None:
+        values.append(about.rows_of_child(connection, start.tenant_id, start.subjects))
+    (rows,) = trip.make(connection, (start.statement, [*values, entries]))
     if not rows:
         return None
     engine, priority = rows[0]
@@ -207,6 +262,11 @@ def came(state: RunState, spec: AgentSpec, found: Iterable[Ended]) -> list[Event
         happened.append(event)
         call, _ = children.call_of(state, each.run)
         tool = spec.tools[call.tool]
+        if state.ending is not None and call.undoes is not None:
+            undone = calls.outcome_event(state, spec, call, children.outcome(each))
+            state = fold_all([undone], state)
+            happened.append(undone)
+            continue
         if tool.rounds:
             continue  # what comes of a round is seen when all of it is over
         outcome = _checked(children.outcome(each), tool)

@@ -18,6 +18,7 @@ import psycopg
 
 from agents.core import aside, calls
 from agents.core.approvals import speak_of_principal
+from agents.core.children import Callees
 from agents.core.decide import (
     AwaitChildren,
     CallModel,
@@ -474,7 +475,9 @@ class RunExecutor:
         facts = self._asks_for_facts(draft.state, by)
         held = step.holdings(wanted.tools, by=by, facts=facts) if look else Holdings.none(self.run.principals, by)
         self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
-        held = replace(held, callees=step.callees(to_be_made(draft.state)))
+        of = to_be_made(draft.state)
+        callees = Callees(reversal=step.reversal(of)) if undoing else step.callees(of)
+        held = replace(held, callees=callees)
         happened = plan(draft.state, self.run.spec, held, now=self.run.now())
         draft.add(*happened)
         proofs = [] if undoing else calls.proofs(self.run.spec, held, happened)

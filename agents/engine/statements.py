@@ -338,6 +338,34 @@ SELECT engine, priority FROM source
     *("child", "subjects", "entries"),
 )
 
+#: A run that undoes what another one did, of the same version, with its first two records, beside its parent's intent.
+#: It is about the same persons. Nobody's grant is asked for (docs/adr/0010).
+START_REVERSAL: Final = trip.statement(
+    "start_reversal",
+    f"""
+WITH source AS (
+    INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, priority,
+        metadata, engine, status, seq, epoch, ready_at, due_at, created_at,
+        model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+        cost_nano, reserved_usd_nano, reserved_tokens)
+    SELECT c.id, p.tenant_id, o.agent_id, o.version_id, p.principal_id, p.requested_by_id, p.id, p.priority,
+        '{{}}', p.engine, 'queued', 2, 0, p.created_at,
+        CASE WHEN p.engine IS NOT NULL THEN now() END, now(), 0, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM json_to_record(%(child)s::json) AS c(id uuid, tenant uuid, parent uuid, reverses uuid)
+    JOIN agents_run p ON p.tenant_id = c.tenant AND p.id = c.parent
+    JOIN agents_run o ON o.tenant_id = c.tenant AND o.id = c.reverses
+    RETURNING tenant_id, id AS stream, 0 AS seq, engine, priority
+), subject AS (
+    INSERT INTO agents_runsubject (tenant_id, digest, run_id, key)
+    SELECT source.tenant_id, s.digest, source.stream, s.key
+    FROM source, json_to_record(%(child)s::json) AS c(reverses uuid), agents_runsubject s
+    WHERE s.tenant_id = source.tenant_id AND s.run_id = c.reverses
+), {journal.APPEND}
+SELECT engine, priority FROM source
+""",  # noqa: S608 - constants only
+    *("child", "entries"),
+)
+
 #: The parent of a run that has ended, whose row this transaction holds: taken up if it waits. It is locked before it is
 #: looked at, so that one which is just being parked is seen. Until the parent says otherwise (`HEARD`), and for ever if
 #: it has ended, its row does not hold what the child used.

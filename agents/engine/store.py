@@ -18,7 +18,7 @@ from uuid import UUID
 
 import psycopg
 
-from agents.core.children import Callees, Ended
+from agents.core.children import Callees, Ended, Reversal
 from agents.core.events import (
     DecisionExpired,
     DecisionRequested,
@@ -179,6 +179,10 @@ class Step:
         """Return what these calls need to know of agents at this moment."""
         return children.callees(self.connection, self._run, of)
 
+    def reversal(self, of: Sequence[Call]) -> Reversal | None:
+        """Return the run that would undo what the first of these calls is to undo, if a child did that."""
+        return children.reversal(self.connection, self._run, of, _read)
+
     def ended_children(self, runs: Iterable[UUID]) -> list[Ended]:
         """Return how those of its children ended that have; who ends later finds the run parked, if it is then."""
         return children.ended(self.connection, self._run, runs, _read)
@@ -229,7 +233,7 @@ class Step:
             self._afterwards += _given(children.wake_parent(self.connection, run.tenant_id, state.parent, run.id))
 
     def _start(self, start: Start) -> None:
-        made = children.made(self.connection, start, _entries([start.submitted]))
+        made = children.made(self.connection, start, _entries(start.first))
         if made is None:
             raise Withheld(self._run.id)
         engine, priority = made

@@ -225,7 +225,13 @@ def _about(words: str, asked: Data) -> str:
     return f"{words}: {tool}" if tool else words
 
 
+_UNDOES: Final = "A run that undoes what another agent's did"
+
+
 def _child_started(told: Told) -> Text:
+    if told.last.get("reverses"):
+        undone = f"run …{str(told.last['reverses'])[-8:]} is undone"
+        return Text(_UNDOES, _joined(f"run …{str(told.last['run'])[-8:]}", undone), "open")
     tokens = wording.count(told.last["tokens"])
     aside = f"up to {wording.budget(told.last['usd_nano'])} and {tokens} tokens are set aside for it"
     return Text("A run of another agent", _joined(f"run …{str(told.last['run'])[-8:]}", aside), "open")
@@ -238,7 +244,8 @@ def _child_finished(told: Told) -> Text:
         wording.STATUS.get(status, status).lower(),
         wording.usd(told.last["cost_nano"]),
     )
-    return Text("A run of another agent", note, "good" if status == "completed" else "bad")
+    title = _UNDOES if told.opened.get("reverses") else "A run of another agent"
+    return Text(title, note, "good" if status == "completed" else "bad")
 
 
 def _reserved(told: Told) -> Text:

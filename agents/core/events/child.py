@@ -10,7 +10,7 @@ class ChildStarted(Event):
     """A tool call started a run of another agent, in the transaction that records the call's intent.
 
     run, agent, version: of the child. usd_nano, tokens: what is set aside for it of what this run may spend. place,
-    round: in a debate, which of its agents it is of, from 0, and the round, from 1.
+    round: in a debate, which of its agents it is of, from 0, and the round, from 1. reverses: the child that it undoes.
     """
 
     action = "child.started"
@@ -23,6 +23,7 @@ class ChildStarted(Event):
     tokens: int
     place: int = 0
     round: int = 1
+    reverses: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,8 @@ class ChildFinished(Event):
     """A child has ended. status: how. cost_nano: all that it cost, its own children included.
 
     usd_nano, tokens: what of it counts on this run: no more than was set aside; the rest a person added to the child,
-    and it is settled there. What follows is what it used in all. untrusted, private: what it had read.
+    and it is settled there. What follows is what it used in all. untrusted, private: what it had read. undoable: how
+    many of its calls can be undone.
     """
 
     action = "child.finished"
@@ -50,3 +52,4 @@ class ChildFinished(Event):
     tool_calls: int = 0
     untrusted: bool | None = None
     private: bool | None = None
+    undoable: int | None = None

@@ -82,13 +82,17 @@ class RunCancelRequested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCompleted(Event):
-    """The run ended with an output. untrusted, private: what a child read, which its parent reads with the output."""
+    """The run ended with an output. untrusted, private: what a child read, which its parent reads with the output.
+
+    undoable: how many calls a child made that can be undone, those of agents that did such a thing among them.
+    """
 
     action = "run.completed"
     erasable = frozenset({"output"})
     output: Json
     untrusted: bool | None = None
     private: bool | None = None
+    undoable: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -145,10 +145,14 @@ def test_it_undoes_what_the_runs_below_did_as_well(acme: World) -> None:
 
     with tenant_scope(acme.tenant_id):
         found = appeals.of(run)
-    assert found.reversal is not None
+        assert found.reversal is not None
+        drive(acme.run(found.reversal), answers())
+        below = Run.objects.get(parent_id=found.reversal)
+    drive(below, answers())
     drive(acme.run(found.reversal), answers())
     assert LEDGER.effects[f"pay 9 to back to {acme.slug}"] == 1
-    assert disclose(acme.events(found.reversal)[-1].payload["output"]) == {"reversed": str(child.id)}
+    assert disclose(acme.events(found.reversal)[-1].payload["output"]) == {"reversed": str(run.id)}
+    assert disclose(acme.events(below.id)[-1].payload["output"]) == {"reversed": str(child.id)}
     with pytest.raises(PartOfAnother):
         again.retry(child.id, "start", acting_as=acme.alice)
     with pytest.raises(NothingToCarryOn, match="undoes"):

@@ -1,0 +1,141 @@
+"""What finished children did is undone when the run above ends without its output: by runs of its own, latest first."""
+
+from typing import Any
+
+from agents.actions.runs import cancel
+from escalations.actions.decisions import Answer, decide
+from tests.agents.engine.serving import serving
+from tests.agents.engine.test_children import children_of, facts, output
+from tests.agents.engine.test_compensation import define, means, only_question, outside, undone
+from tests.agents.engine.waiting import ended, until
+from tests.faults.effects import Effects, Fault
+from tests.worlds import World
+
+__all__ = ["means", "outside"]
+
+Json = Any
+
+TRIP: Json = {"a": "a", "b": "b", "c": "c"}
+CONFIRMED: Json = {"escalate_when": "true", "output_schema": {"type": "object"}}
+
+
+def asks(name: str, mode: str = "call") -> Json:
+    """A tool that is another agent."""
+    return {"description": "Ask another.", "type": "agent", "agent": {"name": name, "mode": mode}}
+
+
+def office(acme: World, outside: Effects) -> None:
+    """A booker, an agent above it that books one thing itself, and whom that one passes everything on from."""
+    define(acme, outside, rules=[])
+    acme.define("desk", role="You have it booked.", tool_specs={"ask_booker": asks("booker")}, more_tools=["book"])
+
+
+def reject(acme: World, agent: str, question: Any) -> None:
+    acme.grant("review", acme.agent(agent), acme.rita)
+    decide(question.id, Answer("reject", question.digest, reason="no"), acting_as=acme.rita)
+
+
+def test_a_rejected_output_undoes_what_two_levels_of_runs_did_the_latest_first(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    office(acme, outside)
+    acme.define("front", role="You pass it on.", tool_specs={"pass_on": asks("desk", "handoff")}, **CONFIRMED)
+    run = acme.submit("front", TRIP)
+    with serving(model_url):
+        question = only_question(acme, run)
+        assert question.kind == "output"
+        assert undone(outside) == []
+        reject(acme, "front", question)
+        over = ended(acme, run)
+
+    assert (over.status, over.error_code) == ("failed", "output_rejected")
+    assert undone(outside) == ["own", "c", "b", "a"]
+    desk, reversal = children_of(acme, run)
+    (finished, undid) = facts(acme, run, "child.finished")
+    assert (finished["run"], finished["undoable"]) == (str(desk.id), 2)
+    assert (undid["run"], undid["status"]) == (str(reversal.id), "completed")
+    assert output(acme, reversal) == {"reversed": str(desk.id)}
+    assert reversal.model_calls == 0
+    assert acme.actions(run.id)[-9:] == [
+        "run.compensating",
+        *["tool.requested", "child.started", "run.waiting", "run.resumed", "child.finished", "tool.compensated"],
+        *["budget.settled", "run.failed"],
+    ]
+    (below,) = [each for each in children_of(acme, reversal)]
+    assert output(acme, below) == {"reversed": str(children_of(acme, desk)[0].id)}
+    assert set(outside.ledger.of(str(reversal.id)).values()) == {1}
+
+
+def test_what_the_run_did_after_its_child_is_undone_before_and_a_cancelled_run_does_so_too(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    office(acme, outside)
+    acme.define(
+        "desk", role="You have it booked.", tool_specs={"ask_booker": asks("booker")}, more_tools=["book"], **CONFIRMED
+    )
+    run = acme.submit("desk", TRIP)
+    with serving(model_url):
+        only_question(acme, run)
+        cancel(run.id, acting_as=acme.alice)
+        assert ended(acme, run).status == "cancelled"
+    assert undone(outside) == ["own", "c", "b", "a"]
+
+
+def test_a_tool_that_undoes_the_whole_call_does_it_in_place_of_the_calls_below(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    define(acme, outside, rules=[])
+    whole = asks("booker") | {"compensate_with": {"tool": "undo", "arguments": {"of": "1", "what": "'all of it'"}}}
+    acme.define("desk", role="You have it booked.", tool_specs={"ask_booker": whole}, more_tools=["book"], **CONFIRMED)
+    run = acme.submit("desk", TRIP)
+    with serving(model_url):
+        reject(acme, "desk", only_question(acme, run))
+        assert ended(acme, run).status == "failed"
+    assert undone(outside) == ["own", "all of it"]
+    assert len(children_of(acme, run)) == 1
+
+
+def test_what_cannot_be_undone_waits_for_a_person_in_the_run_that_undoes_it(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    define(acme, outside, rules=[])
+    acme.define("front", role="You pass it on.", tool_specs={"pass_on": asks("booker", "handoff")}, **CONFIRMED)
+    run = acme.submit("front", TRIP)
+    with serving(model_url):
+        question = only_question(acme, run)
+        outside.will("/once/undo", Fault(status=409))
+        reject(acme, "front", question)
+        until(acme, run, lambda now: now.waiting_for == "child" and len(children_of(acme, run)) == 2)
+        reversal = children_of(acme, run)[1]
+        asked = only_question(acme, reversal)
+        assert (asked.kind, asked.reason) == ("reconcile", "compensation_failed")
+        assert acme.run(run.id).status == "waiting"
+        acme.grant("review", acme.agent("booker"), acme.rita)
+        decide(asked.id, Answer("approve", asked.digest, message="by hand"), acting_as=acme.rita)
+        assert ended(acme, run).status == "failed"
+    assert undone(outside) == ["b", "a"]
+
+
+def test_a_child_whose_record_was_erased_is_a_persons_to_undo(
+    acme: World, outside: Effects, model_url: str, owner_connection: Any
+) -> None:
+    define(acme, outside, rules=[])
+    acme.define("front", role="You pass it on.", tool_specs={"pass_on": asks("booker", "handoff")}, **CONFIRMED)
+    run = acme.submit("front", TRIP)
+    with serving(model_url):
+        question = only_question(acme, run)
+        (child,) = children_of(acme, run)
+        requested = next(each for each in acme.events(child.id) if each.action == "tool.requested")
+        with owner_connection.cursor() as cursor:
+            cursor.execute("BEGIN; SET LOCAL ROLE countersign_journal")
+            cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(acme.tenant_id)])
+            cursor.execute("DELETE FROM audit_payload WHERE record_id = %s", [requested.id])
+            cursor.execute("COMMIT")
+        reject(acme, "front", question)
+        until(acme, run, lambda _: acme.actions(run.id).count("decision.requested") == 2)
+        asked = only_question(acme, run)
+        assert (asked.kind, asked.reason) == ("reconcile", "compensation_failed")
+        assert asked.allowed == ["approve", "respond"]
+        decide(asked.id, Answer("approve", asked.digest, message="by hand"), acting_as=acme.rita)
+        assert ended(acme, run).error_code == "output_rejected"
+    assert undone(outside) == []
