@@ -199,6 +199,23 @@ CASES: Final = (
         ),
     ),
     Case(
+        name="loan by a committee of agents",
+        tenant="acme",
+        agent="credit-committee",
+        input=_loan(8, "CUST-1001"),
+        output={"decision": "approve"},
+        contains={"reason": "The income is 5400000"},
+        events=(
+            ("tool.requested", {"tool": "ask_risk_officer", "turn": 1}),
+            ("child.started", {"call": 0}),
+            ("tool.requested", {"tool": "ask_income_officer", "turn": 1}),
+            ("child.started", {"call": 1}),
+            ("child.finished", {"status": "completed"}),
+            ("child.finished", {"status": "completed"}),
+            ("model.requested", {"turn": 2}),
+        ),
+    ),
+    Case(
         name="the other tenant's customer of the same id",
         tenant="globex",
         agent="loan-review",
@@ -222,6 +239,7 @@ CASES: Final = (
 _STARTERS: Final = (
     "loan approved",
     "loan with the fraud check down",
+    "loan by a committee of agents",
     "analysis whose first query fails",
     "refund approved",
 )

@@ -23,7 +23,7 @@ from ops.demo.cases import CASES
 from ops.demo.records import CUSTOMERS
 
 Json = Any
-AGENTS = ("loan-review", "refund-desk", "data-analyst")
+AGENTS = ("loan-review", "refund-desk", "data-analyst", "risk-officer", "income-officer", "credit-committee")
 assert functions  # importing it registers the functions that the definitions name
 
 

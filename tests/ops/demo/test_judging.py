@@ -64,4 +64,4 @@ def test_the_demo_has_a_fallback_a_validation_retry_and_decided_escalations() ->
     assert ("output.rejected", {}) in expected
     assert decisions == {"approve", "reject", "respond"}
     assert {case.tenant for case in CASES} == {"acme", "globex"}
-    assert {case.agent for case in CASES} == {"loan-review", "refund-desk", "data-analyst"}
+    assert {case.agent for case in CASES} == {"loan-review", "refund-desk", "data-analyst", "credit-committee"}
