@@ -152,7 +152,8 @@ class Rig:
             elif seen["waiting_for"] == "provider":
                 self.look.execute("NOTIFY countersign_runs")  # a driver that sleeps looks at its timers
             time.sleep(0.01)
-        raise AssertionError(f"the run does not move: {seen}\n{self.told(run)}")
+        told = "\n".join(map(self.told, [run, *seen["children"]]))
+        raise AssertionError(f"the run does not move: {seen}\n{told}")
 
     def told(self, run: str) -> str:
         """A run's journal in lines, for a failure's message."""

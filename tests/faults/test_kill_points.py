@@ -34,6 +34,9 @@ MANY_PAIRS = 60
 #: How many points of a run with a child `make test` tries, beside those of starting it and of its end.
 WITH_CHILD = 4
 
+#: And how many of one other way to have children, by chance.
+WITH_CHILDREN = 3
+
 #: Further failures say nothing new.
 ENOUGH = 3
 
@@ -187,6 +190,32 @@ def test_a_worker_killed_at_some_points_loses_no_child_and_makes_none_twice(rig:
 
     assert not failed, "\n".join(failed)
     assert met >= len(always)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ["django_q"], indirect=True)
+def test_a_worker_killed_at_some_points_of_a_hand_off_a_debate_or_an_undoing_loses_nothing(rig: Rig) -> None:
+    way = sample(with_child.MORE, 1)[0]
+    shape = with_child.SHAPES[way]
+
+    _, failed = with_child.tried(rig, sample(with_child.points(rig, shape), WITH_CHILDREN), enough=ENOUGH, shape=shape)
+
+    assert not failed, "\n".join([way, *failed])
+
+
+@pytest.mark.large
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("engine", ["django_q"], indirect=True)
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("way", with_child.MORE)
+def test_a_worker_killed_at_any_point_of_a_hand_off_a_debate_or_an_undoing_loses_nothing(
+    rig: Rig, way: str, part: int
+) -> None:
+    shape = with_child.SHAPES[way]
+
+    _, failed = with_child.tried(rig, with_child.points(rig, shape)[part::PARTS], enough=ENOUGH, shape=shape)
+
+    assert not failed, "\n".join(failed)
 
 
 @pytest.mark.large
