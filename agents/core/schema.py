@@ -10,6 +10,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from referencing import Registry
 from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT202012
 
 from agents.core.bounded_schema import BadPattern, BoundedValidator, TooMuchWork, budget, compiled
 from agents.core.exact import scrubbed
@@ -23,6 +24,9 @@ MAX_MESSAGE = 300
 _SOUGHT: Final = 1000
 
 _TOO_MUCH: Final = "It takes too much work to check: fewer alternatives, references or elements."
+
+#: Keywords whose values lead to other schemas.
+_REFERENCES: Final = frozenset({"$ref", "$dynamicRef"})
 
 #: Keywords whose values are no schemas.
 _NO_SCHEMAS: Final = frozenset({"const", "default", "enum", "examples"})
@@ -51,16 +55,14 @@ def schema_problems(schema: Json) -> list[Problem]:
     """Say why `schema` is no JSON Schema that can be used; empty when it is one."""
     try:
         Draft202012Validator.check_schema(schema)
-        if wrong := list(_pattern_problems(schema, "")):
-            return wrong
+        if wrong := [*_pattern_problems(schema, ""), *_reference_problems(schema, _resolver(schema), "")]:
+            return wrong[:MAX_ERRORS]
         with budget():
             validator(schema).is_valid({})
     except TooMuchWork:
         return [Problem("", _TOO_MUCH)]
     except SchemaError as error:
         return [Problem(_pointer(error.absolute_path), _short(error.message))]
-    except Unresolvable as error:
-        return [Problem("", f"The reference {error.ref!r} leads out of the schema; define it under $defs.")]
     return []
 
 
@@ -71,6 +73,10 @@ def problems(check: Validator, value: Json) -> list[Problem]:
             return _problems(check, value)
     except TooMuchWork:
         return [Problem("", f"The value cannot be checked. {_TOO_MUCH}")]
+    except Unresolvable as error:  # of a schema that was saved before references were looked at
+        return [
+            Problem("", _short(f"The value cannot be checked: the schema's reference {error.ref!r} leads nowhere."))
+        ]
     except (OverflowError, RecursionError) as error:
         return [Problem("", f"The value cannot be checked: {error}. Use smaller numbers and less nesting.")]
 
@@ -102,6 +108,47 @@ def _pattern_problems(schema: Json, place: str) -> Iterator[Problem]:
                 yield from _wrong_with(str(pattern), below)
         if key not in _NO_SCHEMAS:
             yield from _pattern_problems(value, below)
+
+
+def _resolver(schema: Json) -> Any:
+    """Return what finds references inside the schema."""
+    return Registry().resolver_with_root(DRAFT202012.create_resource(schema))
+
+
+def _reference_problems(schema: Json, resolver: Any, place: str) -> Iterator[Problem]:
+    """Yield what is wrong with the references of a schema: no check would find what they lead to, or its end."""
+    if isinstance(schema, list):
+        for index, item in enumerate(schema):
+            yield from _reference_problems(item, resolver, f"{place}/{index}")
+    if not isinstance(schema, Mapping):
+        return
+    if isinstance(schema.get("$id"), str):
+        resolver = resolver.in_subresource(DRAFT202012.create_resource(schema))
+    for key, value in schema.items():
+        below = place + "/" + str(key).replace("~", "~0").replace("/", "~1")
+        if key in _REFERENCES and isinstance(value, str):
+            wrong = _wrong_reference(value, resolver)
+            yield from () if wrong is None else (Problem(below, _short(wrong)),)
+        elif key not in _NO_SCHEMAS:
+            yield from _reference_problems(value, resolver, below)
+
+
+def _wrong_reference(reference: str, resolver: Any) -> str | None:
+    """Return what is wrong with where a reference leads, and with where that leads if it is nothing else."""
+    seen: list[Json] = []
+    at = reference
+    while True:
+        try:
+            found = resolver.lookup(at)
+        except (Unresolvable, ValueError):  # the latter for what is no URI
+            return f"The reference {at!r} leads out of the schema or nowhere; define it under $defs."
+        if any(found.contents is each for each in seen):
+            return f"The reference {reference!r} refers to itself without end."
+        seen.append(found.contents)
+        following = found.contents.get("$ref") if isinstance(found.contents, Mapping) else None
+        if not isinstance(following, str):
+            return None
+        at, resolver = following, found.resolver
 
 
 def _wrong_with(pattern: str, place: str) -> Iterator[Problem]:

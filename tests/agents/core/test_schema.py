@@ -41,6 +41,39 @@ def test_a_pattern_that_cannot_be_bounded_is_refused_when_it_is_saved(keyword: J
     assert older[0] == "/x"
 
 
+@pytest.mark.parametrize(
+    ("reference", "says"),
+    [
+        ("https://elsewhere.example/schema", "leads out"),
+        ("#/$defs/none", "nowhere"),
+        ("#none", "nowhere"),
+        ("http://[", "nowhere"),
+        ("#/$defs/first", "without end"),
+    ],
+)
+def test_a_reference_that_leads_nowhere_is_refused_when_it_is_saved(reference: str, says: str) -> None:
+    circle = {"first": {"$ref": "#/$defs/second"}, "second": {"$ref": "#/$defs/first"}}
+    schema = {"$defs": circle if "first" in reference else {}, "properties": {"x": {"$ref": reference}}}
+    problem = schema_problems(schema)[-1]
+    assert problem.pointer == "/properties/x/$ref"
+    assert says in problem.message
+
+
+def test_a_reference_in_an_older_schema_that_leads_nowhere_is_an_error_of_the_check() -> None:
+    [(pointer, message)] = found({"properties": {"x": {"$ref": "https://elsewhere.example/schema"}}}, {"x": 1})
+    assert (pointer, "leads nowhere" in message) == ("", True)
+
+
+def test_references_inside_the_schema_are_followed() -> None:
+    tree = {
+        "$id": "https://here.example/tree",
+        "$defs": {"node": {"$anchor": "node", "properties": {"$ref": {}, "below": {"items": {"$ref": "#node"}}}}},
+        "properties": {"a": {"$ref": "#/$defs/node"}, "b": {"$ref": "tree#node"}, "c": {"$ref": "#"}},
+    }
+    assert schema_problems(tree) == []
+    assert found(tree, {"a": {"below": [{"below": []}]}, "c": {"a": {}}}) == []
+
+
 def test_a_pattern_with_a_large_program_pays_for_it() -> None:
     heavy = {"pattern": "^(a|b)*a" + "(a|b){900}" * 64 + "c$"}
     [(_, said)] = found(heavy, "ab" * 10_000)
