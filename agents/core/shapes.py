@@ -339,6 +339,7 @@ QUEUE: Final = {
             "due_s": {"type": ["integer", "null"], "minimum": 60, "maximum": YEAR_S},
             "escalate_to": {"type": ["string", "null"], "pattern": SLUG},
             "undo_s": _whole(0, 24 * 3600),
+            "must_open_from": _whole(0, 100),
         }
     ),
 }

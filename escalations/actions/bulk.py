@@ -8,7 +8,7 @@ from db.scope import tenant_scope
 from escalations.actions import decisions
 from escalations.actions.decisions import Answer
 from escalations.errors import NotOpened
-from escalations.models import Escalation
+from escalations.models import Escalation, Queue
 from escalations.permissions import seen
 from escalations.risk import GREAT
 from tenants.principal import Principal
@@ -33,6 +33,15 @@ def decide(item: Item, decision: str, *, reason: str | None, acting_as: Principa
     with tenant_scope(acting_as.tenant_id):
         escalation = seen(item.id, acting_as)
         decisions.check(item.id, acting_as=acting_as)
-        if escalation.risk >= GREAT and not escalation.openings.filter(user_id=acting_as.user_id).exists():
+        if (
+            escalation.risk >= _must_open_from(escalation)
+            and not escalation.openings.filter(user_id=acting_as.user_id).exists()
+        ):
             raise NotOpened
         return decisions.decide(item.id, Answer(decision, item.digest, reason=reason), acting_as=acting_as)
+
+
+def _must_open_from(escalation: Escalation) -> int:
+    """Return from which priority on it must have been opened: as its queue says."""
+    own = Queue.objects.filter(slug=escalation.queue).values_list("must_open_from", flat=True).first()
+    return GREAT if own is None else own

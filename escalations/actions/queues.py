@@ -1,7 +1,7 @@
 """Define queues, look them up."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 
@@ -11,6 +11,7 @@ from agents.core.document import queue_problems
 from agents.core.schema import Problem
 from audit import journal
 from escalations.models import Queue, QueueMember, QueueTeam
+from escalations.risk import GREAT
 from tenants.actions import members, teams
 from tenants.errors import UnknownMember, UnknownTeam
 from tenants.models import Team, User
@@ -19,23 +20,27 @@ from tenants.principal import Principal
 
 Json = Any
 
+#: What a queue says beside who works it, and what holds where it does not say it.
+_PLAIN: Final[dict[str, Json]] = {"due_s": None, "escalate_to": None, "undo_s": 0, "must_open_from": GREAT}
+
 
 def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Queue:
-    """Define the queue `slug`: `{members: [e-mail], teams: [slug], due_s, escalate_to, undo_s}`, all optional.
+    """Define the queue `slug`: `{members: [e-mail], teams: [slug], due_s, escalate_to, undo_s, must_open_from}`.
 
-    A queue that is so already is returned without a record. Raises `InvalidDocument`, and what `acting` raises for
-    `agents:write`.
+    All of it is optional. A queue that is so already is returned without a record. Raises `InvalidDocument`, and what
+    `acting` raises for `agents:write`.
     """
     with acting(acting_as, "agents:write") as actor:
         refuse([*_slug_problems(slug), *queue_problems(spec)], f"The queue {slug} is not valid.")
         people, groups = _people(spec), _teams(spec)
         _, created = Queue.objects.get_or_create(slug=slug)
         queue = Queue.objects.select_for_update().get(slug=slug)
-        wanted = (spec.get("due_s"), spec.get("escalate_to"), spec.get("undo_s", 0), people, groups)
+        wanted = (*(_whole(spec.get(name, default)) for name, default in _PLAIN.items()), people, groups)
         if not created and _state(queue) == wanted:
             return queue
         *_, people_before, groups_before = _state(queue)
-        queue.due_s, queue.escalate_to, queue.undo_s = wanted[:3]
+        for name, value in zip(_PLAIN, wanted, strict=False):
+            setattr(queue, name, value)
         queue.save()
         queue.members.exclude(user__in=people).delete()
         queue.teams.exclude(team__in=groups).delete()
@@ -48,6 +53,7 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
             facts={
                 "due_s": queue.due_s,
                 "undo_s": queue.undo_s,
+                "must_open_from": queue.must_open_from,
                 "members": sorted(f"user:{user.id}" for user in people),
                 "teams": sorted(f"team:{team.id}" for team in groups),
             },
@@ -58,19 +64,24 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
 
 def spec_of(queue: Queue) -> dict[str, Json]:
     """Return the queue as a document's `spec`; what is not set is left out."""
-    due_s, escalate_to, undo_s, people, groups = _state(queue)
+    *_, people, groups = _state(queue)
     spec: dict[str, Json] = {
         "members": sorted(user.email for user in people),
         "teams": sorted(team.slug for team in groups),
     }
-    times = (("due_s", due_s), ("escalate_to", escalate_to), ("undo_s", undo_s or None))
-    return spec | {key: value for key, value in times if value is not None}
+    return spec | {name: getattr(queue, name) for name in _PLAIN if getattr(queue, name) != _PLAIN[name]}
 
 
-def _state(queue: Queue) -> tuple[int | None, str | None, int, set[User], set[Team]]:
+def _state(queue: Queue) -> tuple[Any, ...]:
+    """Return what stands in `_PLAIN`, then the people and the teams."""
     people = {place.user for place in queue.members.select_related("user")}
     groups = {place.team for place in queue.teams.select_related("team")}
-    return queue.due_s, queue.escalate_to, queue.undo_s, people, groups
+    return *(getattr(queue, name) for name in _PLAIN), people, groups
+
+
+def _whole(value: Json) -> Json:
+    """Return a whole number as one: to JSON Schema, 60.0 is an integer."""
+    return int(value) if isinstance(value, float) else value
 
 
 def _people(spec: Mapping[str, Json]) -> set[User]:

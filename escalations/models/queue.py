@@ -3,6 +3,7 @@
 from django.db import models
 
 from db.models import TenantModel, new_id
+from escalations.risk import GREAT
 from tenants.models.tenant import SLUG
 
 
@@ -10,7 +11,8 @@ class Queue(TenantModel):
     """A queue by slug. due_s: seconds until a question in it is due, when nothing else says; null for never.
 
     escalate_to: slug of the queue that what is overdue goes to; null for none. undo_s: seconds for which an answer can
-    be taken back before it takes effect; 0 for none.
+    be taken back before it takes effect; 0 for none. must_open_from: from which priority (0 to 100) on nobody decides
+    in bulk on what they never opened.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -18,6 +20,7 @@ class Queue(TenantModel):
     due_s = models.IntegerField(null=True)
     escalate_to = models.CharField(max_length=63, null=True)  # noqa: DJ001 - absent is not empty
     undo_s = models.IntegerField(db_default=0, default=0)
+    must_open_from = models.SmallIntegerField(db_default=GREAT, default=GREAT)
 
     class Meta(TenantModel.Meta):
         constraints = (models.UniqueConstraint(fields=["tenant_id", "slug"], name="one_queue_per_slug"),)
