@@ -36,7 +36,7 @@ class SecondVote(MayNotDecide):
 
 
 class OwnEdit(MayNotDecide):
-    """You changed what is proposed here; somebody else has to approve it."""
+    """You changed what is proposed here, or told the run something before it; somebody else has to approve it."""
 
     code = "own_edit"
 

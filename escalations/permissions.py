@@ -8,7 +8,8 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from access import grants, permissions
-from agents.actions.runs import requesters
+from agents.actions import lineage
+from agents.actions.lineage import requesters
 from agents.models import AgentTeamGrant, AgentUserGrant, Run
 from escalations.errors import FirstDecider, MayNotDecide, OwnEdit, OwnRequest, SecondVote, UnknownEscalation
 from escalations.models import Delegation, Escalation, Queue
@@ -19,6 +20,10 @@ _SEE_ALL = frozenset({Role.OWNER, Role.OPERATOR, Role.COMPLIANCE})
 
 #: Roles that may decide, given a queue or a grant.
 DECIDING: Final = frozenset(role for role, allowed in permissions.ALLOWED.items() if "escalations:decide" in allowed)
+
+
+#: Kinds of questions about what a model proposes, which who steered it has a part in.
+_PROPOSED: Final = frozenset({"tool_call", "output"})
 
 
 def visible(principal: Principal) -> QuerySet[Escalation]:
@@ -104,8 +109,18 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
 
 
 def barred_from(escalation: Escalation, run: Run) -> set[UUID]:
-    """Return who never decides it: whoever asked for the run or has it done for them, and who else is excluded."""
-    return {*requesters(run), *(escalation.excluded or ())}
+    """Return who never decides it: whoever asked for the run or has it done for them, and who else is excluded.
+
+    Of what the model proposes, whoever told something to a run that this one comes from; of what undoes another run,
+    whoever appealed against that.
+    """
+    barred = {*requesters(run), *(escalation.excluded or ())}
+    if escalation.kind in _PROPOSED:
+        barred |= lineage.guides_before(run)
+    if run.reverses_id is not None:
+        appeals = Escalation.objects.filter(kind="appeal", run_id__in=[each.id for each in lineage.origins(run)])
+        barred |= set(appeals.values_list("requester_id", flat=True))
+    return barred
 
 
 def may_decide(user_id: UUID, escalation: Escalation, run: Run) -> bool:

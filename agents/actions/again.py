@@ -90,6 +90,7 @@ def _reversal(run: Run, submitted: RunSubmitted, ended: RunState, by: Principal)
     if made is None:
         raise AssertionError("A run without an idempotency key is always made.")
     runs.append(runs.locked(made.id), [continuing.reversal(ended)], by.actor)
+    Run.objects.filter(id=made.id).update(reverses_id=run.id)
     return made
 
 

@@ -1,7 +1,7 @@
 """Start runs, end them, and hand them a person's answer."""
 
 import json
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ from django.db import IntegrityError, connection
 from access import grants, permissions
 from access.errors import MissingGrant
 from agents.actions.duplicates import key_of, twin_of
+from agents.actions.lineage import above
 from agents.core.events import DecisionMade, Event, RunCancelRequested, RunSubmitted
 from agents.core.exact import disclose, enclose
 from agents.core.lifecycle import TERMINAL
@@ -170,31 +171,6 @@ def _open_line(run_id: UUID) -> list[Run]:
         raise UnknownRun
     check_open(run)
     return [run, *above(run)]
-
-
-def above(run: Run) -> Iterator[Run]:
-    """Yield the runs that this one is part of, nearest first."""
-    while run.parent_id is not None:
-        run = Run.objects.get(id=run.parent_id)
-        yield run
-
-
-def requesters(run: Run) -> set[UUID]:
-    """Return everybody that the run acts for or was asked for by. None of them decides on it.
-
-    So do those of the runs that it is part of, and of those that it tries again, whose input it has.
-    """
-    return {user for each in (run, *above(run)) for one in (each, *_tried_before(each)) for user in _askers(one)}
-
-
-def _askers(run: Run) -> tuple[UUID, UUID]:
-    return run.principal_id, run.requested_by_id
-
-
-def _tried_before(run: Run) -> Iterator[Run]:
-    while run.retry_of_id is not None:
-        run = Run.objects.get(id=run.retry_of_id)
-        yield run
 
 
 def _runnable(request: Request, user_ids: Set[UUID]) -> Runnable:

@@ -22,6 +22,9 @@ ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "reconcile": ("approve", "reject", "respond"),
 }
 
+#: Kinds of questions about what the model proposes.
+_OF_THE_MODEL: Final = frozenset({"tool_call", "output"})
+
 
 def ask(
     state: RunState,
@@ -42,9 +45,11 @@ def ask(
 ) -> DecisionRequested:
     """Return the question. Its id follows from the run's id and its number, so asking again is the same one.
 
-    digest: what the answer is bound to; the proposal's own when None. excluded: who may not answer.
+    digest: what the answer is bound to; the proposal's own when None. excluded: who may not answer, beside those who
+    had a say in what is proposed (`_authors`).
     """
     review = spec.review
+    required = max(required, review.get("required", 1)) if kind == "output" else required
     return DecisionRequested(
         escalation=str(uuid5(state.run_id, f"decision {state.asked}")),
         kind=kind,
@@ -56,12 +61,23 @@ def ask(
         proposal=proposal,
         call=call,
         rule=rule,
-        required=max(required, review.get("required", 1)) if kind == "output" else required,
+        required=required,
         queue=queue or review.get("queue"),
         due_s=due_s or review.get("due_s"),
         expires_at=expires_at,
-        excluded=excluded,
+        excluded=sorted({*(excluded or ()), *_authors(state, kind, required)}) or None,
     )
+
+
+def _authors(state: RunState, kind: str, required: int) -> frozenset[str]:
+    """Return who has told the run something that may be what is proposed now: nobody agrees to their own words.
+
+    Whoever answered a question of the run does what the reviewer of it is there for; where several must agree, somebody
+    else does.
+    """
+    if kind not in _OF_THE_MODEL or state.ending is not None:
+        return frozenset()
+    return state.guides | state.advisers if required > 1 else state.guides
 
 
 def _allowed(state: RunState, kind: str) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ Json = Any
 Message = dict[str, Json]
 Messages = tuple[Message, ...]
 
+#: The stop reasons of an answer that the model has finished.
+COMPLETE: Final = frozenset({"end_turn", "stop_sequence"})
+
 _CALL_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,128}\Z")
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from agents.core import aside, calls, compensation, continuing, finishing, guidance, limits, screening, triage
 from agents.core.asking import ask
 from agents.core.confirming import confirmed
-from agents.core.conversation import tool_uses
+from agents.core.conversation import COMPLETE, tool_uses
 from agents.core.endings import ended, failed
 from agents.core.events import (
     PRINCIPAL_GONE,
@@ -353,7 +353,7 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
         raise ValueError("There is no answer to judge.")
     if (unheard := guidance.answered_without(state)) is not None:
         return [unheard]
-    if answer.stop_reason in {"end_turn", "stop_sequence"}:
+    if answer.stop_reason in COMPLETE:
         return finishing.on_output(state, spec, judge(spec, state, disclose(answer.content)))
     if answer.stop_reason == "refusal":
         detail = f"The model refused to go on: {answer.stop_details or 'no reason given'}"

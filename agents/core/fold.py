@@ -280,7 +280,7 @@ def _output_rejected(state: RunState, e: events.OutputRejected) -> RunState:
 
 def _with_answer(state: RunState) -> Messages:
     """Append the finished answer; one that was cut off or refused never enters the conversation."""
-    if state.answered is None or state.answered.stop_reason not in {"end_turn", "stop_sequence"}:
+    if state.answered is None or state.answered.stop_reason not in conversation.COMPLETE:
         return state.messages
     content = disclose(state.answered.content)
     return conversation.with_assistant(state.messages, content) if content else state.messages
@@ -301,7 +301,10 @@ def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunStat
 def _decision_made(state: RunState, e: events.DecisionMade) -> RunState:
     question = next(q for q in state.questions if q.escalation == e.escalation)
     left = tuple(q for q in state.questions if q is not question)
-    return apply_verdict(evolve(state, questions=left), question, e)
+    state = evolve(state, questions=left)
+    if e.decision == "respond":
+        state = evolve(state, advisers=state.advisers | {e.by})
+    return apply_verdict(state, question, e)
 
 
 def _decision_answered(state: RunState, e: events.DecisionAnswered) -> RunState:

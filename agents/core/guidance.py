@@ -5,6 +5,7 @@ Pure. It never comes between a call of the model and its answer, nor between cal
 
 from typing import Final
 
+from agents.core.conversation import COMPLETE
 from agents.core.events import OutputRejected, RunGuided
 from agents.core.state import RunState, evolve, told
 
@@ -15,8 +16,8 @@ PREFIX: Final = "[a person says] "
 
 
 def guided(state: RunState, event: RunGuided) -> RunState:
-    """Keep what a person said."""
-    return evolve(state, guidance=(*state.guidance, event.message))
+    """Keep what a person said, and that it was they."""
+    return evolve(state, guidance=(*state.guidance, event.message), guides=state.guides | {event.by})
 
 
 def settled(state: RunState) -> RunState:
@@ -33,7 +34,7 @@ def settled(state: RunState) -> RunState:
 
 def answered_without(state: RunState) -> OutputRejected | None:
     """Return why the model's finished answer is not judged: it was given before people said more."""
-    if not state.guidance or state.answered is None or state.answered.stop_reason not in {"end_turn", "stop_sequence"}:
+    if not state.guidance or state.answered is None or state.answered.stop_reason not in COMPLETE:
         return None
     words = "A person has said something meanwhile, see below. Take it into account and answer again."
     return OutputRejected(turn=state.turn, code=GUIDED, errors=[{"rule": GUIDED, "pointer": "", "message": words}])

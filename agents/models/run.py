@@ -15,7 +15,8 @@ class Run(TenantModel):
     tries: how often it was taken up since it last got any further (docs/adr/0011).
     worker: who holds the lease, for operators to see. engine: what dispatches it, for life; null for the default one.
     principal: whom it acts for; requested_by: who asked. parent: the run it is part of, for life; null for most. What a
-    child calls, everybody up the line must hold. retry_of_id: the run that this one tries again.
+    child calls, everybody up the line must hold. retry_of_id: the run that this one tries again; reverses_id: the one
+    that it undoes.
     is_unheard: of a child that has ended, whether its parent's row does not hold what it used (yet); null for others.
     callback_url: who is told of its end (`webhooks`).
     output_seq: the event whose payload holds the output or the error; null before the end.
@@ -32,6 +33,7 @@ class Run(TenantModel):
     requested_by = models.ForeignKey("tenants.User", on_delete=models.PROTECT, related_name="+", db_index=False)
     callback_url = models.CharField(max_length=2000, null=True)  # noqa: DJ001
     retry_of_id = models.UUIDField(null=True)
+    reverses_id = models.UUIDField(null=True)
     is_unheard = models.BooleanField(null=True)
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children", db_index=False)
     status = models.CharField(max_length=10, default="queued")

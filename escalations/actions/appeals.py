@@ -10,7 +10,8 @@ from django.db import transaction
 from access import grants, permissions
 from access.errors import MissingGrant
 from agents.actions import again, runs
-from agents.actions.runs import requesters, transaction_time
+from agents.actions.lineage import chain, requesters, took_part
+from agents.actions.runs import transaction_time
 from agents.core.asking import proposal_digest
 from agents.models import AgentVersion, Run
 from audit import journal
@@ -103,7 +104,9 @@ def check(run: Run, *, acting_as: Principal) -> None:
 def _put(run: Run, found: Appeal, reason: str, acting_as: Principal) -> Escalation:
     ending = journal.payloads_at([(run.id, run.output_seq or 0)]).get((run.id, run.output_seq or 0)) or {}
     proposal = {"output": ending.get("output"), "run": str(run.id), "code": run.error_code}
-    had_a_part = Vote.objects.filter(escalation__run_id=run.id).values_list("user_id", flat=True)
+    runs_before = chain(run)
+    voted = Vote.objects.filter(escalation__run_id__in=runs_before).values_list("user_id", flat=True)
+    had_a_part = {*voted, *took_part(runs_before)}
     queue = Queue.objects.filter(slug=found.to).first() if found.to else None
     now, due_s = transaction_time(), queue.due_s if queue is not None else None
     risk = risk_of(kind="appeal", reason="appealed", required=1, effect=None, proposal={})

@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from agents.actions import again
-from agents.actions.runs import cancel, requesters
+from agents.actions.lineage import requesters
+from agents.actions.runs import cancel
 from agents.core.exact import disclose
 from agents.errors import NothingToCarryOn, PartOfAnother, RunNotEnded, UnknownRun
 from agents.models import Run
