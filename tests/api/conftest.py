@@ -17,9 +17,10 @@ from tenants.models import Role, Tenant, User
 from tenants.principal import COMMAND, Principal
 from tenants.scopes import SCOPES
 from tests.agents.engine.conftest import driver, model_url, settles
+from tests.db.conftest import superuser
 from tests.worlds import World, world
 
-__all__ = ["driver", "model_url", "settles"]
+__all__ = ["driver", "model_url", "settles", "superuser"]
 
 Json = Any
 

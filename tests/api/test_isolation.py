@@ -110,6 +110,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("agent-rollback", "post"): Route("OW", 409),
     ("agent-preview", "get"): Route("VRCDOW", 200),
     ("agent-preview", "post"): Route("VRCDOW", 200, body={"spec": SPEC}),
+    ("agent-try", "post"): Route("OW", 200, body={"changes": {"escalate_when": "true"}, "runs": 1}),
     ("agent-grants", "get"): Route("CDOW", 200),
     ("agent-grants", "post"): Route("OW", 201, body={"user": "BOB", "permission": "review"}),
     ("agent-grant", "delete"): Route("OW", 204),

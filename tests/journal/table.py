@@ -17,6 +17,7 @@ from agents.actions import (
     sources,
     tries,
     trying_policies,
+    trying_rules,
 )
 from agents.config import applying
 from audit import search
@@ -130,6 +131,9 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "agents.actions.policies.delete": {"": Case(delete_policy)},
     "agents.actions.trying_policies.trial": {
         "": Case(lambda s: partial(trying_policies.trial, "new", policy_of("deny"), acting_as=s.alice))
+    },
+    "agents.actions.trying_rules.trial": {
+        "": Case(lambda s: partial(trying_rules.trial, s.agent, changes={"rules": []}, acting_as=s.alice))
     },
     "agents.actions.tries.make": {
         "its intent, and what came of it": Case(

@@ -123,6 +123,7 @@ ONLY_RECORDS = {
     "access.refusals.throttled",
     "agents.actions.tries.make",
     "agents.actions.trying_policies.trial",
+    "agents.actions.trying_rules.trial",
     "agents.config.applying.export",
     "audit.search.leave_export_record",
     "audit.search.leave_record",

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from api.v1 import (
+    agent_trials,
     agents,
     api_keys,
     audit,
@@ -59,6 +60,7 @@ urlpatterns = [
     path("agents/<str:slug>/versions/<str:number>/publish", agents.Publish.as_view(), name="agent-publish"),
     path("agents/<str:slug>/rollback", agents.Rollback.as_view(), name="agent-rollback"),
     path("agents/<str:slug>/preview", agents.Preview.as_view(), name="agent-preview"),
+    path("agents/<str:slug>/try", agent_trials.Trial.as_view(), name="agent-try"),
     path("agents/<str:slug>/estimate", usage.Estimate.as_view(), name="agent-estimate"),
     path("agents/<str:slug>/grants", grants.AgentGrants.as_view(), name="agent-grants"),
     path("agents/<str:slug>/grants/<str:grant_id>", grants.AgentGrant.as_view(), name="agent-grant"),
