@@ -168,7 +168,7 @@ def _look(tried: AgentSpec, run: Run, found: Trial) -> None:
 
 
 def _answers(run: Run, pinned: AgentSpec, found: Trial) -> Iterator[tuple[RunState, Json, int]]:
-    """Yield each finished answer that was judged: the run then, the answer's blocks, the number of what was recorded."""
+    """Yield each finished answer that was judged: the run then, its blocks, the number of what was recorded of it."""
     state = RunState(run.id, undoable=pinned.undoable)
     for stored in journal.read(run.id, limit=1_000_000):
         if stored.erased:

@@ -23,10 +23,10 @@ ESCALATE_WHEN: Final = "escalate_when"
 class Said:
     """What becomes of an answer by schema and rules.
 
-    then: `pass`, it is given out; `retry`, the model is asked again; `escalate`, a person confirms it; `reject`, the run
-    fails. code: why not `pass`: `not_json`, `schema`, `rule` or `escalate_when`. rules: by their ids, those that are
-    broken, the one that decides first. words: what they say. undecided: of the rules, those that could not be evaluated,
-    which counts as broken.
+    then: `pass`, it is given out; `retry`, the model is asked again; `escalate`, a person confirms it; `reject`, the
+    run fails. code: why not `pass`: `not_json`, `schema`, `rule` or `escalate_when`. rules: by their ids, those that
+    are broken, the one that decides first. words: what they say. undecided: of the rules, those that could not be
+    evaluated, which counts as broken.
     """
 
     then: Then
@@ -37,7 +37,7 @@ class Said:
 
 
 def said(spec: AgentSpec, seen: Seen, content: Sequence[Json]) -> Said:
-    """Return what the rules of `spec` say of a finished answer. content: its blocks; seen: the run when it was given."""
+    """Return what the rules of `spec` say of a finished answer. content: its blocks; seen: the run at that moment."""
     judgement = judge(spec, seen, content)
     words = "; ".join(problem.message for problem in judgement.problems)
     broken = _broken(judgement)

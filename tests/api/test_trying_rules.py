@@ -166,7 +166,7 @@ def test_what_cannot_be_published_is_not_tried(judging: World, alice: Caller) ->
 
 
 def test_it_is_for_who_may_edit_the_agent_and_sees_what_runs_say(judging: World, bob: Caller, carol: Caller) -> None:
-    body = {"changes": {"rules": []}}
+    body: Json = {"changes": {"rules": []}}
     assert bob.post("agents/judge/try", body).code == "missing_grant"
     assert carol.post("agents/judge/try", body).code == "not_found"
     assert bob.principal is not None

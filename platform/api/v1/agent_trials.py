@@ -18,7 +18,7 @@ Json = Any
 
 _ID = {"type": "string", "format": "uuid"}
 _CHANGES = {
-    **dict.fromkeys(("rules", "decisions", "thresholds", "templates"), {"type": "array"}),
+    **{key: {"type": "array"} for key in ("rules", "decisions", "thresholds", "templates")},
     "escalate_when": {"type": "string"},
     "output_schema": {"type": "object"},
 }
