@@ -50,6 +50,10 @@ class Rest:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", path, json.dumps(body).encode(), headers)
 
+    def put(self, path: str, body: Json, *, new: bool = False) -> Json:
+        """Put `body` in the place of whatever is there; new: where there is nothing yet. Raises RestError."""
+        return self._call("PUT", path, json.dumps(body).encode(), {"If-None-Match" if new else "If-Match": "*"})
+
     def delete(self, path: str) -> None:
         """Remove what is there. Raises RestError."""
         self._call("DELETE", path, None, {})
