@@ -1,7 +1,7 @@
 """Row 27: what was approved is changed afterwards; the approval is void, and nothing is done that nobody approved.
 
-The change comes while no worker lives, or in the middle of it all: by REST, where it is allowed, or by somebody with the
-database in their hands.
+The change comes while no worker lives, or in the middle of it all: by REST, where it is allowed, or by somebody with
+the database in their hands.
 """
 
 import json
@@ -65,7 +65,7 @@ def refused(rig: Rig, who: str, question: Json, digest: str) -> tuple[int, str]:
 
 
 def tamper(rig: Rig, run: str, kind: str, old: str, new: str) -> None:
-    """Write something else into payloads of a run, past every trigger, as only a superuser can. kind: of the records."""
+    """Write something else into a run's payloads, past every trigger, as only a superuser can. kind: of the records."""
     with rig.look.transaction():
         rig.look.execute("SET LOCAL session_replication_role = replica")
         changed = rig.look.execute(
@@ -158,7 +158,8 @@ def test_a_tool_changed_beneath_its_version_voids_the_approval(rig: Rig) -> None
     run, question = asked(rig)
     rig.answer(question, "approve")
     (kept,) = rig.look.execute(
-        "SELECT v.id, v.compiled::text FROM agents_agentversion v JOIN agents_run r ON r.version_id = v.id WHERE r.id = %s",
+        "SELECT id, compiled::text FROM agents_agentversion"
+        " WHERE id = (SELECT version_id FROM agents_run WHERE id = %s)",
         [run],
     ).fetchall()
     forged = json.loads(kept[1])
