@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cel_expr_python import cel
 
-from agents.core import rules
+from agents.core import paths, rules
 from agents.core.rules import BadRule
 from agents.core.wording import meant
 
@@ -91,6 +91,8 @@ def check_names(expression: str, schema: Mapping[str, Json]) -> None:
         if name not in known[of] and not (of == "args" and _open(schema)):
             others = f" Known: {', '.join(sorted(known[of]))}." if known[of] else " The tool takes no arguments."
             raise BadRule(f"There is no {of}.{name}.{meant(name, known[of]) or others}")
+    for lost in paths.unknown(expression, {"args": paths.place(schema)}):  # what stands deeper
+        raise BadRule(lost.words)
 
 
 def _names(expression: str) -> Iterator[tuple[str, str]]:

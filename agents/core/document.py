@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, Protocol
 
-from agents.core import agent_tools, conditions, guarding, guards, partners, rules, tables
+from agents.core import agent_tools, conditions, fields, guarding, guards, partners, rules, tables
 from agents.core.builtin import ESCALATE
 from agents.core.money import from_usd, to_usd
 from agents.core.schema import Problem, problems, schema_problems, validator
@@ -207,12 +207,13 @@ def agent_problems(spec: Json, tools: Mapping[str, Spec]) -> list[Problem]:
     found = value_problems(spec) or shape_problems(AGENT, spec)
     if found:
         return found
+    wrong = list(_schemas(spec, "input_schema", "output_schema"))
     return [
-        *_schemas(spec, "input_schema", "output_schema"),
+        *wrong,
         *_input_problems(spec),
         *_agent_tool_problems(spec, tools),
         *_agent_rule_problems(spec),
-        *tables.problems(spec),
+        *([] if wrong else [*tables.problems(spec), *fields.problems(spec, tools)]),
         *_usd_problems(spec),
         *_agent_secret_problems(spec),
         *guarding.problems(spec),

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from agents.core import rules
+from agents.core import fields, paths, rules
+from agents.core.paths import Place, Unknown
 from agents.core.rules import BadRule
 from agents.core.schema import Problem
-from agents.core.wording import meant
 
 Json = Any
 Spec = Mapping[str, Json]
@@ -24,13 +24,7 @@ TEMPLATES: Final = {
     "high_stakes": "Escalate when what is decided cannot be undone and you are not sure of it.",
 }
 
-#: Keywords that let an object have properties which `properties` does not name.
-_OPEN: Final = frozenset({"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "patternProperties"})
-_NUMBERS: Final = frozenset({"number", "integer"})
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_SELECTS: Final = re.compile(
-    r"""(?<![\w.])(?P<of>input|output)\s*\.\s*(?P<field>[A-Za-z_]\w*)|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
-)
 
 
 def expanded(spec: Spec) -> dict[str, Json]:
@@ -48,7 +42,7 @@ def expanded(spec: Spec) -> dict[str, Json]:
 
 
 def problems(spec: Spec) -> Iterator[Problem]:
-    """Yield what is wrong with them, and every field of input or output that a rule names and no schema has."""
+    """Yield what is wrong with them, but for fields in expressions (`agents.core.fields`)."""
     if (spec.get("decisions") or spec.get("thresholds")) and "output_schema" not in spec:
         place = "/decisions" if spec.get("decisions") else "/thresholds"
         yield _problem(place, "Rules speak of a structured output, so the agent needs an output_schema.")
@@ -62,8 +56,7 @@ def problems(spec: Spec) -> Iterator[Problem]:
     for index, row in enumerate(spec.get("decisions", ())):
         yield from _expression(f"/decisions/{index}/when", row["when"])
     for index, threshold in enumerate(spec.get("thresholds", ())):
-        yield from _threshold_problems(f"/thresholds/{index}/path", threshold["path"], spec["output_schema"])
-    yield from _select_problems(spec)
+        yield from _threshold_problems(f"/thresholds/{index}/path", threshold["path"], fields.output(spec))
 
 
 def _of_row(row: Spec) -> dict[str, Json]:
@@ -86,37 +79,15 @@ def _steps(path: str) -> list[str]:
     return path.split("/")[1:]
 
 
-def _threshold_problems(place: str, path: str, schema: Json) -> Iterator[Problem]:
-    for name in _steps(path):
-        known = schema.get("properties") or {} if isinstance(schema, Mapping) else {}
-        if name not in known:
-            yield _problem(place, f"The output_schema has no {path}.{meant(name, known)}")
-            return
-        schema = known[name]
-    kind = schema.get("type") if isinstance(schema, Mapping) else None
-    if not _NUMBERS & set([kind] if isinstance(kind, str) else kind or ()):
+def _threshold_problems(place: str, path: str, output: Place) -> Iterator[Problem]:
+    found = paths.pointed(output, path)
+    if isinstance(found, Unknown):
+        yield _problem(place, f"The output_schema has no {found.path}.{found.instead}")
+        return
+    if not paths.is_number(found):
         yield _problem(place, f"{path} is no number in the output_schema.")
     if not all(_NAME.match(name) for name in _steps(path)):
         yield _problem(place, "A threshold takes names of letters, digits and underscores; write a rule instead.")
-
-
-def _select_problems(spec: Spec) -> Iterator[Problem]:
-    written = [(f"/rules/{index}/assert", rule["assert"]) for index, rule in enumerate(spec.get("rules", ()))]
-    written += [(f"/decisions/{index}/when", row["when"]) for index, row in enumerate(spec.get("decisions", ()))]
-    written += [("/escalate_when", spec["escalate_when"])] if "escalate_when" in spec else []
-    for place, expression in written:
-        if any(_expression(place, expression)):
-            continue  # which is told already
-        for found in _SELECTS.finditer(expression):
-            schema = spec.get(f"{found['of']}_schema") if found["of"] else None
-            known = schema.get("properties") if isinstance(schema, Mapping) else None
-            if known and found["field"] not in known and not _is_open(schema):
-                others = meant(found["field"], known) or f" Known: {', '.join(sorted(known))}."
-                yield _problem(place, f"There is no {found['of']}.{found['field']}.{others}")
-
-
-def _is_open(schema: Json) -> bool:
-    return bool(_OPEN & schema.keys()) or schema.get("additionalProperties") not in (None, False)
 
 
 def _expression(place: str, expression: str) -> Iterator[Problem]:

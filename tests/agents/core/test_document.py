@@ -75,7 +75,7 @@ def test_every_key_of_the_contract_is_taken() -> None:
         "constraints": ["Only the tools listed."],
         "workflow": ["Fetch."],
         "escalation": ["When in doubt."],
-        "triage": {"model": "claude-haiku-5-5", "escalate_when": "output.confidence < 0.7"},
+        "triage": {"model": "claude-haiku-5-5", "escalate_when": "output.decision == 'reject'"},
         "input_schema": {"type": "object"},
         "rules": [{"id": "r", "assert": "output.decision != ''", "message": "No.", "on_fail": "escalate"}],
         "escalate_when": "output.decision == 'approve'",
