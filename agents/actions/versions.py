@@ -126,11 +126,12 @@ def preview(slug: str, spec: Spec | None = None, *, acting_as: Principal | str) 
         if wanted is None:
             raise NothingToPublish
         pinned = _checked(slug, wanted)
+    complete = document.agent_document(wanted)
     offered = [tool["document"] for tool in pinned if tool["offered"]]
     told = [prompt.model_tool(tool) for tool in offered]
-    if ESCALATE in wanted.get("tools", ()):
+    if ESCALATE in complete["tools"]:
         told.append(prompt.escalation_tool())
-    system = prompt.compile_system(wanted, offered)
+    system = prompt.compile_system(complete, offered)
     tokens = {
         "system": _tokens(system),
         "tools": _tokens(json.dumps(told)) if told else 0,

@@ -28,7 +28,7 @@ from agents.core.exact import disclose, enclose, enclosed_text, is_interoperable
 from agents.core.fold import call_key, fold, fold_all
 from agents.core.holdings import Holdings, Proof
 from agents.core.spec import AgentSpec, ToolSpec
-from agents.core.state import Call, RunState
+from agents.core.state import REPEATED_FAILURE, Call, RunState
 from agents.tools.seam import Failed, Finished, Outcome
 
 Json = Any
@@ -79,12 +79,19 @@ def _plan_one(state: RunState, spec: AgentSpec, call: Call, held: Holdings, now:
     demand = demanded(state, spec, tool, call.arguments, held)
     if demand is not None and demand.denied:
         return forbidden(state, call, demand)
+    if call.phase == "proposed" and _fails_again_and_again(state, spec, tool):
+        detail = f"{call.tool} has failed {state.failures[call.tool]} times in a row, and is to be called again."
+        return ask(state, spec, "question", REPEATED_FAILURE, detail, _proposal(call), call=call.index)
     if call.phase == "proposed" and repeats(state, call) >= SAME_RESULTS:
         detail = f"{call.tool} was called {SAME_RESULTS} times with the same arguments and gave the same result."
         return ask(state, spec, "question", "loop_detected", detail, _proposal(call), call=call.index)
     if demand is not None and not is_approved(call, digest, demand):
         return approval(state, spec, tool, call, digest, demand, now)
     return intent(state, tool, call, digest)
+
+
+def _fails_again_and_again(state: RunState, spec: AgentSpec, tool: ToolSpec) -> bool:
+    return spec.ask_after_failures is not None and state.failures.get(tool.name, 0) >= spec.ask_after_failures
 
 
 def is_approved(call: Call, digest: str, demand: Demand) -> bool:

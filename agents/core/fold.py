@@ -26,6 +26,7 @@ from agents.core.state import (
     evolve,
     settled,
     with_call,
+    without,
 )
 from agents.core.verdicts import apply_verdict
 from audit.canonical import canonical
@@ -201,11 +202,15 @@ def _tool_finished(state: RunState, e: events.ToolFinished) -> RunState:
     answer = conversation.result_text(result)
     state = _read(state, e)
     state = did(evolve(state, results={**state.results, e.tool: result}), e.call, result)
+    if e.tool in state.failures:
+        state = evolve(state, failures=without(state.failures, e.tool))
     return settled(_remember(state, e.call, answer), e.call, answer, is_error=False)
 
 
 def _tool_failed(state: RunState, e: events.ToolFailed) -> RunState:
     state = _read(state, e)
+    if not state.ending:
+        state = evolve(state, failures={**state.failures, e.tool: state.failures.get(e.tool, 0) + 1})
     if e.fallback:
         tried = (*state.calls[e.call].tried, e.tool)
         return with_call(state, e.call, phase="proposed", tool=e.fallback, fallback=True, tried=tried, agreed=None)

@@ -215,6 +215,8 @@ class AgentSpec:
     `escalate_to_human`. escalate_when: CEL over `input` and `output`; a person confirms the output when it holds.
     guards: what is looked for in input and output (`agents.core.screening`), defaults written out.
     triage: which model goes first, if another does. subject: JSON pointers to the ids of persons in the input.
+    ask_after_failures: of one tool in a row, after which a person is
+    asked before it is called again; None for never.
     """
 
     agent_id: UUID
@@ -235,6 +237,7 @@ class AgentSpec:
     guards: Mapping[str, Json] | None = None
     triage: Triage | None = None
     subject: tuple[str, ...] = ()
+    ask_after_failures: int | None = None
 
     @cached_property
     def input(self) -> Validator | None:
@@ -300,6 +303,7 @@ def agent_spec(stored: Mapping[str, Json]) -> AgentSpec:
         guards=document.get("guards"),
         triage=Triage(**document["triage"]) if document.get("triage") else None,
         subject=tuple(document.get("subject") or ()),
+        ask_after_failures=document.get("ask_after_failures"),
     )
 
 

@@ -19,6 +19,9 @@ Json = Any
 #: Why a run waits that a budget of its tenant, its agent or whom it acts for has no room for.
 BUDGET_EXHAUSTED: Final = "budget_exhausted"
 
+#: Why a run waits one of whose tools has failed again and again.
+REPEATED_FAILURE: Final = "repeated_failure"
+
 #: Why a run waits whose input holds what its agent's guards ask about.
 INPUT_SUSPICIOUS: Final = "input_suspicious"
 
@@ -179,6 +182,7 @@ class RunState:
 
     cut_to: what the latest answer may take, in tokens, where that is less than the agent allows.
     results: the latest result of each tool, for rules over `tools`. recent: what came of the latest calls.
+    failures: how often each tool has failed since it last answered, or since people were asked about that.
     undoable: the tools whose calls can be undone; effects: what those did. ending: how the run ends once it is undone.
     said_bytes: how long `messages` are as JSON, counted as they come: nobody writes out a long conversation to know.
     model: the one asked last; is_handed_over: whether a small model has handed over to the agent's own.
@@ -235,6 +239,7 @@ class RunState:
     cancel_requested: bool = False
     principal_gone: bool = False
     recent: tuple[tuple[str, str], ...] = ()
+    failures: Mapping[str, int] = field(default_factory=dict)
     results: Mapping[str, Json] = field(default_factory=dict)
     effects: tuple[Effect, ...] = ()
     ending: events.RunCompensating | None = None
@@ -308,3 +313,8 @@ def did_below(state: RunState, index: int, run: str) -> RunState:
 def told(state: RunState, words: str) -> RunState:
     """Say something to the model on the user's side, before its next call."""
     return evolve(state, messages=conversation.with_user(state.messages, [conversation.text(words)]))
+
+
+def without(counts: Mapping[str, int], name: str) -> dict[str, int]:
+    """Return the counts but for one."""
+    return {each: count for each, count in counts.items() if each != name}

@@ -1,7 +1,7 @@
 """Short ways to write rules over an agent's output: decision tables, thresholds, and templates of when to escalate.
 
-Pure. All of them are sugar: a version pins the plain `rules` and lines of `escalation` that they come to (`expanded`),
-so nothing that runs knows of them.
+Pure. All of them are sugar: a version pins the plain `rules`, lines of `escalation` and `ask_after_failures` that they
+come to (`expanded`), so nothing that runs knows of them.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from agents.core import fields, paths, rules
+from agents.core.builtin import ESCALATE
 from agents.core.paths import Place, Unknown
 from agents.core.rules import BadRule
 from agents.core.schema import Problem
@@ -24,7 +25,22 @@ TEMPLATES: Final = {
     "high_stakes": "Escalate when what is decided cannot be undone and you are not sure of it.",
 }
 
+#: How often a tool may fail in a row before a person is asked, with `repeated_failure`.
+FAILURES: Final = 3
+
+#: What `high_stakes` asks of an output that says how sure it is.
+SURE: Final = 0.7
+_CONFIDENCE: Final = "/confidence"
+
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+_SURE_ENOUGH: Final[dict[str, Json]] = {
+    "id": "high_stakes",
+    "assert": f"has(output.confidence) && double(output.confidence) >= {SURE!r}",
+    "message": f"What is decided here needs a confidence of at least {SURE!r}; below, a person confirms it.",
+    "on_fail": "escalate",
+}
 
 
 def expanded(spec: Spec) -> dict[str, Json]:
@@ -34,11 +50,22 @@ def expanded(spec: Spec) -> dict[str, Json]:
         *(_of_row(row) for row in spec.get("decisions", ())),
         *(_of_threshold(t) for t in spec.get("thresholds", ())),
     ]
+    named = spec.get("templates", ())
+    if "high_stakes" in named and _says_how_sure(spec):
+        made.append(_SURE_ENOUGH)
     if made:
         plain["rules"] = [*spec.get("rules", ()), *made]
-    if spec.get("templates"):
-        plain["escalation"] = [*spec.get("escalation", ()), *(TEMPLATES[name] for name in spec["templates"])]
+    if named:
+        plain["escalation"] = [*spec.get("escalation", ()), *(TEMPLATES[name] for name in named)]
+        plain["tools"] = list(dict.fromkeys([*spec.get("tools", ()), ESCALATE]))  # words alone would move nobody
+    if "repeated_failure" in named:
+        plain["ask_after_failures"] = FAILURES
     return plain
+
+
+def _says_how_sure(spec: Spec) -> bool:
+    found = paths.pointed(fields.output(spec), _CONFIDENCE)
+    return not isinstance(found, Unknown) and paths.is_number(found)
 
 
 def problems(spec: Spec) -> Iterator[Problem]:

@@ -12,6 +12,7 @@ from agents.core.money import from_usd
 from agents.core.state import (
     BUDGET_EXHAUSTED,
     INPUT_SUSPICIOUS,
+    REPEATED_FAILURE,
     Agreement,
     Extension,
     Extra,
@@ -22,6 +23,7 @@ from agents.core.state import (
     settled,
     told,
     with_call,
+    without,
 )
 
 Json = Any
@@ -62,6 +64,8 @@ def _question(state: RunState, question: Question, made: DecisionMade) -> RunSta
         return state
     if question.reason == INPUT_SUSPICIOUS:
         state = evolve(state, suspected=())
+    if question.reason == REPEATED_FAILURE:
+        state = evolve(state, failures=without(state.failures, state.calls[_call(question)].tool))
     if question.call is not None:
         return settled(state, question.call, f"Not executed. A person says: {made.message}", is_error=True)
     state = _extended(state, question.proposal.get("arguments", {}))
