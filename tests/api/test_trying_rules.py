@@ -161,6 +161,10 @@ def test_what_cannot_be_published_is_not_tried(judging: World, alice: Caller) ->
         ["/changes/decisions/0/when"],
     )
     assert refused(role="x") == ("invalid_body", ["/changes/role"])
+    wrong = alice.post("agents/judge/try", {"before": "yesterday", "runs": 501})
+    assert (wrong.code, sorted(wrong.pointers)) == ("invalid_body", ["/before", "/runs"])
+    assert alice.post("agents/judge/try", {"before": "01A20682-E7E8-7082-9DCD-4314D75B66B2", "runs": 1.0}).status == 200
+    assert alice.post("agents/nobody/try").code == "not_found"
     spec = {"role": "x", "model": {"id": "m"}, "rules": [HIGH]}
     assert alice.post("agents/judge/try", {"spec": spec}).code == "invalid_document"
 

@@ -1,6 +1,7 @@
 """Row 28: a grant is taken back in mid-run; the next call is denied."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import pytest
@@ -75,3 +76,28 @@ def test_a_call_lost_with_its_worker_is_not_made_again_without_its_grant(rig: Ri
         assert question["kind"] == "reconcile"
         assert rig.settle(run)["status"] == "completed"
     assert len(rig.effects.ledger.at(f"/once/{case}")) == 1
+
+
+def test_in_a_race_no_call_is_begun_behind_the_loss_of_its_grant(rig: Rig, dan: str) -> None:
+    case = uuid4().hex[:8]
+    runs = [rig.api("dan").post("runs", {"agent": "careful", "input": {"case": f"{case}{n}"}})["id"] for n in range(6)]
+    with rig.worker(), rig.worker():
+        questions = [rig.open_questions(rig.settle(run, people=False))[0] for run in runs]
+        with ThreadPoolExecutor(4) as pool:
+            answers = [pool.submit(rig.answer, question, "approve") for question in questions]
+            take_back(rig, "pay", dan)
+            (since,) = rig.look.execute("SELECT clock_timestamp()").fetchone() or (None,)
+            for each in answers:
+                each.result()
+        for run in runs:
+            assert rig.settle(run)["status"] == "completed"
+    begun = rig.look.execute(
+        "SELECT count(*) FROM audit_record WHERE stream = ANY(%s) AND action = 'tool.requested' AND at > %s",
+        [runs, since],
+    ).fetchone()
+    assert begun == (0,)
+    for run in runs:
+        events = rig.events(run)
+        paid = [each for each in of_type(events, "tool.requested") if each["tool"] == "pay"]
+        assert gifts(rig, run) == 1 + len(paid)  # the booking, and what was begun before
+        assert len(paid) + len(of_type(events, "tool.denied")) == 1
