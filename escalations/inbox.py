@@ -14,9 +14,9 @@ from tenants.principal import Principal
 def needing(principal: Principal) -> QuerySet[Escalation]:
     """Return the open questions that this member may answer now and that nobody put off, in no order.
 
-    What `check_decide` allows, but for a run that is part of another's and asked for by this member higher up, and for
-    what they may decide only by a right that is not lent to them: those are shown, with the reason why somebody else
-    has to decide.
+    What `check_decide` allows, but for a run that comes from another one that this member asked for or told something,
+    and for what they may decide only by a right that is not lent to them: those are shown, with the reason why somebody
+    else has to decide.
     """
     if not permissions.can(principal, "escalations:decide") or principal.is_service:
         return Escalation.objects.none()
