@@ -215,8 +215,7 @@ class AgentSpec:
     `escalate_to_human`. escalate_when: CEL over `input` and `output`; a person confirms the output when it holds.
     guards: what is looked for in input and output (`agents.core.screening`), defaults written out.
     triage: which model goes first, if another does. subject: JSON pointers to the ids of persons in the input.
-    ask_after_failures: of one tool in a row, after which a person is
-    asked before it is called again; None for never.
+    ask_after_failures: of one tool in a row, after which a person is asked before it is called again; None for never.
     """
 
     agent_id: UUID

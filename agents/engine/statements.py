@@ -344,12 +344,12 @@ START_REVERSAL: Final = trip.statement(
     "start_reversal",
     f"""
 WITH source AS (
-    INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, priority,
-        metadata, engine, status, seq, epoch, ready_at, due_at, created_at,
+    INSERT INTO agents_run (id, tenant_id, agent_id, version_id, principal_id, requested_by_id, parent_id, reverses_id,
+        priority, metadata, engine, status, seq, epoch, ready_at, due_at, created_at,
         model_calls, tool_calls, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
         cost_nano, reserved_usd_nano, reserved_tokens)
-    SELECT c.id, p.tenant_id, o.agent_id, o.version_id, p.principal_id, p.requested_by_id, p.id, p.priority,
-        '{{}}', p.engine, 'queued', 2, 0, p.created_at,
+    SELECT c.id, p.tenant_id, o.agent_id, o.version_id, p.principal_id, p.requested_by_id, p.id, o.id,
+        p.priority, '{{}}', p.engine, 'queued', 2, 0, p.created_at,
         CASE WHEN p.engine IS NOT NULL THEN now() END, now(), 0, 0, 0, 0, 0, 0, 0, 0, 0
     FROM json_to_record(%(child)s::json) AS c(id uuid, tenant uuid, parent uuid, reverses uuid)
     JOIN agents_run p ON p.tenant_id = c.tenant AND p.id = c.parent

@@ -4,5 +4,5 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agents", "0015_callbacks")]
+    dependencies = [("agents", "0017_runs_by_what_they_retry")]
     operations = [migrations.AddField("run", "is_unheard", models.BooleanField(null=True))]

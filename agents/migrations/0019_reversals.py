@@ -4,5 +4,5 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("agents", "0015_callbacks")]
+    dependencies = [("agents", "0018_unheard_children")]
     operations = [migrations.AddField("run", "reverses_id", models.UUIDField(null=True))]
