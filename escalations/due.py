@@ -74,7 +74,7 @@ def see_to(escalation_id: UUID) -> None:
         escalation.look_at = None
     elif now < escalation.due_at:
         _record("decision.reminded", escalation, {})
-        escalation.look_at = escalation.due_at
+        escalation.reminded_at, escalation.look_at = now, escalation.due_at
     else:
         _overdue(escalation)
     escalation.save()

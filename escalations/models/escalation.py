@@ -32,7 +32,8 @@ class Escalation(TenantModel):
     risk: 0 to 100 (`escalations.risk`). urgency: the order of the inbox, greatest first: every point of risk weighs as
     much as some time of waiting; 0 for what was asked before there was one. assignee_id: who is to answer it;
     claimed_by_id: who said that they do. snoozed_until: until when nobody need look. been_in: the queues it was in
-    before, by slug. overdue_at: when it was found overdue with no other queue to go to.
+    before, by slug. reminded_at: when those who work it were last reminded. overdue_at: when it was found overdue with
+    no other queue to go to.
     effective_at: when the answer takes effect; until then it can be taken back. answer_seq: number of the answer in the
     run's journal while it has not taken effect. look_at: when the sweep has something to do here (`escalations.due`).
     """
@@ -63,6 +64,7 @@ class Escalation(TenantModel):
     claimed_at = models.DateTimeField(null=True)
     snoozed_until = models.DateTimeField(null=True)
     been_in = ArrayField(models.CharField(max_length=63), null=True)
+    reminded_at = models.DateTimeField(null=True)
     overdue_at = models.DateTimeField(null=True)
     effective_at = models.DateTimeField(null=True)
     answer_seq = models.IntegerField(null=True)

@@ -11,6 +11,9 @@ from config.env import split_url
 #: The backend that sends nothing.
 OFF: Final = "django.core.mail.backends.dummy.EmailBackend"
 
+#: The backend that prints: for developers, who have no mail server.
+CONSOLE: Final = "django.core.mail.backends.console.EmailBackend"
+
 
 @dataclass(frozen=True)
 class Email:
@@ -34,7 +37,7 @@ def email_settings(url: str) -> Email:
     Raises ImproperlyConfigured for anything else, without repeating the value (it may hold a password).
     """
     if url in {"", "console", "console:"}:
-        return Email("django.core.mail.backends.console.EmailBackend")
+        return Email(CONSOLE)
     if url == "off":
         return Email(OFF)
     parts = split_url("EMAIL_URL", url, ("smtp", "smtps"))

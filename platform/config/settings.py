@@ -224,6 +224,7 @@ INSTALLED_APPS = [
     "checkpoints",
     "retention",
     "exports",
+    "notices",
     "api",
     "signin",
     "console",

@@ -47,6 +47,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "tool_results_from_cache": Kind("Calls of tools that were answered with the kept result of an equal one."),
     "breaker_changes": Kind("Times a circuit breaker of a tool opened or closed.", ("to",)),
     "questions": Kind("Questions put to people.", ("kind",)),
+    "letters": Kind("Attempts to send notices by e-mail: sent, pending (tried again) or failed.", ("outcome",)),
     "soft_limits_reached": Kind("Windows of budgets whose soft limit was spent.", ("of", "window")),
     "leases_lost": Kind("Leases that ran out under a worker."),
     "pool_waits": Kind("Times a worker waited for a connection to the database."),

@@ -85,6 +85,11 @@ SELECT e.kind, count(*), count(*) FILTER (WHERE e.due_at < now()) FROM tenants_t
 GROUP BY 1
 """
 
+_LETTERS: Final = """
+SELECT count(*), coalesce(extract(epoch FROM now() - min(created_at)), 0) FROM notices_letter
+WHERE next_at IS NOT NULL AND attempts > 0
+"""
+
 _LOCKS: Final = """
 SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database
 WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.granted AND l.classid::bigint = ANY(%s)
@@ -236,6 +241,10 @@ def _people(cursor: Any) -> Iterator[Metric]:
         waiting.add_metric((kind,), total)
         overdue.add_metric((kind,), late)
     yield from (waiting, overdue)
+    cursor.execute(_LETTERS)
+    letters, age = cursor.fetchone()
+    yield _gauge("letters_waiting", "Notices by e-mail that were tried and not sent yet.", letters)
+    yield _gauge("letters_waiting_seconds", "How long the oldest of them has waited.", float(age))
 
 
 def _workers(cursor: Any) -> Iterator[Metric]:

@@ -145,6 +145,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("member", "get"): Route("CDOW", 200),
     ("member", "put"): Route("W", 200, body=MEMBER, headers=ANY_STATE),
     ("member", "delete"): Route("W", 204),
+    ("my-notices", "get"): Route("RCDOW", 200, "same"),
+    ("my-notices", "put"): Route("RCDOW", 422, "own", body={"mode": "daily", "time_zone": "Here"}),
     ("invitations", "get"): Route("W", 200, "list"),
     ("invitations", "post"): Route("W", 201, "own", body={"email": "i@new.example", "role": "viewer"}),
     ("invitation", "get"): Route("W", 200),

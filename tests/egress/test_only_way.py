@@ -64,6 +64,8 @@ MAY: dict[str, dict[str, str]] = {
     "agents/tools/mcp/streamable.py": {"httpx2": MCP},
     "agents/tools/sql/postgresql.py": {"psycopg": SOURCE},
     "agents/tools/sql/bounded.py": dict.fromkeys(("socket", "psycopg"), SOURCE),
+    "platform/notices/letters.py": {"django.core.mail": MAIL},
+    "platform/notices/sending.py": dict.fromkeys(("django.core.mail", "smtplib"), MAIL),
     "agents/engine/django_q.py": {"psycopg": DATABASE},
     "agents/engine/driver.py": {"socket": "its machine's name", "psycopg": DATABASE},
     "agents/engine/executor.py": {"psycopg": DATABASE},

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from django.conf import settings
 from django.core.management import call_command
 from django_q.conf import Conf
 
@@ -27,13 +28,18 @@ from tests.faults.forge import Channel
 BACKOFF_S = 0.02
 
 
-def worker(channel: Channel, *, clock: str | None = None, ahead_s: float = 0.0, **plan: Any) -> None:
+def worker(
+    channel: Channel, *, clock: str | None = None, ahead_s: float = 0.0, mail_port: int | None = None, **plan: Any
+) -> None:
     """Be a worker of the default engine: its q2 task, with its slot, its listener and its driver.
 
     clock: a file that holds how many seconds the machine's clock of leases is ahead. ahead_s: the same of its time of
-    day. plan: of `points.Plan`.
+    day. mail_port: of a mail server on loopback. plan: of `points.Plan`.
     """
     channel.end_with_test()
+    if mail_port is not None:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", mail_port
     decide.BACKOFF_FIRST_S = BACKOFF_S
     if clock is not None:
         _follow(Path(clock))

@@ -12,6 +12,7 @@ from db.scope import tenant_scope
 from escalations.actions import queues
 from escalations.models import Delegation, Escalation, Opened, Vote
 from exports.models import Export, Part
+from notices.models import Letter, Notice, Preference
 from quotas import reservations
 from signin.models import EmailDomain, IdentityProvider
 from tenants.actions import api_keys, teams, tenants
@@ -47,6 +48,10 @@ def peopled() -> World:
         Delivery.objects.create(endpoint=hook, type="run.failed", run_id=run.id, created_at=now, status="failed")
         export = Export.objects.create(format="csv", asked_by="engine", created_at=now, status="ready", ready_at=now)
         Part.objects.create(export=export, lane=0, n=0, start=0, size=0, data=b"")
+        letter = Letter.objects.create(user_id=made.rita.user_id, created_at=now)
+        told = {"happening_id": new_id(), "escalation_id": asked.id, "kind": "asked", "at": now, "send_at": now}
+        Notice.objects.create(user_id=made.rita.user_id, letter=letter, **told)
+        Preference.objects.create(user_id=made.rita.user_id)
         secrets.put("token", "long enough", acting_as=COMMAND)
         now = timezone.now()
         ToolBreaker.objects.create(tool=Tool.objects.get(), failures=5, failed_at=now, opened_at=now, retry_at=now)

@@ -78,6 +78,8 @@ READS: Final = frozenset(
         "escalations.actions.decisions.given",
         "escalations.actions.edits.check",
         "escalations.actions.queues.spec_of",
+        "notices.actions.preferences.needed",
+        "notices.actions.preferences.of",
         "signin.actions.email_domains.of",
         "signin.actions.identity_providers.all_of_tenant",
         "signin.actions.identity_providers.by_slug",

@@ -24,6 +24,7 @@ from audit import search
 from escalations.actions import bulk, delegations, life, queues
 from exports.actions import exports
 from exports.actions.exports import Asked
+from notices.actions import preferences
 from signin import records as sign_in_records
 from signin.actions import email_domains, identity_providers
 from signin.actions.identity_providers import Wanted
@@ -230,6 +231,9 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "webhooks.actions.endpoints.gone": {"": Case(lambda s: inside(s, endpoints.gone, webhook(s)))},
     "webhooks.actions.endpoints.remove": {"": Case(lambda s: partial(endpoints.remove, webhook(s), acting_as=s.olga))},
     "webhooks.actions.endpoints.replay": {"": Case(replay)},
+    "notices.actions.preferences.put": {
+        "": Case(lambda s: partial(preferences.put, "daily", 8, "UTC", acting_as=s.alice)),
+    },
     "agents.actions.guidance.guide": {
         "": Case(lambda s: partial(guidance.guide, s.run.id, "Mind the tax.", acting_as=s.alice))
     },
