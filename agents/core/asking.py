@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid5
 
@@ -42,14 +43,18 @@ def ask(
     due_s: int | None = None,
     expires_at: str | None = None,
     excluded: Sequence[str] | None = None,
+    now: datetime | None = None,
 ) -> DecisionRequested:
     """Return the question. Its id follows from the run's id and its number, so asking again is the same one.
 
     digest: what the answer is bound to; the proposal's own when None. excluded: who may not answer, beside those who
-    had a say in what is proposed (`_authors`).
+    had a say in what is proposed (`_authors`). now: of an output that is to be confirmed, from when its agent's
+    `review.expires_s` counts.
     """
     review = spec.review
     required = max(required, review.get("required", 1)) if kind == "output" else required
+    if kind == "output" and now is not None and review.get("expires_s") is not None:
+        expires_at = (now + timedelta(seconds=int(review["expires_s"]))).isoformat()
     return DecisionRequested(
         escalation=str(uuid5(state.run_id, f"decision {state.asked}")),
         kind=kind,

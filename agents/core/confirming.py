@@ -6,6 +6,7 @@ wrote it is not one of those who decide.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from agents.core import finishing, screening
@@ -25,8 +26,10 @@ Json = Any
 EDITED: Final = "edited"
 
 
-def confirmed(state: RunState, spec: AgentSpec, question: Question, made: DecisionMade) -> list[Event]:
-    """Return what follows when `made` approves or edits the output that `question` is about."""
+def confirmed(
+    state: RunState, spec: AgentSpec, question: Question, made: DecisionMade, *, now: datetime
+) -> list[Event]:
+    """Return what follows when `made` approves or edits the output that `question` is about. now: aware."""
     proposed = question.proposal["output"]
     if made.decision == "approve":
         return completed(state, disclose(proposed))
@@ -37,7 +40,7 @@ def confirmed(state: RunState, spec: AgentSpec, question: Question, made: Decisi
         errors = [problem.as_json() for problem in judgement.problems]
         rejected = OutputRejected(turn=state.turn, code=code, errors=errors, output=enclose(judgement.output), **fields)
         detail = f"The output that a person wrote cannot be used: {errors[0]['message']}"
-        return [rejected, _ask(state, spec, question, detail, {"output": proposed}, rule=question.rule)]
+        return [rejected, _ask(state, spec, question, detail, {"output": proposed}, rule=question.rule, now=now)]
     shown = output if verdict is None else verdict.value
     accepted = OutputAccepted(turn=state.turn, output=enclose(shown), **fields)
     reasons = finishing.why_asked(state, spec, judgement, verdict)
@@ -45,7 +48,8 @@ def confirmed(state: RunState, spec: AgentSpec, question: Question, made: Decisi
     if question.required <= 1 and _asks_nothing_new(finishing.demands(reasons), question):
         return [accepted, *completed(state, shown)]
     detail = "A person changed the output; somebody else has to agree."
-    return [accepted, _ask(state, spec, question, detail, {"output": enclose(shown)}, rule=rule, by=made.by)]
+    proposal = {"output": enclose(shown)}
+    return [accepted, _ask(state, spec, question, detail, proposal, rule=rule, by=made.by, now=now)]
 
 
 def written(spec: AgentSpec, seen: Seen, output: Json) -> tuple[Judgement, Verdict | None, str | None]:
@@ -73,8 +77,9 @@ def _ask(
     proposal: dict[str, Json],
     *,
     rule: str | None,
+    now: datetime,
     by: str | None = None,
 ) -> Event:
     excluded = [by] if by is not None else None
-    more = {"rule": rule, "required": question.required, "excluded": excluded}
+    more = {"rule": rule, "required": question.required, "excluded": excluded, "now": now}
     return ask(state, spec, "output", EDITED, detail, proposal, **more)  # type: ignore[arg-type]

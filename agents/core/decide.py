@@ -27,7 +27,7 @@ from agents.core.exact import disclose, enclose
 from agents.core.holdings import Holdings
 from agents.core.output import Judgement, judge
 from agents.core.spec import AgentSpec, ToolSpec
-from agents.core.state import Call, RunState
+from agents.core.state import Call, Question, RunState
 
 Json = Any
 
@@ -128,7 +128,7 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     expired = [each for each in state.questions if each.expires_at and now >= datetime.fromisoformat(each.expires_at)]
     expired = [each for each in expired if not each.answered]
     if expired:
-        return Record([DecisionExpired(escalation=each.escalation, kind=each.kind) for each in expired])
+        return Record(_expired(state, expired))
     if state.suspected and not state.questions:
         return Record([screening.question(state, spec)])
     missing = limits.missing(state, spec)
@@ -144,6 +144,15 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
         return Record(_on_answer(state, spec, now))
     reached = limits.reached(state, spec, now)
     return Record([reached]) if reached else _call_model(state, spec, now)
+
+
+def _expired(state: RunState, questions: Sequence[Question]) -> list[Event]:
+    """Return that nobody answered in time: a call is not made, an output that nobody confirmed ends the run."""
+    happened: list[Event] = [DecisionExpired(escalation=each.escalation, kind=each.kind) for each in questions]
+    if all(each.kind != "output" for each in questions):
+        return happened
+    detail = "Nobody confirmed the output in time."
+    return [*happened, *failed(state, "output_rejected", detail, "Start it anew, or give people longer to confirm.")]
 
 
 def _call_model(state: RunState, spec: AgentSpec, now: datetime) -> Command:
@@ -235,7 +244,7 @@ def _over(state: RunState, spec: AgentSpec, now: datetime) -> list[Event]:
     if state.verdict is not None and state.verdict_on is not None:
         question, made = state.verdict_on, state.verdict
         if question.kind == "output" and made.decision in {"approve", "edit"}:
-            return confirmed(state, spec, question, made)
+            return confirmed(state, spec, question, made, now=now)
         code = "output_rejected" if question.kind == "output" else question.reason
         return failed(state, code, made.reason or "A person ended the run.", "Read the reason given, then start anew.")
     if state.start_by and state.started_at and state.model_calls == 0 and _is_after(state.started_at, state.start_by):
@@ -354,7 +363,7 @@ def _on_answer(state: RunState, spec: AgentSpec, now: datetime) -> Sequence[Even
     if (unheard := guidance.answered_without(state)) is not None:
         return [unheard]
     if answer.stop_reason in COMPLETE:
-        return finishing.on_output(state, spec, judge(spec, state, disclose(answer.content)))
+        return finishing.on_output(state, spec, judge(spec, state, disclose(answer.content)), now=now)
     if answer.stop_reason == "refusal":
         detail = f"The model refused to go on: {answer.stop_details or 'no reason given'}"
         return [ask(state, spec, "question", "model_refused", detail, {})]

@@ -6,6 +6,7 @@ and what a person is shown, has their masks; it fits the schema with them, or th
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from agents.core import screening, triage
@@ -26,8 +27,8 @@ Json = Any
 LONGEST_RULE: Final = 4000
 
 
-def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequence[Event]:
-    """Return what follows from the judgement on an answer."""
+def on_output(state: RunState, spec: AgentSpec, judgement: Judgement, *, now: datetime) -> Sequence[Event]:
+    """Return what follows from the judgement on an answer. now: the database's time, aware."""
     if judgement.code is not None and (judgement.on_fail != "escalate" or triage.is_on(state, spec)):
         return _refused(state, spec, judgement)
     verdict = screen(spec, judgement.output)
@@ -46,7 +47,7 @@ def on_output(state: RunState, spec: AgentSpec, judgement: Judgement) -> Sequenc
         return [accepted, *completed(state, shown)]
     detail = " ".join(reason.words for reason in reasons)
     proposal = {"output": enclose(shown)}
-    return [accepted, ask(state, spec, "output", reasons[0].code, detail, proposal, rule=rule_of(reasons))]
+    return [accepted, ask(state, spec, "output", reasons[0].code, detail, proposal, rule=rule_of(reasons), now=now)]
 
 
 def rejected(

@@ -1,5 +1,6 @@
 """Hand a run's conversation over to another agent, whose output then is the run's own. Pure."""
 
+from datetime import datetime
 from typing import Any
 
 from agents.core import calls, conversation
@@ -16,10 +17,11 @@ from agents.tools.seam import Failed, Outcome
 Json = Any
 
 
-def came(state: RunState, spec: AgentSpec, call: Call, ended: Ended, outcome: Outcome) -> list[Event]:
+def came(state: RunState, spec: AgentSpec, call: Call, ended: Ended, outcome: Outcome, *, now: datetime) -> list[Event]:
     """Return what comes of a call whose run took over: its output goes the way of an output of the model's own.
 
-    outcome: of the call. An output that cannot be this run's is an error of the call, with which the model goes on.
+    outcome: of the call. now: aware. An output that cannot be this run's is an error of the call, with which the model
+    goes on.
     """
     if not isinstance(ended.end, RunCompleted) or isinstance(outcome, Failed):
         return [calls.outcome_event(state, spec, call, outcome)]
@@ -27,7 +29,7 @@ def came(state: RunState, spec: AgentSpec, call: Call, ended: Ended, outcome: Ou
     answer = conversation.text(conversation.result_text(disclose(ended.end.output)))
     judgement = judge(spec, state, [answer])
     if judgement.code is None or judgement.on_fail in {"escalate", "reject"}:
-        return [finished, *on_output(fold(state, finished), spec, judgement)]
+        return [finished, *on_output(fold(state, finished), spec, judgement, now=now)]
     wrong = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in judgement.problems)
     words = f"What the agent answered cannot be the output of this run. {wrong}. Go on without it."
     return [calls.outcome_event(state, spec, call, Failed("output_rejected", words))]

@@ -234,6 +234,7 @@ AGENT: Final = {
                     "required": _whole(1, 10),
                     "queue": {"type": "string", "pattern": SLUG},
                     "due_s": _whole(60, YEAR_S),
+                    "expires_s": _whole(60, YEAR_S),
                 }
             ),
             "subject": {"type": "array", "maxItems": 20, "items": {"type": "string", "pattern": POINTER}},

@@ -7,7 +7,7 @@ knows, and only reads those that have ended; asking one to end is a transaction 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final, cast
 from uuid import UUID
@@ -253,8 +253,8 @@ def _ended(row: Sequence[Any], last: Sequence[Event]) -> Ended:
     return Ended(row[0], end, settled, row[2], dict(zip(_USED, row[3:], strict=True)))
 
 
-def came(state: RunState, spec: AgentSpec, found: Iterable[Ended]) -> list[Event]:
-    """Return the facts of children that have ended, and of the calls that are done with that."""
+def came(state: RunState, spec: AgentSpec, found: Iterable[Ended], *, now: datetime) -> list[Event]:
+    """Return the facts of children that have ended, and of the calls that are done with that. now: aware."""
     happened: list[Event] = []
     for each in found:
         event = children.finished(state, each)
@@ -271,7 +271,7 @@ def came(state: RunState, spec: AgentSpec, found: Iterable[Ended]) -> list[Event
             continue  # what comes of a round is seen when all of it is over
         outcome = _checked(children.outcome(each), tool)
         results = (
-            handoff.came(state, spec, call, each, outcome)
+            handoff.came(state, spec, call, each, outcome, now=now)
             if tool.hands_over
             else [calls.outcome_event(state, spec, call, outcome)]
         )

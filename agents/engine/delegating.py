@@ -18,7 +18,7 @@ def heard(step: Step, run: Claimed, draft: Draft, runs: Iterable[UUID]) -> list[
     Returns the runs that the next rounds of debates start.
     """
     ended = step.ended_children(runs)
-    draft.add(*children.came(draft.state, run.spec, ended))
+    draft.add(*children.came(draft.state, run.spec, ended, now=run.now()))
     # Of a run that is over no round follows.
     debates = [] if is_over(draft.state, draft.spec, run.now()) else debate.to_go_on(draft.state)
     if not ended and not debates:

@@ -1,6 +1,7 @@
 """What the core decides: each stop reason, each refusal, each answer of a person."""
 
 import json
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from agents.core import calls
 from agents.core.decide import recover, repeated
 from agents.core.events import Event, ModelRequested, RunResumed, RunStarted, RunSubmitted, facts_and_payload
+from agents.core.exact import enclose
 from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.spec import Approval, Limits
 from agents.tools.seam import Failed
@@ -259,6 +261,25 @@ def test_an_output_to_confirm_ends_as_the_person_says(decision: str, status: str
     run = Simulation(spec, [text('{"n": 9}'), text('{"n": 1}')]).begin()
     assert run.state.waiting_for == "decision"
     assert run.answer_question(decision, message="lower", reason="no").state.status == status
+
+
+def test_an_output_that_nobody_confirms_in_time_is_denied() -> None:
+    spec = agent(output_schema=SCHEMA, escalate_when="output.n > 5", review={"expires_s": 60.0})
+    run = Simulation(spec, [text('{"n": 9}')]).begin()
+    assert run.history[-1].until == "2026-11-01T00:01:00+00:00"  # type: ignore[attr-defined]
+    assert run.resume(seconds=30).state.status == "waiting"
+    run.resume(seconds=31)
+    assert run.actions[-3:] == ["decision.expired", "budget.settled", "run.failed"]
+    assert run.state.status == "failed"
+
+
+def test_an_output_that_a_person_wrote_is_confirmed_in_time_of_its_own() -> None:
+    review = {"required": 2, "expires_s": 60}
+    spec = agent(output_schema=SCHEMA, escalate_when="output.n > 5", review=review)
+    run = Simulation(spec, [text('{"n": 9}')]).begin()
+    run.now += timedelta(seconds=40)
+    run.answer_question("edit", output=enclose({"n": 7}))
+    assert run.state.questions[0].expires_at == "2026-11-01T00:01:40+00:00"
 
 
 def test_an_irreversible_call_waits_for_approval_and_is_made_once() -> None:
