@@ -5,6 +5,7 @@ answered → resumed → executed are records of their own: `decision.answered` 
 give it; otherwise it lapses, and the question is open again.
 """
 
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -24,12 +25,16 @@ from audit import journal
 from escalations.errors import InEffect, NotYours
 from escalations.models import Escalation, Queue
 from escalations.permissions import may_decide, seen, standing
+from tenants.models import Tenant
 from tenants.principal import Principal
 
 Json = Any
 
 #: Who acts when the time of an answer has come.
 ACTOR: Final = "system:escalations"
+
+#: What the apps above do, in the same transaction, about a question whose answer was taken back or lapsed, by its id.
+REOPENED: Final[list[Callable[[UUID], None]]] = []
 
 _OPEN_AGAIN: Final = {
     "status": "open",
@@ -109,6 +114,8 @@ def _reopen(run: Run, escalation: Escalation, answered: DecisionAnswered, *, by:
     Escalation.objects.filter(id=escalation.id).update(**_OPEN_AGAIN, look_at=_look_at(escalation))
     if escalation.expires_at is not None:
         engine_of(run).wake(run.id)  # it waits for no expiry while there is an answer
+    for undo_too in REOPENED:
+        undo_too(escalation.id)
     escalation.refresh_from_db()
 
 
@@ -131,6 +138,9 @@ def _answered(escalation: Escalation) -> DecisionAnswered | None:
 
 
 def _undo_s(escalation: Escalation) -> int:
-    if escalation.queue is None or escalation.reason == aside.REASON:
+    """Return for how many seconds its answer can be taken back: what its queue says, else what the tenant says."""
+    if escalation.reason == aside.REASON:
         return 0
-    return Queue.objects.filter(slug=escalation.queue).values_list("undo_s", flat=True).first() or 0
+    queue = Queue.objects.filter(slug=escalation.queue).first() if escalation.queue is not None else None
+    said = queue.said_undo_s if queue is not None else None
+    return said if said is not None else Tenant.objects.only("undo_s").get(id=escalation.tenant_id).undo_s

@@ -21,7 +21,7 @@ from tenants.principal import Principal
 Json = Any
 
 #: What a queue says beside who works it, and what holds where it does not say it.
-_PLAIN: Final[dict[str, Json]] = {"due_s": None, "escalate_to": None, "undo_s": 0, "must_open_from": GREAT}
+_PLAIN: Final[dict[str, Json]] = {"due_s": None, "escalate_to": None, "undo_s": None, "must_open_from": GREAT}
 
 
 def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Queue:
@@ -39,8 +39,8 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
         if not created and _state(queue) == wanted:
             return queue
         *_, people_before, groups_before = _state(queue)
-        for name, value in zip(_PLAIN, wanted, strict=False):
-            setattr(queue, name, value)
+        queue.due_s, queue.escalate_to, queue.own_undo_s, queue.must_open_from = wanted[:4]
+        queue.undo_s = queue.own_undo_s or 0
         queue.save()
         queue.members.exclude(user__in=people).delete()
         queue.teams.exclude(team__in=groups).delete()
@@ -52,7 +52,7 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
             actor=actor,
             facts={
                 "due_s": queue.due_s,
-                "undo_s": queue.undo_s,
+                "undo_s": queue.own_undo_s,
                 "must_open_from": queue.must_open_from,
                 "members": sorted(f"user:{user.id}" for user in people),
                 "teams": sorted(f"team:{team.id}" for team in groups),
@@ -69,14 +69,19 @@ def spec_of(queue: Queue) -> dict[str, Json]:
         "members": sorted(user.email for user in people),
         "teams": sorted(team.slug for team in groups),
     }
-    return spec | {name: getattr(queue, name) for name in _PLAIN if getattr(queue, name) != _PLAIN[name]}
+    return spec | {name: value for name, value in _plain(queue).items() if value != _PLAIN[name]}
 
 
 def _state(queue: Queue) -> tuple[Any, ...]:
     """Return what stands in `_PLAIN`, then the people and the teams."""
     people = {place.user for place in queue.members.select_related("user")}
     groups = {place.team for place in queue.teams.select_related("team")}
-    return *(getattr(queue, name) for name in _PLAIN), people, groups
+    return *_plain(queue).values(), people, groups
+
+
+def _plain(queue: Queue) -> dict[str, Json]:
+    of = {name: getattr(queue, name) for name in _PLAIN}
+    return of | {"undo_s": queue.said_undo_s}
 
 
 def _whole(value: Json) -> Json:

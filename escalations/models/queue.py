@@ -10,9 +10,10 @@ from tenants.models.tenant import SLUG
 class Queue(TenantModel):
     """A queue by slug. due_s: seconds until a question in it is due, when nothing else says; null for never.
 
-    escalate_to: slug of the queue that what is overdue goes to; null for none. undo_s: seconds for which an answer can
-    be taken back before it takes effect; 0 for none. must_open_from: from which priority (0 to 100) on nobody decides
-    in bulk on what they never opened.
+    escalate_to: slug of the queue that what is overdue goes to; null for none. own_undo_s: seconds for which an answer
+    can be taken back before it takes effect; 0 for none, null for what the tenant says. undo_s: what the release before
+    wrote and reads in its place: the same, but for 0, which it wrote for null, too. must_open_from: from which priority
+    (0 to 100) on nobody decides in bulk on what they never opened.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -20,6 +21,7 @@ class Queue(TenantModel):
     due_s = models.IntegerField(null=True)
     escalate_to = models.CharField(max_length=63, null=True)  # noqa: DJ001 - absent is not empty
     undo_s = models.IntegerField(db_default=0, default=0)
+    own_undo_s = models.IntegerField(null=True)
     must_open_from = models.SmallIntegerField(db_default=GREAT, default=GREAT)
 
     class Meta(TenantModel.Meta):
@@ -27,6 +29,11 @@ class Queue(TenantModel):
 
     def __str__(self) -> str:
         return self.slug
+
+    @property
+    def said_undo_s(self) -> int | None:
+        """What the queue itself says; None when it leaves it to the tenant."""
+        return self.own_undo_s if self.own_undo_s is not None else self.undo_s or None
 
 
 class QueueMember(TenantModel):

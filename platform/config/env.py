@@ -38,6 +38,7 @@ KNOWN = (
     "DATA_DIR",
     "DEBUG",
     "EGRESS_ALLOW",
+    "WEBHOOKS_ALLOW",
     "EMAIL_FROM",
     "EMAIL_URL",
     "ENGINE",
@@ -184,6 +185,12 @@ class Env:
         except EgressAllowError as error:
             raise ImproperlyConfigured(str(error)) from None
         return self.items(name)
+
+    def host_ports_or_off(self, name: str) -> tuple[str, ...] | None:
+        """The same, `off` for none; None when it is not set."""
+        if self.text(name) == "off":
+            return ()
+        return self.host_ports(name) or None
 
     def programs(self, name: str) -> tuple[str, ...]:
         """A list of programs, each as an absolute path or as `name=/path`."""

@@ -85,10 +85,12 @@ RATE_LIMITS: dict[str, tuple[int, int] | None] = {
     "user": _env.rate("RATE_LIMITS_USER", "30000/minute"),
     "tenant": _env.rate("RATE_LIMITS_TENANT", "60000/minute"),
     "reports": (60, 60),
+    "feedback": (30, 60),
 }
 """Requests within seconds, by what they are counted for; None counts nothing. failures: refused keys of an address.
 refusals: what is refused to one member, or to one key that opens nothing any more, with a record each.
-reports: what browsers of an address report about the content security policy."""
+reports: what browsers of an address report about the content security policy. feedback: pages of links for feedback
+that an address opens or sends."""
 
 STREAMS: dict[str, int] = {
     "key": _env.integer("STREAMS_KEY", 1000, minimum=1, maximum=100_000),
@@ -102,6 +104,9 @@ API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3
 
 EGRESS_ALLOW: tuple[str, ...] = _env.host_ports("EGRESS_ALLOW")
 """host:port of private places that outgoing calls may reach; the installation's to set, never a tenant's."""
+
+WEBHOOKS_ALLOW: tuple[str, ...] | None = _env.host_ports_or_off("WEBHOOKS_ALLOW")
+"""The same for webhooks and callbacks, in place of EGRESS_ALLOW; None when it is not set: they may reach those, too."""
 
 MCP_STDIO_ALLOW: tuple[str, ...] = _env.programs("MCP_STDIO_ALLOW")
 """Programs that may run as MCP servers, as /path or name=/path; the installation's to set, never a tenant's."""
@@ -220,6 +225,7 @@ INSTALLED_APPS = [
     "metrics",
     "agents",  # before django_q: its `qcluster` starts the drivers
     "escalations",
+    "learning",
     "webhooks",
     "checkpoints",
     "retention",

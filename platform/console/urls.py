@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from console.views import agents, audit, find, home, inbox, live, runs, tools, usage
+from console.views import agents, audit, feedback, find, home, inbox, live, runs, tools, usage
 
 app_name = "console"
 
@@ -68,5 +68,6 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("favicon.ico", home.favicon, name="favicon"),
     path("theme/", home.theme, name="theme"),
+    path("feedback/<str:token>/", feedback.feedback, name="feedback"),
     path("<slug:tenant>/", include(_tenant)),
 ]

@@ -11,6 +11,8 @@ from agents.core.money import to_usd
 from agents.models import Run
 from agents.presenters import runs_json, with_names
 from escalations.models import Escalation
+from learning import links
+from learning.actions import feedback
 from quotas.models import Window
 from webhooks.errors import BudgetGone
 from webhooks.models import Delivery
@@ -40,6 +42,8 @@ def _run(run: Run) -> Json:
     (told,) = runs_json([run], {run.id: [str(each) for each in asked]}, payloads=True)
     here = f"{settings.BASE_URL}/api/v1/runs/{run.id}"
     told["links"] = {"self": here, "events": f"{here}/events"}
+    if (link := feedback.link_of(run)) is not None:
+        told["links"]["feedback"] = links.address(link)
     if run.status == "failed":
         suggestion = (told["error"] or {}).get("suggestion")
         told["recovery"] = {"suggestion": suggestion}

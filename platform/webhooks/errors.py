@@ -36,6 +36,10 @@ class BadUrl(WebhookError):
     code = "bad_url"
 
 
+class HostNotAllowed(BadUrl):
+    """The tenant's settings (`webhook_hosts`) do not name this host."""
+
+
 class BadSecret(WebhookError):
     """A secret reads whsec_ and base64 of 24 to 64 bytes; two with a space between while one replaces the other."""
 

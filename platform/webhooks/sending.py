@@ -24,7 +24,7 @@ from db.errors import Refusal
 from db.roles import dispatch
 from db.scope import tenant_scope
 from egress.errors import EgressError
-from egress.installed import client
+from egress.installed import webhook_client
 from egress.messages import Request
 from webhooks import backoff, bodies, secrets_of, signing
 from webhooks.actions import endpoints
@@ -186,6 +186,7 @@ def _ready(delivery: Delivery) -> _Ready:
         url, keys = delivery.url or "", [secrets_of.of_callback(delivery.run_id)]
     else:
         raise ValueError("a delivery has an endpoint, or is a run's callback")
+    endpoints.check_host(url)
     body = bodies.body_of(delivery)
     signed = signing.headers(keys, id=f"msg_{delivery.id}", at_s=int(time.time()), body=body)
     return _Ready(url, {"Content-Type": "application/json", **signed}, body, delivery.endpoint_id)
@@ -196,7 +197,7 @@ def _post(ready: _Ready) -> tuple[int | None, str]:
         "POST", ready.url, ready.headers, ready.body, timeout_s=TIMEOUT_S, max_bytes=64 * 1024, max_redirects=0
     )
     try:
-        status = client().send(wanted).status
+        status = webhook_client().send(wanted).status
     except EgressError as error:
         return None, error.detail
     return status, f"The answer was {status}."

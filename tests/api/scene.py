@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from agents.models import Agent
 from api.v1.urls import urlpatterns
 from audit.models import Record
 from audit.sealer.loop import sealer
@@ -21,6 +22,7 @@ from exports import making
 from retention.actions import holds, terms
 from retention.actions.holds import Over
 from retention.models import Order
+from learning.models import Case
 from tenants.actions import api_keys, members, tenants
 from tenants.models import ApiKey, Membership, Role, User
 from tenants.principal import COMMAND, Principal
@@ -128,6 +130,7 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         "escalation_id": escalation,
         "delegation_id": _delegation(made),
         "slug": "echo",
+        "case_id": _case(made, runs[0]),
         "number": "1",
         "tool_name": "pay",
         "server_name": "desk",
@@ -137,6 +140,15 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         "agent-grant/grant_id": on_agent,
         "tool-grant/grant_id": on_tool,
     }
+
+
+def _case(made: World, run: UUID) -> str:
+    """Something learnt about the agent that is named."""
+    with tenant_scope(made.tenant_id):
+        agent = Agent.objects.get(slug="echo")
+        facts = {"version_id": agent.live_id, "run_id": run, "kept_by_id": made.alice.user_id}
+        kept = Case.objects.create(agent=agent, source="run", tag="edge", created_at=timezone.now(), **facts)
+        return str(kept.id)
 
 
 def _delegation(made: World) -> str:

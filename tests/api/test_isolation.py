@@ -78,6 +78,7 @@ BUDGET = {"of": {"tenant": True}, "window": "month", "usd": "100000.00"}
 NOWHERE = {"id": "00000000-0000-7000-8000-000000000000", "digest": "0" * 64}
 AWAY = {"to": "nobody@nowhere.example", "from": "2030-01-01T00:00:00Z", "until": "2030-01-02T00:00:00Z"}
 PROVIDER = {"issuer": "https://login.example", "client_id": "countersign"}
+SETTINGS: Json = {"undo_s": 0, "webhook_hosts": None}
 ROUTES: dict[tuple[str, str], Route] = {
     ("runs", "get"): Route("VRCDOW", 200, "list", filters=("agent=payer", "metadata.case=one", "status=waiting")),
     ("runs", "post"): Route("OW", 202, "own", body={"agent": "echo", "input": {"key": "a"}}),
@@ -87,6 +88,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("run-cancel", "post"): Route("OW", 202, blind=""),
     ("run-retry", "post"): Route("OW", 409, body={"from": "start"}),
     ("run-appeal", "post"): Route("OW", 409, body={"reason": "It was read wrongly."}),
+    ("run-feedback", "get"): Route("VRCDOW", 200),
+    ("run-feedback", "post"): Route("DOW", 409, body={"thumb": "up"}),
     ("run-guidance", "post"): Route("OW", 202, body={"message": "Mind the tax."}),
     ("escalations", "get"): Route("RCDOW", 200, "list", filters=("status=open", "kind=tool_call", "queue=credit")),
     ("escalation", "get"): Route("COW", 200, blind="RD"),
@@ -115,6 +118,11 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("agent-grants", "post"): Route("OW", 201, body={"user": "BOB", "permission": "review"}),
     ("agent-grant", "delete"): Route("OW", 204),
     ("agent-estimate", "post"): Route("CDOW", 200, body={"runs_per_day": 3}),
+    ("agent-cases", "get"): Route("VRCDOW", 200, filters=("tag=edge",)),
+    ("agent-cases", "post"): Route("ROW", 404, body={"escalation": NOWHERE["id"]}),
+    ("agent-case", "get"): Route("VRCDOW", 200),
+    ("agent-case", "delete"): Route("OW", 204),
+    ("agent-feedback", "get"): Route("VRCDOW", 200),
     ("usage", "get"): Route("CDOW", 200, "list", filters=("by=agent", "by=user", "by=model")),
     ("budgets", "get"): Route("CDOW", 200, "list"),
     ("budget", "get"): Route("CDOW", 200),
@@ -203,6 +211,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("webhook-rotate", "post"): Route("DW", 200),
     ("webhook-deliveries", "get"): Route("DW", 200),
     ("webhook-replay", "post"): Route("DW", 202),
+    ("tenant-settings", "get"): Route("W", 200, "same"),
+    ("tenant-settings", "put"): Route("W", 412, "own", body=SETTINGS, headers={"If_Match": '"else"'}),
     ("staff-access", "get"): Route("CW", 200, "list"),
 }
 

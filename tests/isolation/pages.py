@@ -41,6 +41,7 @@ PAGES: Final[dict[str, Page]] = {
     "api:log-checkpoint": Page((401, 401), (401, 401), csrf=False),
     "api:log-tile": Page((401, 401), (401, 401), csrf=False),
     "console:favicon": Page((302, 302)),
+    "console:feedback": Page((404, 404), (404, 404)),
     "console:theme": Page(post=(302, 302)),
     # signing in; what a link or a form holds is tried by its own tests
     "sso": Page((200, 200), (200, 200)),

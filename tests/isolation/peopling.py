@@ -12,6 +12,7 @@ from db.scope import tenant_scope
 from escalations.actions import queues
 from escalations.models import Delegation, Escalation, Opened, Vote
 from exports.models import Export, Part
+from learning.models import Case, Feedback, FeedbackWish
 from notices.models import Letter, Notice, Preference
 from quotas import reservations
 from signin.models import EmailDomain, IdentityProvider
@@ -48,6 +49,11 @@ def peopled() -> World:
         Delivery.objects.create(endpoint=hook, type="run.failed", run_id=run.id, created_at=now, status="failed")
         export = Export.objects.create(format="csv", asked_by="engine", created_at=now, status="ready", ready_at=now)
         Part.objects.create(export=export, lane=0, n=0, start=0, size=0, data=b"")
+        agent = Agent.objects.get()
+        of = {"version_id": run.version_id, "run_id": run.id, "created_at": now}
+        Case.objects.create(agent=agent, source="run", tag="edge", kept_by_id=made.rita.user_id, **of)
+        Feedback.objects.create(agent_id=agent.id, thumb=1, **of)
+        FeedbackWish.objects.create(run_id=new_id())
         letter = Letter.objects.create(user_id=made.rita.user_id, created_at=now)
         told = {"happening_id": new_id(), "escalation_id": asked.id, "kind": "asked", "at": now, "send_at": now}
         Notice.objects.create(user_id=made.rita.user_id, letter=letter, **told)

@@ -30,6 +30,9 @@ from escalations.actions import answers, appeals, decisions, delegations, life, 
 from escalations.actions.decisions import Answer
 from escalations.models import Escalation
 from exports.models import Export
+from learning import links
+from learning.actions import cases, feedback
+from learning.models import Feedback
 from signin.actions import email_domains, identities, identity_providers
 from signin.actions.identity_providers import Wanted
 from signin.models import EmailDomain, IdentityProvider
@@ -202,6 +205,50 @@ def replay(scene: Scene) -> Call:
     with tenant_scope(scene.world.tenant_id):
         sent = Delivery.objects.filter(status="failed").values_list("id", flat=True).get()
     return partial(endpoints.replay, webhook(scene), sent, acting_as=scene.olga)
+
+
+def _rejected(scene: Scene) -> UUID:
+    """A question that Rita has said no to."""
+    question = scene.question()
+    with tenant_scope(scene.world.tenant_id):
+        Escalation.objects.filter(id=question.id).update(
+            status="decided", decision="reject", kind="output", agent_id=scene.agent.id, queue="credit"
+        )
+    return question.id
+
+
+def keep_case(scene: Scene) -> Call:
+    return partial(cases.keep, _rejected(scene), acting_as=scene.world.rita)
+
+
+def remove_case(scene: Scene) -> Call:
+    return partial(cases.remove, keep_case(scene)().id, acting_as=scene.world.rita)
+
+
+def drop_case(scene: Scene) -> Call:
+    question = _rejected(scene)
+    cases.keep(question, acting_as=scene.world.rita)
+    return inside(scene, cases.drop_of, question)
+
+
+def _completed(scene: Scene) -> Run:
+    """The run, as it says what it found; nobody has said what they think of that."""
+    run = scene.run
+    with tenant_scope(scene.world.tenant_id):
+        Feedback.objects.update(run_id=uuid4())
+        Run.objects.filter(id=run.id).update(status="completed", ended_at=timezone.now())
+    return scene.run
+
+
+def give_feedback(scene: Scene) -> Call:
+    return partial(feedback.give, _completed(scene).id, score=5, acting_as=scene.alice)
+
+
+def give_feedback_by_link(scene: Scene) -> Call:
+    run = _completed(scene)
+    assert run.ended_at is not None
+    token = links.token(links.link_of(run.tenant_id, run.id, run.ended_at))
+    return partial(feedback.give_by_link, token, score=5, now=timezone.now())
 
 
 def remove_delegation(scene: Scene) -> Call:

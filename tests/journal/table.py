@@ -24,11 +24,12 @@ from audit import search
 from escalations.actions import bulk, delegations, life, queues
 from exports.actions import exports
 from exports.actions.exports import Asked
+from learning.actions import cases, feedback
 from notices.actions import preferences
 from signin import records as sign_in_records
 from signin.actions import email_domains, identity_providers
 from signin.actions.identity_providers import Wanted
-from tenants.actions import api_keys, invitations, members, staff, teams, tenants
+from tenants.actions import api_keys, invitations, members, settings, staff, teams, tenants
 from tenants.models import Role
 from tenants.principal import COMMAND
 from tests.journal import keeping
@@ -50,8 +51,12 @@ from tests.journal.preparing import (
     delete_policy,
     discard_draft,
     export,
+    drop_case,
     forget_key,
+    give_feedback,
+    give_feedback_by_link,
     inside,
+    keep_case,
     lapse,
     look,
     policy_of,
@@ -64,6 +69,7 @@ from tests.journal.preparing import (
     release,
     release_identity,
     remove_budget,
+    remove_case,
     remove_delegation,
     remove_grant,
     remove_mcp_server,
@@ -231,6 +237,18 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "webhooks.actions.endpoints.gone": {"": Case(lambda s: inside(s, endpoints.gone, webhook(s)))},
     "webhooks.actions.endpoints.remove": {"": Case(lambda s: partial(endpoints.remove, webhook(s), acting_as=s.olga))},
     "webhooks.actions.endpoints.replay": {"": Case(replay)},
+    "learning.actions.cases.keep": {"": Case(keep_case)},
+    "learning.actions.cases.keep_run": {
+        "": Case(lambda s: partial(cases.keep_run, s.run.id, {"a": 1}, of="agent", acting_as=s.alice))
+    },
+    "learning.actions.cases.remove": {"": Case(remove_case)},
+    "learning.actions.cases.drop_of": {"": Case(drop_case)},
+    "learning.actions.feedback.give": {"": Case(give_feedback)},
+    "learning.actions.feedback.give_by_link": {"": Case(give_feedback_by_link)},
+    "learning.actions.feedback.wish": {"": Case(lambda s: partial(feedback.wish, s.run.id, acting_as=s.alice))},
+    "tenants.actions.settings.put": {
+        "": Case(lambda s: partial(settings.put, s.tenant.id, undo_s=5, webhook_hosts=["crm.example"], acting_as="a"))
+    },
     "notices.actions.preferences.put": {
         "": Case(lambda s: partial(preferences.put, "daily", 8, "UTC", acting_as=s.alice)),
     },

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.usefixtures("database")
 #: Where verbs live beside the packages called `actions`.
 MORE = ("access.grants", "access.refusals", "agents.config.applying", "audit.search", "signin.records")
 APPS = (
-    *("access", "agents", "audit", "escalations", "exports", "notices", "quotas", "retention", "signin", "tenants"),
-    *("vault", "webhooks"),
+    *("access", "agents", "audit", "escalations", "exports", "learning", "notices", "quotas", "retention", "signin"),
+    *("tenants", "vault", "webhooks"),
 )
 
 Superuser = psycopg.Connection[tuple[Any, ...]]

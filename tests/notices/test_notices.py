@@ -47,7 +47,7 @@ def test_members_by_team_and_who_stands_in_are_told_and_who_asked_is_not(acme: W
     teams.put(tenant_id=acme.tenant_id, slug="desk", emails=desk, acting_as=COMMAND)
     queue(acme, "credit", "rita", "alice", teams=["desk"])
     now = timezone.now()
-    times = {"starts_at": now - timedelta(hours=1), "ends_at": now + timedelta(days=1)}
+    times: Any = {"starts_at": now - timedelta(hours=1), "ends_at": now + timedelta(days=1)}
     delegations.add(to=mail(acme, "dee"), **times, acting_as=acme.rita)
     paying(acme, "lender", queue="credit")
 

@@ -24,6 +24,7 @@ from egress import installed
 from escalations.actions.decisions import decide
 from quotas.models import Budget, Window
 from tenants.principal import COMMAND, Principal
+from tests.api.conftest import caller
 from tests.escalations.asking import approve, paying, queue
 from tests.escalations.conftest import answers, drive
 from tests.webhooks.conftest import talked
@@ -273,6 +274,41 @@ def test_a_private_place_is_not_called_unless_the_installation_says_so(
     assert refused.status == "pending"
     assert "not public" in (refused.error or "")
     assert receiver.came == []
+
+
+def test_webhooks_have_private_places_of_their_own(
+    acme: World, olga: Principal, receiver: Receiver, settings: Any
+) -> None:
+    hook(olga, receiver, "run.completed")
+    settings.WEBHOOKS_ALLOW = ("crm.internal:443",)
+    talked(acme)
+    [refused] = send_all(acme)
+    assert f"WEBHOOKS_ALLOW={receiver.place}" in (refused.error or "")
+    assert receiver.came == []
+
+    settings.WEBHOOKS_ALLOW, settings.EGRESS_ALLOW = (receiver.place,), ()
+    installed.client.cache_clear()
+    [sent] = send_all(acme)
+    assert sent.status == "delivered"
+
+
+def test_a_tenant_says_whom_its_webhooks_and_callbacks_may_tell(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    hook(olga, receiver, "run.completed")
+    owner = caller(acme, olga, "admin", "webhooks:write", "runs:read", "runs:write", "escalations:read")
+    settled = {"undo_s": 0, "webhook_hosts": ["CRM.example"]}
+    answer = owner.put("settings", settled, If_Match="*")
+    assert (answer.status, answer.json["webhook_hosts"]) == (200, ["crm.example"])
+    assert owner.put("settings", {**settled, "webhook_hosts": ["no host"]}, If_Match="*").status == 422
+
+    talked(acme)
+    [refused] = send_all(acme)
+    assert "webhook_hosts" in (refused.error or "")
+    assert receiver.came == []
+    assert owner.post("webhooks", {"name": "erp", "url": receiver.url}).code == "bad_url"
+    started = owner.post("runs", {"agent": "talker", "input": {}, "callback_url": receiver.url})
+    assert [fault["pointer"] for fault in started.json["errors"]] == ["/callback_url"]
 
 
 def test_whoever_started_a_run_is_called_back_with_a_way_to_go_on(

@@ -18,6 +18,7 @@ from escalations.models import Escalation
 from escalations.models.escalation import TRANSITIONS
 from escalations.permissions import visible
 from escalations.presenters import beside_json, escalations_json, evidence_json, with_votes
+from learning.actions import cases
 from tenants.models import Membership
 
 Json = Any
@@ -39,6 +40,11 @@ _ANSWER = Body(
             "arguments": {
                 "type": "object",
                 "description": "The call's, for `edit`: all of them, the old ones are gone.",
+            },
+            "keep_as_case": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether an edit, a rejection or an upheld appeal is kept as a case of the agent.",
             },
         },
         "required": ["decision", "digest"],
@@ -216,11 +222,13 @@ class Decide(One):
             seen = found(self.visible(), id=identifier(escalation_id))
             self.require("escalations:decide")
             decisions.check(seen.id, acting_as=self.principal)
-            decisions.decide(seen.id, self._answer(), acting_as=self.principal)
+            body = self.body(_ANSWER)
+            decisions.decide(seen.id, self._answer(body), acting_as=self.principal)
+            if body.get("keep_as_case"):
+                cases.keep(seen.id, acting_as=self.principal)
             return Response(self.read(escalation_id))
 
-    def _answer(self) -> decisions.Answer:
-        body = self.body(_ANSWER)
+    def _answer(self, body: dict[str, Json]) -> decisions.Answer:
         if "arguments" in body and body["decision"] != "edit":
             raise InvalidBody(faults=[Fault("/arguments", "Only `edit` takes arguments; what is proposed stands.")])
         return decisions.Answer(

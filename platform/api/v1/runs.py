@@ -14,6 +14,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from access import permissions
 from agents.actions import runs
 from agents.core.lifecycle import TERMINAL, TRANSITIONS
 from agents.core.shapes import SLUG
@@ -28,6 +29,9 @@ from api.views import View, found, identifier
 from audit import journal
 from escalations.actions import appeals
 from escalations.models import Escalation
+from learning import links
+from learning.actions import feedback
+from learning.models import Feedback
 from quotas import streams as places
 from webhooks import secrets_of, signing
 from webhooks.actions import endpoints
@@ -76,6 +80,11 @@ _START = Body(
                 "propertyNames": {"minLength": 1, "maxLength": 64},
                 "additionalProperties": {"type": "string", "maxLength": 500},
                 "description": "Yours to filter by; put nothing about a person in it.",
+            },
+            "feedback_link": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether the result is told with a link by which users say what they think of it.",
             },
             "priority": {"type": "integer", "minimum": -100, "maximum": 100, "default": 0},
         },
@@ -161,8 +170,19 @@ RUN = component(
             "required": ["allowed", "why_not", "how", "until", "to", "status", "escalation", "reversal"],
             "additionalProperties": False,
         },
+        "feedback": {
+            "type": "object",
+            "description": "Of one run: how many said what they think of its output, and the link for it, if wished.",
+            "properties": {
+                "given": {"type": "integer"},
+                "link": {"type": ["string", "null"]},
+                "until": nullable({**_TIME, "description": "When the link ends."}),
+            },
+            "required": ["given", "link", "until"],
+            "additionalProperties": False,
+        },
     },
-    optional=("appeal",),
+    optional=("appeal", "feedback"),
 )
 _EVENT = component(
     "RunEvent",
@@ -201,9 +221,13 @@ class Runs(View):
         call without a key within the window that the agent's `limits.dedupe_s` sets.
         """
         self.require("runs:write")
-        wanted = _wanted(self.body(_START), idempotency_key(self.plain_request))
+        body = self.body(_START)
+        key = idempotency_key(self.plain_request)
         with self.scope():
+            wanted = _wanted(body, key)
             started = started_json(runs.submit(wanted, acting_as=self.principal))
+            if body.get("feedback_link"):
+                feedback.wish(UUID(started["id"]), acting_as=self.principal)
             if wanted.callback_url is not None:
                 started["callback_secret"] = signing.written(secrets_of.of_callback(UUID(started["id"])))
         return Response(started, status=202, headers={"Location": started["links"]["self"]})
@@ -244,7 +268,13 @@ class OneRun(View):
         with self.scope():
             run = seen(run_id)
             self.require("runs:read")
-            return Response(shown([run], payloads=self.shows_payloads, appeal=True)[0])
+            told = shown([run], payloads=self.shows_payloads, appeal=True)[0]
+            return Response({**told, "feedback": _feedback_json(run, shows_link=self._shows_link)})
+
+    @property
+    def _shows_link(self) -> bool:
+        """Whether the one who asks may give feedback, and so may hand on the link to it."""
+        return permissions.can(self.principal, "runs:write")
 
 
 class Cancel(View):
@@ -390,6 +420,15 @@ def appeal_json(run: Run) -> Json:
         "status": found.status,
         "escalation": str(found.escalation) if found.escalation else None,
         "reversal": str(found.reversal) if found.reversal else None,
+    }
+
+
+def _feedback_json(run: Run, *, shows_link: bool) -> Json:
+    link = feedback.link_of(run) if shows_link else None
+    return {
+        "given": Feedback.objects.filter(run_id=run.id).count(),
+        "link": links.address(link) if link else None,
+        "until": link.until.isoformat() if link else None,
     }
 
 

@@ -20,6 +20,7 @@ RESERVED: Final = frozenset(
         "assets",
         "csp-reports",
         "favicon",
+        "feedback",
         "healthz",
         "log",
         "metrics",

@@ -12,12 +12,15 @@ from access.acting import acting
 from access.permissions import check
 from agents.actions.runs import transaction_time
 from audit import journal
+from db.scope import current_tenant_id
 from egress.errors import EgressError
 from egress.urls import parse
+from tenants.models import Tenant
 from tenants.principal import Principal
 from webhooks import secrets_of, signing
 from webhooks.errors import (
     BadUrl,
+    HostNotAllowed,
     NameTaken,
     SecretElsewhere,
     TooManyWebhooks,
@@ -172,11 +175,22 @@ def replay(endpoint_id: UUID, delivery_id: UUID, *, acting_as: Principal) -> Del
 
 
 def check_url(url: str) -> None:
-    """Raise `BadUrl` unless the guarded client could read the address; whether it may be reached shows at the call."""
+    """Raise `BadUrl` unless the guarded client could read the address and the tenant in scope lets it be told.
+
+    Whether it may be reached shows at the call.
+    """
     try:
         parse(url)
     except EgressError as error:
         raise BadUrl(error.detail) from error
+    check_host(url)
+
+
+def check_host(url: str) -> None:
+    """Raise `HostNotAllowed` unless the tenant in scope lets the host of a readable address be told."""
+    hosts = Tenant.objects.values_list("webhook_hosts", flat=True).get(id=current_tenant_id())
+    if hosts is not None and parse(url).host not in hosts:
+        raise HostNotAllowed
 
 
 def locked(endpoint_id: UUID) -> Endpoint:

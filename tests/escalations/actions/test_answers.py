@@ -13,12 +13,13 @@ from agents.models import Run
 from audit import journal
 from db.scope import tenant_scope
 from escalations.actions import answers as answering
-from escalations.actions import bulk, life
+from escalations.actions import bulk, life, queues
 from escalations.actions.decisions import Answer, decide
 from escalations.errors import AlreadyDecided, InEffect, NotOpened, NotYours, OwnEdit
-from escalations.models import Escalation
+from escalations.models import Escalation, Queue
+from tenants.actions import settings
 from tenants.models import Role
-from tests.escalations.asking import again, approve, demote, paying, question_of, queue, time_comes
+from tests.escalations.asking import again, approve, demote, mail, paying, question_of, queue, time_comes
 from tests.escalations.conftest import answers, drive
 from tests.worlds import LEDGER, VERDICT, World, world
 
@@ -366,3 +367,34 @@ def test_a_run_that_is_over_is_told_nothing(acme: World, question: Escalation) -
     drive(run_of(acme, question), answers())
     with pytest.raises(RunEnded):
         guidance.guide(question.run_id, "Too late.", acting_as=acme.alice)
+
+
+# --- what the tenant settles ------------------------------------------------------------------------------------------
+
+
+def test_where_the_queue_says_nothing_the_tenant_says_how_long_an_answer_can_be_taken_back(acme: World) -> None:
+    queue(acme, "credit", "rita")
+    queue(acme, "desk", "rita", undo_s=0)
+    settings.put(acme.tenant_id, undo_s=600, webhook_hosts=None, acting_as="test")
+    quiet, none = paying(acme, "lender", queue="credit"), paying(acme, "payer2", queue="desk")
+    nowhere = paying(acme, "payer3")
+    acme.grant("review", acme.agent("payer3"), acme.rita)
+
+    for question in (quiet, none, nowhere):
+        decide(question.id, approve(question), acting_as=acme.rita)
+
+    assert [again(acme, each).is_pending for each in (quiet, none, nowhere)] == [True, False, True]
+    with tenant_scope(acme.tenant_id):
+        assert queues.spec_of(Queue.objects.get(slug="credit")) == {"members": [mail(acme, "rita")], "teams": []}
+        assert queues.spec_of(Queue.objects.get(slug="desk"))["undo_s"] == 0
+
+
+def test_a_queue_that_the_last_release_wrote_keeps_its_time(acme: World) -> None:
+    queue(acme, "credit", "rita", undo_s=600)
+    with tenant_scope(acme.tenant_id):
+        Queue.objects.update(own_undo_s=None)
+    question = paying(acme, "lender", queue="credit")
+
+    decide(question.id, approve(question), acting_as=acme.rita)
+
+    assert again(acme, question).is_pending
