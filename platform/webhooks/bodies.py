@@ -14,6 +14,7 @@ from escalations.models import Escalation
 from learning import links
 from learning.actions import feedback
 from quotas.models import Window
+from webhooks import chat
 from webhooks.errors import BudgetGone
 from webhooks.models import Delivery
 
@@ -21,12 +22,14 @@ Json = Any
 
 
 def body_of(delivery: Delivery) -> bytes:
-    """Return the message, in its tenant's scope: `{type, timestamp, data}`.
+    """Return the message, in its tenant's scope: `{type, timestamp, data}`, or `{text}` for a chat tool.
 
     Of a run that ended: all that `GET runs/{id}` says, and when it failed how to try again. Of a question: what it is
     and where to read it, without what it is about. Of a soft limit: the budget, and what its window has spent. Raises
     `BudgetGone`.
     """
+    if delivery.endpoint is not None and delivery.endpoint.form == "chat":
+        return _json({"text": chat.text_of(delivery)})
     if delivery.window_id is not None:
         data = _window(delivery.window_id)
     elif delivery.escalation_id is not None:
@@ -34,6 +37,10 @@ def body_of(delivery: Delivery) -> bytes:
     else:
         data = _run(with_names(Run.objects.filter(id=str(delivery.run_id))).get())
     message = {"type": delivery.type, "timestamp": delivery.created_at.isoformat(), "data": data}
+    return _json(message)
+
+
+def _json(message: Json) -> bytes:
     return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -9,7 +9,7 @@ from agents.core.document import value_problems
 from agents.core.schema import Problem, problems, validator
 from tenants.principal import Principal
 from webhooks.actions import endpoints
-from webhooks.events import EVENTS
+from webhooks.events import EVENTS, FORMS
 
 Json = Any
 Spec = Mapping[str, Json]
@@ -21,6 +21,7 @@ SHAPE: Final = {
     "properties": {
         "url": {"type": "string", "maxLength": 2000},
         "events": {"type": "array", "uniqueItems": True, "items": {"enum": list(EVENTS)}},
+        "form": {"enum": list(FORMS)},
         "secret": {"type": "string", "pattern": "^secret:[A-Za-z][A-Za-z0-9_-]{0,62}$"},
     },
     "required": ["url", "secret"],

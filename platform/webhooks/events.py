@@ -14,3 +14,6 @@ EVENTS: Final = (
     "escalation.withdrawn",
     "budget.soft_limit_reached",
 )
+
+#: Bodies: the event as JSON in the form of Standard Webhooks, or `{"text"}`, which chat tools show as it is.
+FORMS: Final = ("standard", "chat")

@@ -276,6 +276,32 @@ def test_a_private_place_is_not_called_unless_the_installation_says_so(
     assert receiver.came == []
 
 
+def test_a_chat_tool_gets_a_line_and_a_link_and_nothing_of_what_it_is_about(
+    acme: World, olga: Principal, receiver: Receiver
+) -> None:
+    owner = caller(acme, olga, "webhooks:write", "runs:read", "escalations:read")
+    made = owner.post("webhooks", {"name": "chat", "url": receiver.url, "form": "chat"}).json
+    assert made["form"] == "chat"
+    queue(acme, "credit", "rita", due_s=3600)
+    question = paying(acme, "lender", queue="credit")
+    run = talked(acme)
+    decide(question.id, approve(question), acting_as=acme.rita)
+    send_all(acme)
+
+    for headers, body in receiver.came:
+        Webhook(made["secret"]).verify(body, headers)
+    said = [json.loads(body) for _, body in receiver.came]
+    assert {tuple(each) for each in said} == {("text",)}
+    first, third, second = (each["text"] for each in said)
+    assert first.startswith("People are asked: tool call, lender, queue credit, priority ")
+    assert f"/{acme.slug}/inbox/{question.id}/" in first
+    assert second.startswith("Decided: tool call, lender")
+    assert third.startswith("A run has completed (talker).")
+    assert f"/{acme.slug}/runs/{run.id}/" in third
+    assert "done" not in third
+    assert owner.put(f"webhooks/{made['id']}", {"form": "standard"}).json["form"] == "standard"
+
+
 def test_webhooks_have_private_places_of_their_own(
     acme: World, olga: Principal, receiver: Receiver, settings: Any
 ) -> None:

@@ -12,7 +12,7 @@ from api.queries import Page, Query
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
 from webhooks.actions import endpoints
-from webhooks.events import EVENTS
+from webhooks.events import EVENTS, FORMS
 from webhooks.models import Delivery, Endpoint
 
 Json = Any
@@ -28,6 +28,11 @@ _EVENTS = {
     "items": {"type": "string", "enum": list(EVENTS)},
     "description": "What is sent; none for everything.",
 }
+_FORM = {
+    "type": "string",
+    "enum": list(FORMS),
+    "description": "`standard`: the event as JSON. `chat`: `{text}`, a line and a link, which chat tools show.",
+}
 _ADD = Body(
     {
         "type": "object",
@@ -35,6 +40,7 @@ _ADD = Body(
             "name": {"type": "string", "pattern": SLUG, "maxLength": 63},
             "url": _URL,
             "events": _EVENTS,
+            "form": {**_FORM, "default": "standard"},
         },
         "required": ["name", "url"],
         "additionalProperties": False,
@@ -44,7 +50,7 @@ _ADD = Body(
 _CHANGE = Body(
     {
         "type": "object",
-        "properties": {"url": _URL, "events": _EVENTS, "active": {"type": "boolean"}},
+        "properties": {"url": _URL, "events": _EVENTS, "form": _FORM, "active": {"type": "boolean"}},
         "additionalProperties": False,
     },
     example={"active": False},
@@ -70,6 +76,7 @@ _WEBHOOK = {
     "name": {"type": "string"},
     "url": {"type": "string"},
     "events": {"type": "array", "items": {"type": "string"}},
+    "form": _FORM,
     "active": {"type": "boolean"},
     "secret_name": {
         "type": ["string", "null"],
@@ -120,7 +127,8 @@ class Webhooks(View):
         self.require("webhooks:write")
         body = self.body(_ADD)
         with self.scope():
-            made, secret = endpoints.add(body["name"], body["url"], body.get("events", ()), acting_as=self.principal)
+            told = {"events": body.get("events", ()), "form": body.get("form", "standard")}
+            made, secret = endpoints.add(body["name"], body["url"], **told, acting_as=self.principal)
             return Response({**_json(made), "secret": secret}, status=201)
 
 
@@ -221,6 +229,7 @@ def _json(endpoint: Endpoint) -> Json:
         "name": endpoint.name,
         "url": endpoint.url,
         "events": endpoint.events,
+        "form": endpoint.form,
         "active": endpoint.is_active,
         "secret_name": endpoint.secret_name,
         "former_secret_until": former.isoformat() if former else None,

@@ -72,9 +72,9 @@ def is_given(token: str, *, now: datetime) -> bool:
 def wish(run_id: UUID, *, acting_as: Principal) -> None:
     """Have the run's result told with a link for feedback. Asked again, nothing more happens. Raises `AccessDenied`."""
     with acting(acting_as, "runs:write") as actor:
-        _, created = FeedbackWish.objects.get_or_create(run_id=run_id)
+        made, created = FeedbackWish.objects.get_or_create(run_id=run_id)
         if created:
-            journal.record("feedback.wished", stream=run_id, actor=actor, facts={"run": str(run_id)})
+            journal.record("feedback.wished", stream=made.id, actor=actor, facts={"run": str(run_id)})
 
 
 def link_of(run: Run) -> links.Link | None:

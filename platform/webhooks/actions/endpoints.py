@@ -48,10 +48,13 @@ _TO_READ: Final = {"run": "runs:read", "escalation": "escalations:read"}
 _REFERENCE: Final = "secret:"
 
 
-def add(name: str, url: str, events: Sequence[str], *, acting_as: Principal) -> tuple[Endpoint, str]:
+def add(
+    name: str, url: str, events: Sequence[str], *, form: str = "standard", acting_as: Principal
+) -> tuple[Endpoint, str]:
     """Make a webhook; returns it with the secret that signs, which is told this once.
 
-    events: types (`webhooks.events`); none for all. Who makes it must be allowed to read what they tell.
+    events: types (`webhooks.events`); none for all. form: of the body. Who makes it must be allowed to read what
+    they tell.
     Raises `NameTaken`, `BadUrl`, `TooManyWebhooks`, `AccessDenied`.
     """
     with acting(acting_as, "webhooks:write") as actor:
@@ -61,7 +64,7 @@ def add(name: str, url: str, events: Sequence[str], *, acting_as: Principal) -> 
             raise NameTaken
         _check_room()
         secret = signing.written(os.urandom(32))
-        endpoint = Endpoint(name=name, url=url, events=sorted(set(events)))
+        endpoint = Endpoint(name=name, url=url, events=sorted(set(events)), form=form)
         endpoint.sealed = secrets_of.seal(endpoint, secret)
         endpoint.save()
         _record("webhook.added", endpoint, actor)
@@ -69,22 +72,23 @@ def add(name: str, url: str, events: Sequence[str], *, acting_as: Principal) -> 
 
 
 def change(endpoint_id: UUID, changes: Mapping[str, Json], *, acting_as: Principal) -> Endpoint:
-    """Change `url`, `events` or `active`; what is not named stays.
+    """Change `url`, `events`, `form` or `active`; what is not named stays.
 
     Pausing needs `webhooks:write` alone. Raises `UnknownWebhook`, `BadUrl`, `AccessDenied`.
     """
     with acting(acting_as, "webhooks:write") as actor:
         endpoint = locked(endpoint_id)
-        before = (endpoint.url, endpoint.events, endpoint.is_active)
+        before = (endpoint.url, endpoint.events, endpoint.form, endpoint.is_active)
         if "url" in changes:
             check_url(changes["url"])
             endpoint.url = changes["url"]
         if "events" in changes:
             endpoint.events = sorted(set(changes["events"]))
+        endpoint.form = changes.get("form", endpoint.form)
         if changes.keys() - {"active"} or changes.get("active"):
             _check_told(endpoint.events, acting_as)
         endpoint.is_active = changes.get("active", endpoint.is_active)
-        if before == (endpoint.url, endpoint.events, endpoint.is_active):
+        if before == (endpoint.url, endpoint.events, endpoint.form, endpoint.is_active):
             return endpoint
         endpoint.save()
         _record("webhook.changed", endpoint, actor)
@@ -92,7 +96,7 @@ def change(endpoint_id: UUID, changes: Mapping[str, Json], *, acting_as: Princip
 
 
 def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Endpoint:
-    """Make the webhook what its document says: `{url, events, secret: "secret:NAME"}`.
+    """Make the webhook what its document says: `{url, events, form, secret: "secret:NAME"}`.
 
     One that is so already is returned without a record. Raises `BadUrl`, `TooManyWebhooks`, `AccessDenied`.
     """
@@ -100,14 +104,15 @@ def put(name: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> E
         _check_told(spec.get("events", ()), acting_as)
         check_url(spec["url"])
         endpoint = Endpoint.objects.select_for_update().filter(name=name).first()
-        wanted = (spec["url"], sorted(set(spec.get("events", ()))), spec["secret"].removeprefix(_REFERENCE))
-        if endpoint is not None and (endpoint.url, endpoint.events, endpoint.secret_name) == wanted:
+        secret_name = spec["secret"].removeprefix(_REFERENCE)
+        wanted = (spec["url"], sorted(set(spec.get("events", ()))), spec.get("form", "standard"), secret_name)
+        if endpoint is not None and (endpoint.url, endpoint.events, endpoint.form, endpoint.secret_name) == wanted:
             return endpoint
         if endpoint is None:
             _check_room()
         action = "webhook.changed" if endpoint is not None else "webhook.added"
         endpoint = endpoint or Endpoint(name=name)
-        endpoint.url, endpoint.events, endpoint.secret_name = wanted
+        endpoint.url, endpoint.events, endpoint.form, endpoint.secret_name = wanted
         endpoint.sealed = endpoint.sealed_former = ""
         endpoint.save()
         _record(action, endpoint, actor)
@@ -204,6 +209,8 @@ def locked(endpoint_id: UUID) -> Endpoint:
 def spec_of(endpoint: Endpoint) -> dict[str, Json]:
     """Return the webhook as a document's `spec`. A secret that was made here has no name to write down."""
     spec: dict[str, Json] = {"url": endpoint.url, "events": list(endpoint.events)}
+    if endpoint.form != "standard":
+        spec["form"] = endpoint.form
     return spec | {"secret": f"{_REFERENCE}{endpoint.secret_name}"} if endpoint.secret_name else spec
 
 
@@ -231,6 +238,6 @@ def _check_room() -> None:
 
 
 def _record(action: str, endpoint: Endpoint, actor: str) -> None:
-    facts = {"events": list(endpoint.events), "active": endpoint.is_active}
+    facts = {"events": list(endpoint.events), "form": endpoint.form, "active": endpoint.is_active}
     payload = {"name": endpoint.name, "url": endpoint.url, "secret": endpoint.secret_name}
     journal.record(action, stream=endpoint.id, actor=actor, facts=facts, payload=payload)
