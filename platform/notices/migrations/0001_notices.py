@@ -50,7 +50,7 @@ DROP FUNCTION notices_tell();
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = [("escalations", "0008_reminded"), ("tenants", "0001_initial")]
+    dependencies = [("escalations", "0009_reminded"), ("tenants", "0001_initial")]
 
     operations = [
         migrations.CreateModel(

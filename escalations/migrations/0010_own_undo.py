@@ -4,5 +4,5 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("escalations", "0008_reminded")]
+    dependencies = [("escalations", "0009_reminded")]
     operations = [migrations.AddField("queue", "own_undo_s", models.IntegerField(null=True))]
