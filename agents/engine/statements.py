@@ -177,14 +177,14 @@ given AS MATERIALIZED (
 """  # noqa: S608 - constants only
 _STEPS_APPEND: Final = journal.append_sql(entries="source.entries", first="source.entries_before")
 
-_STEPS: Final = f"""
-WITH {_STEPS_GIVEN}, source AS ({_UPDATE} {_RETURNING}, g.member, g.entries, g.entries_before), {_STEPS_APPEND}
-SELECT member, {_NOW} FROM source
-"""  # noqa: S608 - constants only
+_STEPS_RETURNING: Final = f"""
+    {_RETURNING}, g.member, g.entries, g.entries_before,
+    g.window_on, g.hold_usd, g.hold_tokens, g.spent_usd, g.spent_tokens
+"""
 
-#: The same with the condition of `_STEP_IF_GRANTED` for each.
-_STEPS_IF_GRANTED: Final = f"""
-WITH {_STEPS_GIVEN}, granted (holder, tool) AS MATERIALIZED ({
+#: What is granted to anybody of what any of the steps asks, and the condition of `_STEP_IF_GRANTED` for each of them.
+_STEPS_GRANTED: Final = f"""
+granted (holder, tool) AS MATERIALIZED ({
     granted_sql(
         _GRANTS,
         objects="(SELECT array_agg(DISTINCT t::uuid) FROM given, json_array_elements_text(given.tools) AS t)",
@@ -192,13 +192,30 @@ WITH {_STEPS_GIVEN}, granted (holder, tool) AS MATERIALIZED ({
         tenant="(SELECT tenant FROM given LIMIT 1)",
         permission="'use'",
     )
-}), source AS ({_UPDATE} AND NOT EXISTS (
-    SELECT FROM json_array_elements_text(g.principals) AS p, json_array_elements_text(g.tools) AS t
-    WHERE NOT EXISTS (SELECT FROM granted WHERE holder = p::uuid AND tool = t::uuid))
-    {_RETURNING}, g.member, g.entries, g.entries_before
-), {_STEPS_APPEND}
-SELECT member, {_NOW} FROM source
-"""  # noqa: S608 - constants only
+})"""  # noqa: S608 - constants only
+_IF_GRANTED: Final = """
+    AND NOT EXISTS (
+        SELECT FROM json_array_elements_text(g.principals) AS p, json_array_elements_text(g.tools) AS t
+        WHERE NOT EXISTS (SELECT FROM granted WHERE holder = p::uuid AND tool = t::uuid))
+"""
+
+
+def _steps(name: str, *, granted: bool, settle: bool) -> trip.Statement:
+    """Return the statement of several steps. Yields of each that was written its number, the time, and what a run's
+    last step says of soft limits. granted, settle: whether one of them needs grants, or settles.
+    """
+    before = f"{_STEPS_GIVEN}{f', {_STEPS_GRANTED}' if granted else ''}"
+    budget = f", {reservations.settlements_sql(source='source')}" if settle else ""
+    soft = "(SELECT b.soft_spent FROM budget b WHERE b.window_on = source.window_on)" if settle else "NULL"
+    return trip.statement(
+        name,
+        f"""
+WITH {before}, source AS ({_UPDATE} {_IF_GRANTED if granted else ""} {_STEPS_RETURNING}), {_STEPS_APPEND}{budget}
+SELECT member, {_NOW}, {soft} FROM source
+""",  # noqa: S608 - constants only
+        "steps",
+    )
+
 
 #: The same on the condition that what was found by `HOLDINGS` still stands, down to the conditions' words.
 _STEP_IF_PROVEN: Final = f"""
@@ -240,8 +257,14 @@ SELECT {_NOW}, (SELECT bool_or(soft_spent) FROM budget) FROM source
 
 STEP: Final = trip.statement("step", _STEP, "step", "entries")
 STEP_IF_GRANTED: Final = trip.statement("step_if_granted", _STEP_IF_GRANTED, "step", "entries")
-STEPS: Final = trip.statement("steps", _STEPS, "steps")
-STEPS_IF_GRANTED: Final = trip.statement("steps_if_granted", _STEPS_IF_GRANTED, "steps")
+
+#: By whether one of them needs grants, and whether one of them settles.
+STEPS: Final = {
+    (False, False): _steps("steps", granted=False, settle=False),
+    (True, False): _steps("steps_if_granted", granted=True, settle=False),
+    (False, True): _steps("steps_and_settle", granted=False, settle=True),
+    (True, True): _steps("steps_if_granted_and_settle", granted=True, settle=True),
+}
 STEP_IF_PROVEN: Final = trip.statement("step_if_proven", _STEP_IF_PROVEN, "step", "entries")
 STEP_IF_RESERVED: Final = trip.statement("step_if_reserved", _STEP_IF_RESERVED, "step", "entries")
 STEP_IF_ALL_RESERVED: Final = trip.statement("step_if_all_reserved", _STEP_IF_ALL_RESERVED, "step", "entries")

@@ -286,7 +286,8 @@ def append(
     statement = _statement(state, tools=tools, budget=budget)
     values = _values(run, state, events, None, release=state.ended, tools=tools, policies=policies, budget=budget)
     ready = _Ready(statement, *values, entries=len(events))
-    goes_in_line = budget is None and len(events) <= MOST_ENTRIES and len(ready.entries_json) <= MOST_CHARS
+    is_plain = budget is None or not budget.windows  # more windows than the month's go in an order of their own
+    goes_in_line = is_plain and len(events) <= MOST_ENTRIES and len(ready.entries_json) <= MOST_CHARS
     written = _in_line.write(run.tenant_id, ready) if goes_in_line else "apart"
     if written == "apart":
         written = _write(run.tenant_id, ready, SCOPE)
@@ -310,7 +311,7 @@ class _Ready:
 
 
 #: The row of a step that was written, with its time, and when its trip began on `lease_clock`.
-_Written = tuple[trip.Row, float]
+_Written = tuple[Sequence[bytes | None], float]
 
 
 def _write(tenant_id: UUID, ready: _Ready, scope: trip.Statement) -> _Written | None:
@@ -332,7 +333,8 @@ def _write_in_line(tenant_id: UUID, ready: Sequence[_Ready]) -> Sequence[_Writte
         if len(ready) == 1:
             return [_write(tenant_id, ready[0], statements.SCOPE_IN_LINE)]
         granted = any(each.statement is statements.STEP_IF_GRANTED for each in ready)
-        steps = (statements.STEPS_IF_GRANTED if granted else statements.STEPS, [_steps(ready)])
+        settle = any(each.statement is statements.STEP_AND_SETTLE for each in ready)
+        steps = (statements.STEPS[granted, settle], [_steps(ready)])
         with transaction_connection() as connection:
             begun = leases.lease_clock()
             _, rows = trip.make(connection, (statements.SCOPE_IN_LINE, [str(tenant_id)]), steps)
@@ -342,7 +344,7 @@ def _write_in_line(tenant_id: UUID, ready: Sequence[_Ready]) -> Sequence[_Writte
         why = type(error).__name__  # not its words, which may hold somebody's data
         log.warning("the database refused %s steps that stood in line (%s); each goes by itself", len(ready), why)
         return ["apart"] * len(ready)
-    written: dict[int, _Written] = {trip.integer(member): ((now,), begun) for member, now in rows}
+    written: dict[int, _Written] = {trip.integer(member): (said, begun) for member, *said in rows}
     return [written.get(member) for member in range(len(ready))]
 
 
@@ -451,12 +453,12 @@ def entry(event: Event, actor: str = ACTOR) -> Entry:
     return Entry(event.action, actor, facts, payload, event.v, outcome=cast(journal.Outcome, event.outcome))
 
 
-def _soft_spent(row: trip.Row) -> bool:
+def _soft_spent(row: Sequence[bytes | None]) -> bool:
     """Say what a step that settled says of soft limits; the others say nothing."""
     return len(row) > 1 and row[1] == b"t"
 
 
-def _renew(run: Claimed, row: trip.Row, begun: float) -> None:
+def _renew(run: Claimed, row: Sequence[bytes | None], begun: float) -> None:
     # The row's lease runs at least half its length from this transaction's BEGIN on (see `statements.STEP`).
     run.clock = (trip.moment(row[0]), begun)
     run.lease_until = max(run.lease_until, begun + LEASE.total_seconds() / 2)

@@ -163,6 +163,26 @@ windows_held AS MATERIALIZED (
 """  # noqa: S608 - relations of our own
 
 
+def settlements_sql(*, source: str) -> str:
+    """Return the CTE `budget` that settles the runs of several steps, each window once: (window_on, soft_spent).
+
+    source: a relation of the steps that were written, with `tenant_id` and the columns of `change_sql`; `window_on` is
+    null in those of runs that do not settle. Only for runs of which nothing but the tenant's month counts.
+    """
+    return f"""
+budget (window_on, soft_spent) AS (
+    UPDATE quotas_window w {_SET}
+    FROM quotas_budget b, (
+        SELECT tenant_id AS tenant, window_on, sum(hold_usd)::bigint AS hold_usd, sum(spent_usd)::bigint AS spent_usd,
+            sum(hold_tokens)::bigint AS hold_tokens, sum(spent_tokens)::bigint AS spent_tokens
+        FROM {source} WHERE window_on IS NOT NULL GROUP BY tenant_id, window_on) AS c
+    WHERE b.tenant_id = c.tenant AND b.of = 'tenant' AND b.period = 'month' AND w.budget_id = b.id
+      AND w.starts_on = c.window_on
+    RETURNING w.starts_on, {SOFT_SPENT}
+)
+"""  # noqa: S608 - a relation of our own
+
+
 _GIVEN: Final = """
 WITH given AS MATERIALIZED (
     SELECT %(tenant)s::uuid AS tenant, %(hold_usd)s::bigint AS hold_usd, %(hold_tokens)s::bigint AS hold_tokens,
