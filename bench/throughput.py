@@ -50,11 +50,12 @@ PEERS = (
     Peer("DBOS", "dbos_workflow", "dbos"),
     Peer("Temporal (memory-only test server)", "temporal_server", "temporal", database=False),
     Peer("Countersign, engine only", "countersign", HERE_PYTHON, client="none"),
+    Peer("Countersign, engine only, 2 worker processes", "countersign", HERE_PYTHON, "workers", "none"),
     Peer("journal:fenced, engine only", "journal", HERE_PYTHON, "fenced", "none"),
     Peer("LangGraph, engine only", "langgraph_saver", "langgraph", "per-thread", "none"),
     Peer("DBOS, engine only", "dbos_workflow", "dbos", client="none"),
 )
-FLOOR, COUNTERSIGN, ENGINE_ONLY = PEERS[0].name, "Countersign", "Countersign, engine only"
+FLOOR, COUNTERSIGN, WORKERS = PEERS[0].name, "Countersign", "Countersign, engine only, 2 worker processes"
 LANGGRAPH, DBOS = PEERS[4].name, "DBOS"
 LIMIT = "pgbench: one INSERT a commit"
 

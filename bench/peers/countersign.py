@@ -2,9 +2,13 @@
 
 Runs are submitted through the action that REST calls, and driven by the engine's own driver in this process, as the
 other peers are. A client thread waits for its run by the driver's own signal, after the commit: no polling.
+
+--mode workers   two processes drive them, as many as the product starts by default, with `--concurrency` runs for each,
+                 and this one only submits: Python keeps a process to one core
 """
 
 import argparse
+import multiprocessing
 import os
 import tempfile
 import threading
@@ -13,10 +17,11 @@ from typing import Any
 from uuid import UUID
 
 import installation
-from common import FINAL, WARM_UP, Result, drive_threads, options_parser
+from common import FINAL, WARM_UP, Result, drive_threads, options_parser, process_cpu_seconds
 from fake_model import TOOL_TURNS, reply
 
 PATIENCE_S = 30.0
+WORKERS = 2
 
 
 class Waiting:
@@ -32,21 +37,19 @@ class Waiting:
             return self._of.setdefault(run, threading.Event())
 
 
-def driver_class() -> Any:
-    """The engine's driver, which tells when a run's last commit is done."""
+def driver_class(tell: Callable[[UUID], None]) -> Any:
+    """The engine's driver, which tells of a run behind its last commit."""
     from agents.engine.driver import Driver
 
-    waiting = Waiting()
-
     class Telling(Driver):
-        """Sets the run's event behind the last commit."""
+        """Tells of each run that has ended."""
 
         def _wake_in_time(self, executor: Any) -> None:
             super()._wake_in_time(executor)
             if executor.state.ended:
-                waiting.event(executor.run.id).set()
+                tell(executor.run.id)
 
-    return Telling, waiting
+    return Telling
 
 
 def model_function(options: argparse.Namespace, tool_turns: int = TOOL_TURNS) -> Callable[..., Any]:
@@ -65,18 +68,41 @@ def model_function(options: argparse.Namespace, tool_turns: int = TOOL_TURNS) ->
     return answer
 
 
-class Engine:
+class Clients:
+    """Runs submitted, and whoever waits for them."""
+
+    def __init__(self, name: str) -> None:
+        self.waiting = Waiting()
+        self.world = installation.world(name)
+        self.runs: list[UUID] = []
+
+    def run(self, number: int) -> str:
+        """Submit one run and wait for its end."""
+        run = self.world.submit({"task": number})
+        self.runs.append(run)
+        if not self.waiting.event(run).wait(PATIENCE_S):
+            raise SystemExit(f"run {run} did not end:\n{self.world.history(run)}")
+        return FINAL
+
+    def check(self) -> None:
+        """See that every run ended as it must."""
+        outcomes = self.world.outcomes(self.runs)
+        wrong = [outcome for outcome in outcomes if outcome != ("completed", FINAL)]
+        assert len(outcomes) == len(self.runs)
+        assert not wrong, wrong[:3]
+        _close_pools()
+
+
+class Engine(Clients):
     """A driver that serves in a thread of its own, and runs submitted to it."""
 
     def __init__(self, answer: Callable[..., Any], name: str) -> None:
         from agents.engine.garbage import leave_what_is_loaded
         from db import session
 
-        telling, self.waiting = driver_class()
-        self.world = installation.world(name)
-        self.runs: list[UUID] = []
+        super().__init__(name)
         self._stop = threading.Event()
-        self.driver = telling(answer, stopping=self._stop.is_set)
+        self.driver = driver_class(lambda run: self.waiting.event(run).set())(answer, stopping=self._stop.is_set)
 
         def serve() -> None:
             with session.connect() as listener:
@@ -87,24 +113,70 @@ class Engine:
         self._thread.start()
         self.run(-1)  # opens the month's budget
 
-    def run(self, number: int) -> str:
-        """Submit one run and wait for its end."""
-        run = self.world.submit({"task": number})
-        self.runs.append(run)
-        if not self.waiting.event(run).wait(PATIENCE_S):
-            raise SystemExit(f"run {run} did not end:\n{self.world.history(run)}")
-        return FINAL
+    def cpu_seconds(self) -> float:
+        """CPU of other processes than this one."""
+        return 0.0
 
     def close(self) -> None:
         """Stop, and see that every run ended as it must."""
         self._stop.set()
         self._thread.join()
         self.driver.close()
-        outcomes = self.world.outcomes(self.runs)
-        wrong = [outcome for outcome in outcomes if outcome != ("completed", FINAL)]
-        assert len(outcomes) == len(self.runs)
-        assert not wrong, wrong[:3]
-        _close_pools()
+        self.check()
+
+
+class Workers(Clients):
+    """Worker processes that drive, and runs submitted to them by this one."""
+
+    def __init__(self, answer: Callable[..., Any], name: str) -> None:
+        super().__init__(name)
+        _close_pools()  # before the fork
+        context = multiprocessing.get_context("fork")
+        self._stop, pipes = context.Event(), [context.Pipe(duplex=False) for _ in range(WORKERS)]
+        self._workers = [context.Process(target=_work, args=(answer, told, self._stop)) for _, told in pipes]
+        for worker in self._workers:
+            worker.start()
+        for hear, told in pipes:
+            told.close()  # so that it ends for us when its worker has
+            threading.Thread(target=self._hear, args=(hear,), daemon=True).start()
+        self.run(-1)  # opens the month's budget
+
+    def _hear(self, hear: Any) -> None:
+        try:
+            while True:
+                self.waiting.event(UUID(bytes=hear.recv_bytes())).set()
+        except EOFError:
+            return
+
+    def cpu_seconds(self) -> float:
+        """CPU of the workers."""
+        return sum(process_cpu_seconds(worker.pid or 0) for worker in self._workers)
+
+    def close(self) -> None:
+        """Stop the workers, and see that every run ended as it must."""
+        self._stop.set()
+        for worker in self._workers:
+            worker.join()
+        self.check()
+
+
+def _work(answer: Callable[..., Any], told: Any, stop: Any) -> None:
+    """Drive runs in a process of its own, as a worker of `qcluster` does, and tell of each that has ended."""
+    from agents.engine.garbage import leave_what_is_loaded
+    from db import session
+
+    telling = threading.Lock()  # a pipe takes one message at a time
+
+    def tell(run: UUID) -> None:
+        with telling:
+            told.send_bytes(run.bytes)
+
+    leave_what_is_loaded()
+    driver = driver_class(tell)(answer, stopping=stop.is_set)
+    with session.connect() as listener:
+        driver.serve(listener, seconds=3600)
+    driver.close()
+    _close_pools()
 
 
 def _close_pools() -> None:
@@ -121,12 +193,17 @@ def main() -> None:
     options = options_parser().parse_args()
     with tempfile.TemporaryDirectory() as data_dir:
         installation.boot(options.dsn, data_dir)
-        engine = Engine(model_function(options), f"bench-{os.getpid()}")
-        drive_threads(engine.run, options.warmup or WARM_UP * options.concurrency, options.concurrency)
-        with Result() as result:
-            took = drive_threads(engine.run, options.runs, options.concurrency)
+        many = WORKERS if options.mode == "workers" else 1
+        kind = Workers if options.mode == "workers" else Engine
+        runs, concurrency = many * options.runs, many * options.concurrency
+        engine = kind(model_function(options), f"bench-{os.getpid()}")
+        drive_threads(engine.run, options.warmup or WARM_UP * concurrency, concurrency)
+        with Result(engine.cpu_seconds) as result:
+            took = drive_threads(engine.run, runs, concurrency)
+        result["cpu"] += result["server_cpu"]  # it is all ours
+        result["server_cpu"] = 0.0
         engine.close()
-        result.emit(options.runs, took)
+        result.emit(runs, took)
 
 
 if __name__ == "__main__":
