@@ -17,6 +17,8 @@ Json = Any
 #: C2SP tlog-tiles, "Log Entries": an entry's length is a big-endian uint16.
 MAX_BYTES = 65_535
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 #: Up to so many characters in the free parts a leaf fits whatever they are: an escape has at most six bytes.
 _SURELY_FITS = 10_000
 
@@ -87,15 +89,16 @@ def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def check_fits(*, v: int, action: str, actor: str, subject: str | None, outcome: str, facts: dict[str, Json]) -> None:
-    """Raise `UnfitLeaf` unless a record of these parts is sure to have a leaf, whatever its id, time and place.
+def check_fits(*, v: int, action: str, actor: str, subject: str | None, outcome: str, facts: dict[str, Json]) -> str:
+    """Return the facts as JSON text; raises `UnfitLeaf` unless a record of these parts is sure to have a leaf, whatever
+    its id, time and place.
 
     To be asked before a record is written: one without a leaf would hold up its log for ever. Facts must be plain, so
     that whoever reads them, with whatever JSON reader, reads the same.
     """
     if type(facts) is not dict or not is_plain(facts):
         raise UnfitLeaf(f"The facts of {action} may hold text, integers up to 2^53 - 1, true, false and null only.")
-    parts = json.dumps(facts)  # never shorter than the canonical form
+    parts = _encode(facts)  # never shorter than the canonical form
     if len(parts) + len(action) + len(actor) + len(subject or "") + len(outcome) > _SURELY_FITS:
         entry_bytes(
             {
@@ -113,6 +116,7 @@ def check_fits(*, v: int, action: str, actor: str, subject: str | None, outcome:
                 "facts": facts,
             }
         )
+    return parts
 
 
 _ANY_ID = str(UUID(int=0))

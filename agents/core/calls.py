@@ -48,16 +48,18 @@ SAME_RESULTS = 3
 def plan(state: RunState, spec: AgentSpec, held: Holdings, *, now: datetime) -> list[Event]:
     """Return what becomes of the turn's calls that are to be made. held: of their tools, at this moment."""
     happened: list[Event] = []
+    new: list[Event] = []  # what the next call has to know; nobody has to know of the last one's
     for call in state.calls:
         if call.phase in TO_BE_MADE:
+            state = fold_all(new, state)
             event = _plan_one(state, spec, call, held, now)
-            happened.append(event)
-            state = fold(state, event)
+            new = [event]
             if isinstance(event, ToolRequested) and (tool := spec.tools[event.tool]).agents:
                 everybody = range(len(tool.agents))
-                began = children.begun(state, spec, tool, event.call, held.callees, places=everybody)
-                happened += began
-                state = fold_all(began, state)
+                state = fold(state, event)
+                new = [*children.begun(state, spec, tool, event.call, held.callees, places=everybody)]
+                happened.append(event)
+            happened += new
     return happened
 
 

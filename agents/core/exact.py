@@ -48,16 +48,21 @@ def disclose(enclosed: Json) -> Json:
 
 def is_interoperable(value: Json) -> bool:
     """Say whether every JSON reader gets the value alike: safe numbers, whole characters, bounded nesting."""
+    return interoperable(value) is not None
+
+
+def interoperable(value: Json) -> str | None:
+    """Return the canonical text of a value that is so; None of any other."""
     try:
-        canonical(value)
+        return canonical(value)
     except NotCanonical:
-        return False
-    return True
+        return None
 
 
 def readable(value: Json) -> str:
     """Return the value as JSON text for the model: canonical where it has such a form, else as it stands."""
-    return canonical(value) if is_interoperable(value) else verbatim(value)["json"]
+    text = interoperable(value)
+    return text if text is not None else verbatim(value)["json"]
 
 
 def scrubbed(value: Json) -> Json:

@@ -10,7 +10,7 @@ from uuid import UUID
 from agents.core import continuing, conversation, events, guidance
 from agents.core.conversation import Messages
 from agents.core.events import Event
-from agents.core.exact import disclose, is_interoperable
+from agents.core.exact import disclose, interoperable
 from agents.core.lifecycle import after
 from agents.core.model import Usage
 from agents.core.state import (
@@ -29,7 +29,6 @@ from agents.core.state import (
     without,
 )
 from agents.core.verdicts import apply_verdict
-from audit.canonical import canonical
 
 Json = Any
 
@@ -54,8 +53,8 @@ def fold_all(history: Iterable[Event], state: RunState) -> RunState:
 
 def call_key(tool: str, arguments: Json) -> str:
     """Return a short key that is equal for equal calls."""
-    known = canonical(arguments) if is_interoperable(arguments) else "arguments no tool can take"
-    return _short_hash(f"{tool}\n{known}")
+    known = interoperable(arguments)
+    return _short_hash(f"{tool}\n{'arguments no tool can take' if known is None else known}")
 
 
 def _short_hash(text: str) -> str:

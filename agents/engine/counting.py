@@ -1,7 +1,7 @@
 """What a step's events add to the counters of `metrics`."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import MutableMapping, Sequence
 
 from agents.core import pricing
 from agents.core.events import DecisionRequested, Event, ModelAnswered, ModelFailed, RunWaiting, ToolFinished
@@ -19,7 +19,8 @@ _TOOLS = {
 
 def count_step(events: Sequence[Event]) -> None:
     """Count a step that was written, and what it tells of."""
-    counted: Counter[Series] = Counter({("steps",): 1})
+    counted: MutableMapping[Series, int] = defaultdict(int)
+    counted["steps",] = 1
     for event in events:
         if isinstance(event, ModelAnswered):
             _count_answer(counted, event)
@@ -39,7 +40,7 @@ def count_step(events: Sequence[Event]) -> None:
     count_all(counted)
 
 
-def _count_answer(counted: Counter[Series], event: ModelAnswered) -> None:
+def _count_answer(counted: MutableMapping[Series, int], event: ModelAnswered) -> None:
     model = pricing.listed(event.model)
     counted["model_calls", model, "answered"] += 1
     counted["model_cost_nano_usd", model] += event.cost_nano

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import psycopg
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.backends.postgresql.base import DatabaseWrapper
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -22,7 +22,7 @@ def transaction_connection() -> Iterator[Connection]:
 
     Raises `psycopg_pool.PoolTimeout` when none comes free in time.
     """
-    pool = cast(DatabaseWrapper, connection).pool
+    pool = _pools().get(DEFAULT_DB_ALIAS) or cast(DatabaseWrapper, connection).pool
     if pool.closed:
         pool.open()  # Django makes it closed and opens it at its own first use
     raw = pool.getconn()
@@ -46,8 +46,13 @@ def close() -> None:
 
 def forget_inherited_pools_after_fork() -> None:
     """Let a forked child make pools of its own: the parent's sockets and threads are not its to use."""
+    os.register_at_fork(after_in_child=_pools().clear)
+
+
+def _pools() -> dict[str, Any]:
+    """Return this process's pools, which Django makes at their first use, by their connection's alias."""
     pools: dict[str, Any] = vars(DatabaseWrapper)["_connection_pools"]
-    os.register_at_fork(after_in_child=pools.clear)
+    return pools
 
 
 def in_use() -> tuple[int, int]:
@@ -64,7 +69,7 @@ def waits() -> dict[str, int]:
 
 
 def _stats(*, pop: bool) -> dict[str, int]:
-    pool = vars(DatabaseWrapper)["_connection_pools"].get(connection.alias)
+    pool = _pools().get(DEFAULT_DB_ALIAS)
     if pool is None:
         return {}
     stats: dict[str, int] = pool.pop_stats() if pop else pool.get_stats()
