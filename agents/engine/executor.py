@@ -392,9 +392,9 @@ class RunExecutor:
     def _advance_if_reserved(self, step: Step, draft: Draft, wanted: Reserve) -> Command | None:
         """Plan as if there were room, and let the step's own statement check and reserve.
 
-        So the month's row, which all runs of the tenant share, is locked for one statement and the commit. Tried first
-        as if nothing but the month counted, which is looked at only when it is not so. Returns None, with nothing
-        written, when there is no room or more than a plain step comes of it.
+        So the month's row, which all runs of the tenant share, is locked for one statement and the commit that goes
+        with it. Tried first as if nothing but the month counted, unless more did the last time. Returns None, with
+        nothing written, when there is no room or more than a plain step comes of it.
         """
         if draft.state.extension is not None or draft.state.parent is not None:
             return None
@@ -402,7 +402,7 @@ class RunExecutor:
             change = in_windows_of(draft.state.held, wanted.usd_nano, wanted.tokens)
             return self._advance_reserving(step, draft, change)
         month = reservations.reservation(wanted.usd_nano, wanted.tokens, on=self.run.now().date())
-        done = self._advance_reserving(step, draft, month)
+        done = None if reserving.counts_more(self.run) else self._advance_reserving(step, draft, month)
         if done is None and (windows := reserving.counting_windows(step, self.run)):
             done = self._advance_reserving(step, draft, replace(month, windows=windows))
         return done
@@ -415,7 +415,7 @@ class RunExecutor:
             return None
         hoped.intend(command, self.run.now())
         try:
-            step.append(hoped.state, hoped.events, budget=change)
+            step.append(hoped.state, hoped.events, budget=change, commits=True)
         except Withheld:
             return None
         self.state = hoped.state

@@ -1,5 +1,6 @@
 """What a run reserves where more than its tenant's month counts, where there is no room, or where people made some."""
 
+from typing import Final
 from uuid import UUID
 
 from agents.core import limits
@@ -13,13 +14,23 @@ from agents.engine.store import Step
 from quotas import reservations
 from quotas.reservations import Change, Payer
 
+#: Agents of whose latest run that reserved here more than the tenant's month counted: a guess for the next one.
+_counted_more: Final[set[UUID]] = set()
+
 
 def counting_windows(step: Step, run: Claimed) -> tuple[UUID, ...]:
     """Return the ids of the windows that count for what the run reserves now; none when its tenant's month alone does.
 
     The day is the database's (see `Claimed.now`).
     """
-    return reservations.counting_windows(step.connection, _payer(run), on=run.now().date())
+    windows = reservations.counting_windows(step.connection, _payer(run), on=run.now().date())
+    (_counted_more.add if windows else _counted_more.discard)(run.agent_id)
+    return windows
+
+
+def counts_more(run: Claimed) -> bool:
+    """Say whether more than the tenant's month counted the last time, by what this process remembers."""
+    return run.agent_id in _counted_more
 
 
 def _payer(run: Claimed) -> Payer:

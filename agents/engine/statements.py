@@ -76,10 +76,10 @@ TAKE: Final = trip.statement(
     *("lease", "worker", "tenant", "run"),
 )
 
-#: The row of a run whose claim is committed, for its first step; nothing when the lease is lost.
+#: Locks the row of a run, for its first step; tells its last number, or nothing when the run is another's by now.
 LOCK: Final = trip.statement(
     "lock",
-    "SELECT 1 FROM agents_run WHERE tenant_id = %(tenant)s::uuid AND id = %(run)s::uuid"
+    "SELECT seq FROM agents_run WHERE tenant_id = %(tenant)s::uuid AND id = %(run)s::uuid"
     " AND epoch = %(epoch)s::integer FOR UPDATE",
     *("tenant", "run", "epoch"),
 )

@@ -200,6 +200,7 @@ class Step:
         settled: Sequence[Change] = (),
         tries: int | None = None,
         starts: Sequence[Start] = (),
+        commits: bool = False,
     ) -> None:
         """Append `events`, which led to `state`, and bring the run's row up to it.
 
@@ -207,7 +208,9 @@ class Step:
         policies: the version that the tenant's policies must still be of.
         budget: what the step reserves of the tenant's month; settled: what it settles when it is the run's last one.
         Only one of proofs and budget. tries: what to set the run's count to. starts: the runs that the step's calls
-        start. Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written and the transaction can go on.
+        start. commits: whether the transaction ends with it in one round trip, so that the month's row, which all runs
+        of the tenant share, is held no longer than that takes.
+        Raises `LostLease`, `Overtaken`, `Withheld`; then nothing was written and the transaction can go on.
         """
         run = self._run
         first, *others = (budget,) if budget is not None else (*settled, None)[: max(1, len(settled))]
@@ -216,7 +219,9 @@ class Step:
         values = _values(run, state, events, until, release=release, proofs=proofs, budget=first, **more)
         call = (_statement(state, proofs=proofs, budget=first), values)
         with self.connection.transaction() if starts else nullcontext():
-            (rows,) = trip.make(self.connection, call)
+            (rows,) = trip.make_last(self.connection, call) if commits else trip.make(self.connection, call)
+            if not rows and commits:
+                self._begin_again(state.seq - len(events))
             if not rows:
                 self.refused(state.seq - len(events))
             for start in starts:
@@ -231,6 +236,18 @@ class Step:
         children.take_in(self.connection, run.tenant_id, events)
         if state.ended and state.parent is not None:
             self._afterwards += _given(children.wake_parent(self.connection, run.tenant_id, state.parent, run.id))
+
+    def _begin_again(self, seq: int) -> None:
+        """Lock the run once more, in another transaction; raises `LostLease` when somebody got in between.
+
+        Then the run is what it was before this one: nobody's yet, if it was about to be taken.
+        """
+        run = self._run
+        locking = (statements.LOCK, [str(run.tenant_id), str(run.id), str(run.epoch - (self._taker is not None))])
+        self._begun = leases.lease_clock()
+        _, locked = trip.begin(self.connection, _scope(run), locking)
+        if not locked or trip.integer(locked[0][0]) != seq:
+            raise LostLease(run.id)
 
     def _start(self, start: Start) -> None:
         made = children.made(self.connection, start, _entries(start.first))

@@ -80,10 +80,11 @@ def make(connection: Connection, *calls: Call) -> list[list[Row]]:
     `transaction` began, of which it is a part. Raises `psycopg.Error` as a cursor would; then nothing was written,
     unless it is an `OperationalError`: when the connection broke, nobody knows.
     """
-    return [
-        [tuple(result.get_value(row, column) for column in range(result.nfields)) for row in range(result.ntuples)]
-        for result in _results(connection, calls)
-    ]
+    return [_rows(result) for result in _results(connection, calls)]
+
+
+def _rows(result: pq.abc.PGresult) -> list[Row]:
+    return [tuple(result.get_value(row, column) for column in range(result.nfields)) for row in range(result.ntuples)]
 
 
 def make_here(*calls: Call) -> list[list[Row]]:
@@ -121,18 +122,28 @@ def make_alone(*calls: Call) -> list[list[Row]]:
 def transaction(connection: Connection, *calls: Call) -> Iterator[list[list[Row]]]:
     """Begin a transaction with `calls`, in one round trip, and yield their rows; leaving commits, an error undoes."""
     try:
-        began = make(connection, _BEGIN, *calls)
+        yield begin(connection, *calls)
+        if connection.info.transaction_status != pq.TransactionStatus.IDLE:  # else `make_last` has ended it
+            make_last(connection)
     except BaseException:
         _undo(connection)
         raise
-    try:
-        yield began[1:]
-    except BaseException:
-        _undo(connection)
-        raise
-    (ended,) = _results(connection, [_COMMIT])
+
+
+def begin(connection: Connection, *calls: Call) -> list[list[Row]]:
+    """Begin a transaction with `calls`, in one round trip; returns their rows.
+
+    For `transaction`, and inside of it behind `make_last`.
+    """
+    return make(connection, _BEGIN, *calls)[1:]
+
+
+def make_last(connection: Connection, *calls: Call) -> list[list[Row]]:
+    """End the block of `transaction` with `calls` and the COMMIT, in one round trip; returns their rows."""
+    *results, ended = _results(connection, [*calls, _COMMIT])
     if ended.command_status != b"COMMIT":
         raise InFailedSqlTransaction("an error that nobody raised had undone this transaction")
+    return [_rows(result) for result in results]
 
 
 def _undo(connection: Connection) -> None:

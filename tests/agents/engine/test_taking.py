@@ -8,7 +8,9 @@ from agents.core.decide import CallModel
 from agents.engine import claims, specs
 from agents.engine.executor import Means, RunExecutor
 from agents.models import Run
-from db.pool import Connection
+from db import trip
+from db.pool import Connection, transaction_connection
+from db.scope import SCOPE
 from tests.agents.engine.setting_aside import claim, dies_in_the_fold, looking, means
 from tests.worlds import World
 
@@ -30,8 +32,9 @@ def test_the_claim_of_a_new_run_and_its_first_step_are_one_update(acme: World, m
         assert (mine.id, mine.epoch) == (run.id, 1)
         before = version_of_row(step.connection, run)
         assert isinstance(RunExecutor(mine, means).begin(step), CallModel)
-        assert version_of_row(step.connection, run) != before
 
+    with transaction_connection() as raw, trip.transaction(raw, (SCOPE, [str(run.tenant_id)])):
+        assert version_of_row(raw, run) != before
     assert before[1] == 0  # type: ignore[index]
     taken = acme.run(run.id)
     assert (taken.epoch, taken.worker, taken.tries, taken.status, taken.ready_at) == (1, "test", 1, "running", None)
