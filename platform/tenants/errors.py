@@ -191,3 +191,23 @@ class AccessNotOpen(TenantError):
 
     code = "access_not_open"
     status = 409
+
+
+class BadView(TenantError):
+    """There is no such list to keep a view of, or what it is narrowed to is too long."""
+
+    code = "bad_view"
+
+
+class TooManyViews(TenantError):
+    """At most 30 views of a list are kept; take one away first."""
+
+    code = "too_many_views"
+    status = 409
+
+
+class UnknownView(TenantError):
+    """You have no such view."""
+
+    code = "unknown_view"
+    status = 404

@@ -15,6 +15,7 @@ TABLES = (
     Table("tenants_user_user_permissions", READ, tenant=None),
     Table("tenants_membership", ALL, dispatch={"SELECT": ("tenant_id", "user_id", "role", "is_active")}),
     Table("tenants_team", ALL),
+    Table("tenants_savedview", ALL, references={"user_id": MEMBER}),
     Table("tenants_teammember", ALL, references={"user_id": MEMBER}),
     Table("tenants_apikey", EDIT, dispatch={"SELECT": _KEY, "UPDATE": ("last_used_at",)}),
     Table("tenants_invitation", EDIT, dispatch={"SELECT": ("id", "tenant_id", "digest")}),

@@ -17,7 +17,7 @@ from notices.models import Letter, Notice, Preference
 from quotas import reservations
 from signin.models import EmailDomain, IdentityProvider
 from tenants.actions import api_keys, teams, tenants
-from tenants.models import User
+from tenants.models import SavedView, User
 from tenants.principal import COMMAND
 from tests.worlds import LOOKUP, World, world
 from vault.actions import secrets
@@ -58,6 +58,7 @@ def peopled() -> World:
         told = {"happening_id": new_id(), "escalation_id": asked.id, "kind": "asked", "at": now, "send_at": now}
         Notice.objects.create(user_id=made.rita.user_id, letter=letter, **told)
         Preference.objects.create(user_id=made.rita.user_id)
+        SavedView.objects.create(user_id=made.rita.user_id, place="runs", name="mine", query="status=failed")
         secrets.put("token", "long enough", acting_as=COMMAND)
         now = timezone.now()
         ToolBreaker.objects.create(tool=Tool.objects.get(), failures=5, failed_at=now, opened_at=now, retry_at=now)

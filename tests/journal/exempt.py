@@ -101,6 +101,7 @@ READS: Final = frozenset(
         "tenants.actions.names.check_slug",
         "tenants.actions.owners.changing_people",
         "tenants.actions.owners.check_another",
+        "tenants.actions.saved_views.saved",
         "tenants.actions.staff.by_email",
         "tenants.actions.teams.by_slug",
         "tenants.actions.teams.hold",

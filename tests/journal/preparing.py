@@ -36,7 +36,7 @@ from learning.models import Feedback
 from signin.actions import email_domains, identities, identity_providers
 from signin.actions.identity_providers import Wanted
 from signin.models import EmailDomain, IdentityProvider
-from tenants.actions import api_keys, invitations, refused_keys, staff
+from tenants.actions import api_keys, invitations, refused_keys, saved_views, staff
 from tenants.models import Membership, Role, User
 from tenants.principal import COMMAND, Principal
 from tests.journal.scene import SPEC, Scene
@@ -256,6 +256,16 @@ def remove_delegation(scene: Scene) -> Call:
     times: Json = {"starts_at": now, "ends_at": now + timedelta(days=1)}
     made = delegations.add(to=scene.email("rita"), **times, acting_as=scene.alice)
     return partial(delegations.remove, made.id, acting_as=scene.alice)
+
+
+def change_view(scene: Scene) -> Call:
+    saved_views.save("runs", "mine", "status=failed", acting_as=scene.alice)
+    return partial(saved_views.save, "runs", "mine", "status=queued", acting_as=scene.alice)
+
+
+def remove_view(scene: Scene) -> Call:
+    made = saved_views.save("runs", "mine", "status=failed", acting_as=scene.alice)
+    return partial(saved_views.remove, made.id, acting_as=scene.alice)
 
 
 def accept(scene: Scene) -> Call:

@@ -29,7 +29,7 @@ from notices.actions import preferences
 from signin import records as sign_in_records
 from signin.actions import email_domains, identity_providers
 from signin.actions.identity_providers import Wanted
-from tenants.actions import api_keys, invitations, members, settings, staff, teams, tenants
+from tenants.actions import api_keys, invitations, members, saved_views, settings, staff, teams, tenants
 from tenants.models import Role
 from tenants.principal import COMMAND
 from tests.journal import keeping
@@ -45,6 +45,7 @@ from tests.journal.preparing import (
     change_provider,
     change_secret,
     change_source,
+    change_view,
     close_access,
     create_version,
     decide,
@@ -76,6 +77,7 @@ from tests.journal.preparing import (
     remove_provider,
     remove_secret,
     remove_staff,
+    remove_view,
     replay,
     retry,
     roll_back,
@@ -387,6 +389,11 @@ CASES: Final[dict[str, dict[str, Case]]] = {
             lambda s: partial(teams.put, tenant_id=s.world.tenant_id, slug="desk", emails=[], acting_as=COMMAND)
         ),
     },
+    "tenants.actions.saved_views.save": {
+        "new": Case(lambda s: partial(saved_views.save, "runs", "failed", "status=failed", acting_as=s.alice)),
+        "changed": Case(change_view),
+    },
+    "tenants.actions.saved_views.remove": {"": Case(remove_view)},
     "tenants.actions.teams.delete": {"": Case(lambda s: partial(teams.delete, s.spare_team(), acting_as=COMMAND))},
     "retention.actions.holds.ask": {"": Case(keeping.ask_hold)},
     "retention.actions.holds.release": {"": Case(keeping.ask_release)},
