@@ -18,11 +18,12 @@ from audit import journal
 from console import inbox_text, wording
 from console.inbox_text import Due
 from console.members import Member
-from console.run_list import uuid_of
+from console.run_list import name_of, uuid_of
 from escalations import risk
 from escalations.inbox import behind, needing, pressing, ranked
 from escalations.models import Escalation
 from escalations.permissions import visible
+from tenants.models import User
 
 Json = Any
 
@@ -77,7 +78,10 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One question in the list, ready to render."""
+    """One question in the list, ready to render. token: its id and digest, as a choice of it sends them.
+
+    holder: who is at it or was given it; empty for nobody.
+    """
 
     id: UUID
     risk: str
@@ -88,6 +92,8 @@ class Line:
     requested_at: datetime
     due: Due
     ended: str
+    token: str
+    holder: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +129,18 @@ def waiting(member: Member) -> str:
 
 def page(filters: Filters, member: Member, *, shown: UUID | None = None) -> Page:
     """Return the page of the tenant in scope. shown: the question that is open beside it, to follow how it stands."""
-    now = timezone.now()
     found = _chosen(filters, member)
     if filters.after:
         last = _of_view(filters.view, member).filter(id=filters.after).first()
         found = _later(found, filters, last) if last else found
     some = list(found[: PAGE + 1])
     listed = some[:PAGE]
-    lines = _lines(listed, now)
+    lines = lines_of(listed)
     tabs = [_tab(view, filters, member) for view in views_of(member)]
     status = visible(member.principal).filter(id=shown).values_list("status", flat=True).first() if shown else ""
-    told = "".join(f"{line.id}{line.due.words}{line.ended}" for line in lines) + "".join(tab.count for tab in tabs)
+    told = "".join(f"{line.id}{line.due.words}{line.ended}{line.holder}" for line in lines) + "".join(
+        tab.count for tab in tabs
+    )
     digest = hashlib.sha256(f"{told}{len(some)}{status}".encode()).hexdigest()[:16]
     more = replace(filters, after=listed[-1].id).query if len(some) > PAGE else ""
     return Page(lines, tabs, digest, more, waiting(member))
@@ -196,13 +203,22 @@ def _counted(found: QuerySet[Escalation]) -> str:
     return f"{MOST_COUNTED}+" if count > MOST_COUNTED else str(count) if count else ""
 
 
-def _lines(listed: list[Escalation], now: datetime) -> list[Line]:
+def lines_of(listed: list[Escalation]) -> list[Line]:
+    """Return questions ready to render, in their order; in the tenant's scope."""
+    now = timezone.now()
     asked = journal.payloads_at(each.place for each in listed)
     runs = {run.id: run for run in with_names(Run.objects.filter(id__in={each.run_id for each in listed}))}
-    return [_line(each, asked.get(each.place) or {}, runs[each.run_id], now) for each in listed]
+    holders = User.objects.in_bulk({_holder(each) for each in listed} - {None})
+    return [
+        _line(each, asked.get(each.place) or {}, runs[each.run_id], holders.get(_holder(each)), now) for each in listed
+    ]
 
 
-def _line(escalation: Escalation, asked: Mapping[str, Json], run: Run, now: datetime) -> Line:
+def _holder(escalation: Escalation) -> UUID | None:
+    return escalation.claimed_by_id or escalation.assignee_id if escalation.status == "open" else None
+
+
+def _line(escalation: Escalation, asked: Mapping[str, Json], run: Run, holder: User | None, now: datetime) -> Line:
     proposal = proposal_json(asked.get("proposal") or {})
     return Line(
         id=escalation.id,
@@ -214,6 +230,8 @@ def _line(escalation: Escalation, asked: Mapping[str, Json], run: Run, now: date
         requested_at=escalation.requested_at,
         due=inbox_text.due(escalation.due_at, now) if escalation.status == "open" else Due(""),
         ended=ended(escalation),
+        token=f"{escalation.id}:{escalation.digest}",
+        holder=name_of(holder) if holder else "",
     )
 
 

@@ -24,7 +24,8 @@ THEME_COOKIE: Final = "theme"
 class Place:
     """An entry of the navigation.
 
-    view: name of its address. permission: what a role needs to open it. key: pressed after `g`, goes there.
+    view: name of its address. permission: what a role needs to open it, empty for nothing. key: pressed after `g`,
+    goes there.
     """
 
     label: str
@@ -35,6 +36,7 @@ class Place:
 
 
 PLACES: Final = (
+    Place("Home", "house", "console:tenant", "", "h"),
     Place("Inbox", "inbox", "console:inbox", "escalations:read", "i"),
     Place("Runs", "activity", "console:runs", "runs:read", "r"),
     Place("Agents", "bot", "console:agents", "agents:read", "a"),
@@ -44,8 +46,41 @@ PLACES: Final = (
     Place("Usage", "chart-column", "console:usage", "usage:read", "u"),
 )
 
-#: Below the others: what is set up rather than worked on.
-LOW_PLACES: Final[tuple[Place, ...]] = ()
+#: Below the others: what is set up rather than worked on. Who may open one of its tabs may open the place.
+LOW_PLACES: Final[tuple[Place, ...]] = (
+    Place("Developers", "code-xml", "console:developers", "", "d"),
+    Place("Settings", "settings", "console:settings", "", "s"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One of the pages of a place. view: name of its address; permission: what a role needs to open it."""
+
+    label: str
+    view: str
+    permission: str
+
+
+TABS: Final[Mapping[str, tuple[Tab, ...]]] = {
+    "console:developers": (
+        Tab("Start", "console:developers", "runs:write"),
+        Tab("Keys", "console:keys", "keys:write"),
+        Tab("Webhooks", "console:webhooks", "webhooks:write"),
+    ),
+    "console:settings": (
+        Tab("Members", "console:members", "people:read"),
+        Tab("Teams", "console:teams", "people:read"),
+        Tab("Service accounts", "console:accounts", "people:read"),
+        Tab("Signing in", "console:sign_in", "admin"),
+        Tab("Standing in", "console:delegations", "escalations:decide"),
+    ),
+}
+
+
+def tabs_of(member: Member, place: str) -> list[Tab]:
+    """Return the pages of a place that the member may open; none of a place that is one page."""
+    return [tab for tab in TABS.get(place, ()) if member.can(tab.permission)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +124,12 @@ def show(request: MemberRequest, template: str, context: Mapping[str, Any], *, p
     around = {
         "member": member,
         "tenant": member.tenant,
-        "places": [entry for entry in PLACES if member.can(entry.permission)],
-        "low_places": [entry for entry in LOW_PLACES if member.can(entry.permission)],
+        "places": [entry for entry in PLACES if not entry.permission or member.can(entry.permission)],
+        "low_places": [entry for entry in LOW_PLACES if tabs_of(member, entry.view)],
         "commands": [command for command in COMMANDS if member.can(command.permission)],
         "may_decide": member.can("escalations:decide"),
         "place": place,
+        "tabs": tabs_of(member, place),
         "theme": theme_of(request),
         "themes": THEMES,
         "supplier": supplier(),

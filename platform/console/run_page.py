@@ -11,7 +11,6 @@ from django.conf import settings
 from django.http import Http404
 from django.utils import timezone
 
-from access import grants
 from access.errors import AccessDenied
 from agents.core.lifecycle import TERMINAL
 from agents.core.spec import Limits
@@ -149,11 +148,6 @@ def head_of(run: Run, submitted: Stored | None) -> Head:
 def _limit_nano(run: Run, submitted: Mapping[str, Any]) -> int:
     own = Limits.of(run.version.document.get("limits") or {}).usd_nano
     return min(own, submitted.get("usd_nano") or own)
-
-
-def may_stop(run: Run, member: Member) -> bool:
-    """Say whether the member may end the run."""
-    return run.status not in TERMINAL and member.can("runs:write") and grants.held(member.principal, "run", run.agent)
 
 
 @dataclass(frozen=True, slots=True)

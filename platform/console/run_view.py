@@ -1,12 +1,13 @@
 """The contexts of a run's page and of its parts, whole or one at a time."""
 
 from typing import Any
+from uuid import uuid4
 
 from agents.core.lifecycle import TERMINAL
 from agents.models import Run
 from audit import journal
 from audit.journal import Stored
-from console import run_page, wording
+from console import run_acts, run_page, wording
 from console.conversation import conversation, lines
 from console.members import Member
 from console.run_page import Span
@@ -36,7 +37,8 @@ def head_context(member: Member, run: Run) -> Context:
         "member": member,
         "tenant": member.tenant,
         "run": run_page.head_of(run, submitted),
-        "may_stop": run_page.may_stop(run, member),
+        "again_key": uuid4().hex,
+        "acts": run_acts.acts(run, member),
         "asks": run_page.asks_of(run, member),
         "results": run_page.ends_of(run, submitted, payloads=member.sees_payloads),
     }

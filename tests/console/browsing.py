@@ -113,7 +113,8 @@ def members(browser: Browser, address: str, world: World) -> Iterator[Callable[.
         visitor = Visitor(browser, address, **options)
         if name:
             visitor.sign_in(email(world, name))
-            visitor.page.wait_for_url("**/runs/")
+            visitor.page.wait_for_url(f"**/{world.slug}/")
+            visitor.page.goto(f"/{world.slug}/runs/")
         return visitor
 
     with visiting(begin) as start:

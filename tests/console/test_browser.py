@@ -95,7 +95,7 @@ def test_live_page_goes_on_without_gap_after_the_server_was_killed(
         visitor = Visitor(browser, f"http://127.0.0.1:{port}")
         visitor.sign_in(email(acme, "alice"))
         page = visitor.page
-        page.wait_for_url("**/runs/")
+        page.wait_for_url(f"**/{acme.slug}/")
         page.goto(f"/{acme.slug}/runs/{asked}/")
         expect(page.locator("#live-line")).to_contain_text("Live.")
         server.kill()

@@ -69,7 +69,7 @@ def test_what_one_asked_for_is_open_but_does_not_need_one(one: Desk) -> None:
     assert listed(shown(alice, f"/{one.world.slug}/inbox/?view=open")) == [str(one.asked[0])]
     page = shown(alice, one.path())
     assert "You may not decide what was asked for by you or on your behalf." in page
-    assert 'id="answers"' not in page
+    assert 'data-hotkey="a"' not in page
 
 
 def test_views_hold_what_they_say(database: None) -> None:

@@ -7,8 +7,10 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from db.scope import tenant_scope
+from escalations.actions import queues
 from escalations.models import Escalation
 from tests.console.browsing import PHONE, SCHEMES, browser, members
+from tests.console.conftest import email
 from tests.console.inboxes import Desk, desk
 
 __all__ = ["browser"]
@@ -73,6 +75,29 @@ def test_a_reviewer_clears_the_inbox_by_keyboard(visit: Any, at: Desk) -> None:
     expect(page.locator("#inbox-count")).to_be_hidden()
     page.keyboard.press("a")  # nothing is left that it could decide
     assert decisions(at) == ["approve", "edit", "respond", "approve"]
+
+
+def test_an_answer_is_taken_back_and_many_are_given_one_by_keyboard(visit: Any, at: Desk) -> None:
+    with tenant_scope(at.world.tenant_id):
+        queues.put("finance", {"members": [email(at.world, "rita")], "undo_s": 600}, acting_as=at.world.alice)
+    page = visit("rita").page
+    page.goto(at.path(0))
+    page.keyboard.press("a")
+    expect(page.locator("#item-title")).to_contain_text("Ada 1")
+    page.keyboard.press("z")
+    expect(page.get_by_text("Your answer is taken back")).to_be_visible()
+    expect(page.locator("#item-title")).to_contain_text("Ada 0")
+    assert decisions(at) == [None] * 4
+
+    page.goto(f"/{at.world.slug}/inbox/")
+    page.keyboard.press("x")
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(page.locator("[data-chosen]")).to_have_text("2")
+    page.locator(".many-bar").get_by_role("button", name="Claim").click()
+    page.get_by_role("button", name="Claim 2").click()
+    expect(page.get_by_text("2 questions claimed.")).to_be_visible()
+    expect(page.locator("#inbox-list .row-holder")).to_have_count(2)
 
 
 def test_list_follows_what_others_decide_and_keeps_focus(visit: Any, at: Desk) -> None:

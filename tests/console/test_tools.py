@@ -163,6 +163,9 @@ def test_no_page_that_a_role_is_led_to_is_missing_or_broken(desk: World) -> None
                 continue
             seen.add(path)
             answer = client.get(path)
+            if path == f"/{desk.slug}/settings/":  # it leads to the first of its pages that the role may open
+                ahead.append(answer["Location"])
+                continue
             refused = path == f"/{desk.slug}/inbox/" and role == Role.VIEWER
             assert answer.status_code == (403 if refused else 200), (role, path)
             if answer.status_code == 200 and answer["Content-Type"].startswith("text/html") and len(seen) < 120:

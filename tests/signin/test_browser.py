@@ -83,7 +83,7 @@ def test_passkey_is_added_and_signs_in_alone(visit: Any, acme: World) -> None:
     expect(page.get_by_text("Signs in alone")).to_be_visible()
     leave(page)
     page.get_by_role("button", name="Use a passkey").click()
-    page.wait_for_url("**/runs/")
+    page.wait_for_url(f"**/{acme.slug}/")
     assert told_of(acme)[-1] == ("login.succeeded", "ok", {"steps": ["webauthn"]})
     assert ("second_factor.added", "ok", {"type": "webauthn"}) in told_of(acme)
 
@@ -110,7 +110,7 @@ def test_security_key_is_a_second_factor_beside_the_password(visit: Any, acme: W
     visitor.sign_in(email(acme, "alice"))
     expect(page.get_by_role("heading", name="One more step")).to_be_visible()
     page.get_by_role("button", name="Use a passkey").click()
-    page.wait_for_url("**/runs/")
+    page.wait_for_url(f"**/{acme.slug}/")
     assert told_of(acme)[-1] == ("login.succeeded", "ok", {"steps": ["password", "webauthn"]})
 
 
@@ -122,7 +122,7 @@ def test_passkey_shows_again_who_one_is_and_is_removed(visit: Any, acme: World) 
     expect(page.get_by_role("heading", name="Recovery codes")).to_be_visible()
     leave(page)
     page.get_by_role("button", name="Use a passkey").click()
-    page.wait_for_url("**/runs/")
+    page.wait_for_url(f"**/{acme.slug}/")
     page.goto("/accounts/")
     page.get_by_role("link", name="Remove Work laptop").click()
     page.get_by_role("link", name="Use a passkey").click()
@@ -189,7 +189,7 @@ def test_app_is_set_up_and_used_without_scripts(visit: Any, acme: World) -> None
     page.get_by_role("button", name="Sign in").click()
     page.get_by_label("Code").fill(code(secret, ahead=1))  # what set the app up is used up
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/runs/")
+    page.wait_for_url(f"**/{acme.slug}/")
 
 
 def test_keyboard_alone_signs_in(visit: Any, acme: World) -> None:
@@ -199,7 +199,7 @@ def test_keyboard_alone_signs_in(visit: Any, acme: World) -> None:
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_url("**/runs/")
+    page.wait_for_url(f"**/{acme.slug}/")
 
 
 def test_session_is_ended_from_another_browser(visit: Any, acme: World) -> None:

@@ -121,7 +121,7 @@ def test_person_comes_in_through_their_own_provider(corp: World, places: Places,
     visitor.page.get_by_role("button", name="Continue").click()
     visitor.page.wait_for_url(f"{places.issuer}/**")
     sign_in_there(visitor, alice)
-    visitor.page.wait_for_url(f"{places.ours}/{corp.slug}/runs/?status=failed")
+    visitor.page.wait_for_url(f"{places.ours}/{corp.slug}/?status=failed")
     assert visitor.findings() == []
     assert told(corp.tenant_id, "login.succeeded")[0][3]["steps"] == ["socialaccount"]
 
@@ -142,7 +142,7 @@ def test_person_joins_and_comes_again(corp: World, places: Places, visit: Any) -
         visitor.page.goto(f"/accounts/sso/{corp.slug}/")
         visitor.page.get_by_role("button", name="Continue with Corp Login").click()
         sign_in_there(visitor, newcomer)
-        visitor.page.wait_for_url(f"{places.ours}/{corp.slug}/runs/")
+        visitor.page.wait_for_url(f"{places.ours}/{corp.slug}/")
     assert len(told(corp.tenant_id, "identity.bound")) == 1
 
 
@@ -182,7 +182,7 @@ def test_newcomer_accepts_an_invitation(acme: World, places: Places, visit: Any)
     visitor.page.get_by_label("Your name").fill("Nina New")
     visitor.page.get_by_label("A password").fill(PASSWORD)
     visitor.page.get_by_role("button", name="Make the account and accept").click()
-    visitor.page.wait_for_url(f"{places.ours}/{acme.slug}/runs/")
+    visitor.page.wait_for_url(f"{places.ours}/{acme.slug}/")
     assert visitor.findings() == []
 
 

@@ -36,9 +36,9 @@ def attempt(login: str, password: str) -> Any:
     return Client().post("/accounts/login/", {"login": login, "password": password})
 
 
-def test_person_with_one_tenant_lands_on_its_runs(acme: World) -> None:
+def test_person_with_one_tenant_lands_on_its_home(acme: World) -> None:
     shown = signed_in(acme, "alice").get("/", follow=True)
-    assert shown.redirect_chain[-1][0] == f"/{acme.slug}/runs/"
+    assert shown.redirect_chain[-1][0] == f"/{acme.slug}/"
     assert shown.status_code == 200
 
 

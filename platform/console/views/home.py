@@ -1,4 +1,4 @@
-"""Where one arrives: the only tenant, or the choice among several; and the choice of colours."""
+"""Where one arrives: the only tenant, or the choice among several; what to do there; and the choice of colours."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -8,11 +8,13 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from console import start_page
 from console.members import MemberRequest, member_page, user_of
-from console.pages import THEME_COOKIE, THEMES
+from console.pages import THEME_COOKIE, THEMES, show, supplier, wants_part
 from signin.reach import reach_of
 from tenants.models import Tenant
 
+UNCHANGED = 204
 YEAR_S = 365 * 24 * 3600
 
 
@@ -32,8 +34,14 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_GET
 @member_page()
 def tenant(request: MemberRequest) -> HttpResponse:
-    """Lead to the page a member works on."""
-    return redirect("console:runs", tenant=request.member.tenant.slug)
+    """Show what to do next, what waits and what goes on; a refresh that would change nothing answers 204."""
+    found = start_page.now(request.member, supplier())
+    if wants_part(request) and request.GET.get("shown") == found.digest:
+        return HttpResponse(status=UNCHANGED)
+    context = {"tenant": request.member.tenant, "now": found}
+    if wants_part(request):
+        return render(request, "console/home/_now.html", context)
+    return show(request, "console/home/start.html", context, place="console:tenant")
 
 
 @require_POST

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from access.errors import AccessDenied
 from agents.errors import AgentError
-from console import inbox_item, inbox_list, inbox_text, wording
+from console import inbox_hold, inbox_item, inbox_list, inbox_text, wording
 from console.events import pretty
 from console.inbox_item import Item
 from console.inbox_list import Filters
@@ -28,6 +28,7 @@ from escalations.actions.decisions import Answer
 from escalations.errors import EscalationError
 from escalations.models import Escalation
 from escalations.permissions import visible
+from tenants.actions import saved_views
 
 Json = Any
 Context = dict[str, Any]
@@ -91,7 +92,7 @@ def decide(request: MemberRequest, escalation: UUID) -> HttpResponse:
         decided = decisions.decide(found.id, answer, acting_as=request.member.principal)
     except (AccessDenied, AgentError, EscalationError) as refusal:
         record_refusal(request, refusal)
-        return _refused(request, filters, escalation, verb, refusal)
+        return refused(request, filters, escalation, verb, refusal)
     return _go_on(request, filters, decided, verb)
 
 
@@ -105,9 +106,9 @@ def undo(request: MemberRequest, escalation: UUID) -> HttpResponse:
         answers.undo(found.id, acting_as=request.member.principal)
     except (AccessDenied, AgentError, EscalationError) as refusal:
         record_refusal(request, refusal)
-        return _refused(request, filters, escalation, "", refusal)
+        return refused(request, filters, escalation, "", refusal)
     messages.success(request, "Your answer is taken back, and the run was told nothing. The question is open again.")
-    return HttpResponseRedirect(_address(request, found.id, filters))
+    return HttpResponseRedirect(address(request, found.id, filters))
 
 
 class Incomplete(EscalationError):
@@ -165,7 +166,8 @@ def _json_or_text(text: str) -> Json:
         return text.strip()
 
 
-def _refused(request: MemberRequest, filters: Filters, escalation: UUID, verb: str, refusal: Refusal) -> HttpResponse:
+def refused(request: MemberRequest, filters: Filters, escalation: UUID, verb: str, refusal: Refusal) -> HttpResponse:
+    """Show the question again with why something about it was refused, and with what was typed."""
     found = inbox_item.escalation_of(escalation, request.member)
     context = _item(request, found, do=verb, problem=refusal)
     context |= {name: request.POST.get(name, "") for name in ("reason", "message", "output")}
@@ -184,26 +186,28 @@ def _go_on(request: MemberRequest, filters: Filters, decided: Escalation, verb: 
         left = decided.required - decisions.given(decided)
         words = f"{words}. {left} more {'has' if left == 1 else 'have'} to approve"
     elif decided.is_pending and decided.effective_at is not None:
-        words = f"{words}. It can be taken back on the question's page until {wording.moment(decided.effective_at)}"
+        words = f"{words}. It can be taken back until {wording.moment(decided.effective_at)}"
     if not wants_part(request):
         messages.success(request, f"{words}.")
-        return HttpResponseRedirect(_address(request, following, filters))
+        return HttpResponseRedirect(address(request, following, filters))
     context: Context = {"item": None}
     if following is not None:
         found = inbox_item.escalation_of(following, request.member)
         life.note_opened(found, acting_as=request.member.principal)
         context = _item(request, found)
     page = inbox_list.page(filters, request.member, shown=following)
+    undo = {"undo": decided.id if decided.is_pending else None}
     answer = render(
         request,
         "console/inbox/_decided.html",
-        _list(request, filters, page) | context | {"words": f"{words}.", "current": following, "part": True},
+        _list(request, filters, page) | context | {"words": f"{words}.", "current": following, "part": True} | undo,
     )
-    answer["HX-Push-Url"] = _address(request, following, filters)
+    answer["HX-Push-Url"] = address(request, following, filters)
     return answer
 
 
-def _address(request: MemberRequest, escalation: UUID | None, filters: Filters) -> str:
+def address(request: MemberRequest, escalation: UUID | None, filters: Filters) -> str:
+    """Return where a question stands, or for None the inbox, in the same view."""
     slug = request.member.tenant.slug
     query = f"?{urlencode({'view': filters.view})}"
     if escalation is None:
@@ -214,6 +218,7 @@ def _address(request: MemberRequest, escalation: UUID | None, filters: Filters) 
 def _whole(request: MemberRequest, filters: Filters, context: Context, *, status: int = 200) -> HttpResponse:
     shown = context["item"].id if context["item"] else None
     around = _list(request, filters, inbox_list.page(filters, request.member, shown=shown))
+    around["saved"] = saved_views.saved("inbox", request.member.user.id)
     around |= {"kinds": inbox_list.KINDS, "agents": inbox_list.agents(), "current": shown}
     answer = show(request, "console/inbox/inbox.html", around | context, place="console:inbox")
     answer.status_code = status
@@ -228,6 +233,7 @@ def _list(request: MemberRequest, filters: Filters, page: inbox_list.Page) -> Co
         "page": page,
         "waiting": page.waiting,
         "current": uuid_of(request.GET.get("item", "")),
+        "may_choose": filters.view != "decided" and request.member.can("escalations:decide"),
     }
 
 
@@ -242,7 +248,11 @@ def _standing(request: MemberRequest) -> Context:
 
 def _item(request: MemberRequest, escalation: Escalation, *, do: str = "", problem: Refusal | None = None) -> Context:
     shown = inbox_item.item(escalation, request.member)
+    held = inbox_hold.hold(escalation, request.member, may_answer=bool(shown.buttons))
     context: Context = {
+        "hold": held,
+        "deciders": inbox_hold.deciders(escalation) if do == "assign" and held and held.may_assign else (),
+        "act": do if held and do in {"assign", "snooze"} else "",
         "tenant": request.member.tenant,
         "member": request.member,
         "item": shown,

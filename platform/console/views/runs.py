@@ -2,19 +2,15 @@
 
 from uuid import UUID
 
-from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
 
-from access.errors import AccessDenied
-from agents.actions import runs
-from agents.errors import AgentError
 from agents.presenters import event_json
 from audit import journal
 from console import run_list, run_page, run_record
 from console.events import pretty
-from console.members import MemberRequest, member_page, record_refusal
+from console.members import MemberRequest, member_page
 from console.pages import show, wants_part
 from console.run_list import Filters
 from console.run_view import (
@@ -25,6 +21,7 @@ from console.run_view import (
     rows_context,
     run_context,
 )
+from tenants.actions import saved_views
 
 UNCHANGED = 204
 
@@ -40,7 +37,8 @@ def listing(request: MemberRequest) -> HttpResponse:
     context = {"tenant": request.member.tenant, "filters": filters, "page": page, "statuses": run_list.STATUSES}
     if wants_part(request):
         return render(request, "console/runs/_list.html", context)
-    return show(request, "console/runs/list.html", context | {"agents": run_list.agents()}, place="console:runs")
+    context |= {"agents": run_list.agents(), "saved": saved_views.saved("runs", request.member.user.id)}
+    return show(request, "console/runs/list.html", context, place="console:runs")
 
 
 @require_GET
@@ -51,9 +49,9 @@ def timeline(request: MemberRequest, run: UUID) -> HttpResponse:
     span = run_page.Span.of(found, upto=_number(request, "upto"), step=step)
     if wants_part(request):
         return render(request, "console/runs/_rows.html", rows_context(request.member, found, span))
-    return show(
-        request, "console/runs/run.html", run_context(request.member, found, span, step=step), place="console:runs"
-    )
+    context = run_context(request.member, found, span, step=step)
+    context["guiding"] = request.GET.get("do") == "guide" and context["acts"].may_guide
+    return show(request, "console/runs/run.html", context, place="console:runs")
 
 
 @require_GET
@@ -99,21 +97,6 @@ def record(request: MemberRequest, run: UUID) -> HttpResponse:
     found = run_page.run_of(run)
     context = head_context(request.member, found) | {"live": False, "record": run_record.record_of(found)}
     return show(request, "console/runs/record.html", context, place="console:runs")
-
-
-@require_POST
-@member_page("runs:write")
-def cancel(request: MemberRequest, run: UUID) -> HttpResponse:
-    """Ask for the run's end; it ends after the step it is in."""
-    found = run_page.run_of(run)
-    try:
-        runs.cancel(found.id, acting_as=request.member.principal)
-    except (AccessDenied, AgentError) as refusal:
-        record_refusal(request, refusal)
-        messages.error(request, str(refusal))
-    else:
-        messages.success(request, "The run was asked to stop. It ends after the step it is in.")
-    return redirect("console:run", tenant=request.member.tenant.slug, run=found.id)
 
 
 @require_GET
