@@ -8,7 +8,7 @@ import db.scope
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("tenants", "0003_people"),
+        ("tenants", "0004_settings"),
     ]
 
     operations = [
