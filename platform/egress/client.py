@@ -72,7 +72,6 @@ class Client:
         connect_s: float = 10.0,
         resolver: Resolve = resolve,
         tls: ssl.SSLContext | None = None,
-        setting: str = "EGRESS_ALLOW",
     ) -> None:
         self._allow, self._setting = allow, setting
         self._connect_s = connect_s

@@ -19,10 +19,10 @@ from db import session
 from db.scope import tenant_scope
 from escalations.models import Delegation
 from exports import making
+from learning.models import Case
 from retention.actions import holds, terms
 from retention.actions.holds import Over
 from retention.models import Order
-from learning.models import Case
 from tenants.actions import api_keys, members, tenants
 from tenants.models import ApiKey, Membership, Role, User
 from tenants.principal import COMMAND, Principal
