@@ -1,7 +1,7 @@
 """What is sent: made of the run or the question as it is when it is sent."""
 
 import json
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -19,6 +19,9 @@ from webhooks.errors import BudgetGone
 from webhooks.models import Delivery
 
 Json = Any
+
+#: What to do about a failure whose own suggestion was erased or never made.
+UNKNOWN: Final = "Read the run's events to see how far it came, then try it again."
 
 
 def body_of(delivery: Delivery) -> bytes:
@@ -53,7 +56,7 @@ def _run(run: Run) -> Json:
         told["links"]["feedback"] = links.address(link)
     if run.status == "failed":
         suggestion = (told["error"] or {}).get("suggestion")
-        told["recovery"] = {"suggestion": suggestion}
+        told["recovery"] = {"suggestion": suggestion or UNKNOWN}
         if run.parent_id is None:
             told["recovery"] |= {"retry": f"POST {here}/retry", "from": ["step", "start"]}
     return told

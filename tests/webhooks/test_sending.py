@@ -351,6 +351,7 @@ def test_whoever_started_a_run_is_called_back_with_a_way_to_go_on(
     from webhooks import secrets_of
 
     told = Webhook(signing.written(secrets_of.of_callback(UUID(str(run.id))))).verify(body, headers)
+    assert told["data"]["recovery"]["suggestion"]
     assert told["data"]["recovery"]["retry"].endswith(f"/api/v1/runs/{run.id}/retry")
 
 
