@@ -65,9 +65,46 @@ def goals(measured: Measured, found: Found) -> list[Goal]:
         Goal("500 waiting runs: completed right", right, 500, None, True, "", 0),
         Goal("records sealed/s", found.get("sealing", {}).get("sealed_per_s"), 10_000, 40_000, True, "", 0),
         Goal("records exported/s", found.get("sealing", {}).get("exported_per_s"), 20_000, None, True, "", 0),
+        Goal("records exported/s, slowest format", _slowest_export(found), 20_000, None, True, "", 0),
+        Goal("checkpoint lag p99", found.get("sealing", {}).get("lag_p99_s"), 5, None, False, " s", 1),
+        Goal("search p95, worst kind", found.get("search", {}).get("worst_p95_ms"), 300, None, False, " ms", 0),
         Goal("leaves verified/s", found.get("sealing", {}).get("verified_per_s"), 50_000, None, True, "", 0),
         Goal("CPU of a step, 1,001-step run / 11-step run", growth, 1.2, 1.0, False),
     ]
+
+
+def _slowest_export(found: Found) -> float | None:
+    """Records a second of the format that takes longest."""
+    sealing = found.get("sealing", {})
+    return min(
+        (value for name, value in sealing.items() if name.startswith("exported_") and name.endswith("_per_s")),
+        default=None,
+    )
+
+
+def _sealing(found: Found) -> str:
+    sealing = found.get("sealing")
+    if not sealing:
+        return ""
+    lines = ["| the log | a second | CPU s per 100,000 |", "|---|---|---|"]
+    for name in sealing:
+        if name.endswith("_cpu_s_100k"):
+            what = name.removesuffix("_cpu_s_100k")
+            lines.append(f"| {what.replace('_', ' ')} | {sealing[f'{what}_per_s']:,.0f} | {sealing[name]:.2f} |")
+    return "\n".join(lines)
+
+
+def _search(found: Found) -> str:
+    search = found.get("search")
+    if not search:
+        return ""
+    lines = [f"| search, 50 of {search['records']:,} records | p50 ms | p95 ms |", "|---|---|---|"]
+    for name in search:
+        if name.endswith("_p50_ms"):
+            what = name.removesuffix("_p50_ms")
+            lines.append(f"| {what.replace('_', ' ')} | {search[name]:.1f} | {search[f'{what}_p95_ms']:.1f} |")
+    lines.append(f"| bytes a record: journal, pages | {search['journal_bytes']:.0f} | {search['page_bytes']:.0f} |")
+    return "\n".join(lines)
 
 
 def table(measured: Measured, found: Found) -> str:
@@ -78,7 +115,7 @@ def table(measured: Measured, found: Found) -> str:
 
 def more_tables(found: Found) -> str:
     """What has no goal yet: where the time goes, REST, the run's length, many rows, many grants."""
-    tables = (_where, _rest, _length, _workers, _watchers, _crowd, _rows, _grants)
+    tables = (_where, _rest, _length, _workers, _watchers, _crowd, _rows, _grants, _sealing, _search)
     parts = [each(found) for each in tables]
     return "\n\n".join(part for part in parts if part)
 

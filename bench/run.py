@@ -31,8 +31,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "crowd": (),
     "rows": (),
     "grants": (),
+    "search": ("shared_buffers=1GB", "max_wal_size=8GB"),
 }
-LARGE = ("workers", "watchers", "crowd", "rows", "grants")
+LARGE = ("workers", "watchers", "crowd", "rows", "grants", "search")
 QUICK = tuple(part for part in PARTS if part not in LARGE)
 
 

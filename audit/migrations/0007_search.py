@@ -31,7 +31,7 @@ CREATE TABLE audit_search_stale (
 
 #: Whatever deletes a payload, its words are to go too: its segment is made anew.
 FORGET = """
-CREATE FUNCTION audit_payload_forgotten() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+CREATE FUNCTION audit_payload_forgotten() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO audit_search_stale (tenant_id, record_id) VALUES (OLD.tenant_id, OLD.record_id) ON CONFLICT DO NOTHING;
     RETURN NULL;

@@ -127,6 +127,7 @@ ONLY_RECORDS = {
     "agents.config.applying.export",
     "audit.search.leave_export_record",
     "audit.search.leave_record",
+    "exports.actions.exports.download",
     "signin.records.write",
     "tenants.actions.refused_keys.record",
     "tenants.actions.staff.looked",
