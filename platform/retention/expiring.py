@@ -196,7 +196,7 @@ def _of_runs() -> set[str]:
 def _bound(days: int) -> UUID:
     """Return an id that nothing which is as old as that is above."""
     moment = transaction_time() - timedelta(days=days)
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
+    return UUID(int=max(0, int(moment.timestamp() * 1000)) << 80)
 
 
 def _rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -295,13 +295,18 @@ def test_a_claim_leads_back_to_the_role_that_the_connection_began_in(as_operator
 # --- what is there for everybody ----------------------------------------------------------------------------------
 
 
-def test_no_function_of_ours_lends_its_owners_rights(raw: Connection) -> None:
+def test_only_the_functions_that_erase_lend_their_owners_rights_and_only_to_the_app_role(raw: Connection) -> None:
+    """What each looks up first is tried in tests/retention."""
     found = raw.execute(
-        "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace NOT IN "
-        "('pg_catalog'::regnamespace, 'information_schema'::regnamespace)"
+        "SELECT proname, pg_get_userbyid(proowner), proconfig, "
+        "ARRAY(SELECT grantee::regrole::text FROM aclexplode(proacl) ORDER BY 1) FROM pg_proc "
+        "WHERE prosecdef AND pronamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace) "
+        "ORDER BY 1"
     ).fetchall()
 
-    assert found == []
+    lent = (JOURNAL, ["search_path=pg_catalog, public, pg_temp"], [APP, JOURNAL])
+    names = ("retention_erase", "retention_expire_records", "retention_expire_run")
+    assert found == [(name, *lent) for name in names]
 
 
 def test_there_are_no_views_which_would_show_their_owners_rows(raw: Connection) -> None:

@@ -1,5 +1,8 @@
 """What an erasure takes, what it leaves, and what stands in its way."""
 
+from contextlib import suppress
+from uuid import UUID
+
 import pytest
 from django.db import DatabaseError, connection, transaction
 
@@ -12,6 +15,7 @@ from retention.actions import erasures, holds, orders
 from retention.actions.holds import Over
 from retention.errors import NothingAbout, OnHold, ReasonNamesSubject, RunsLive
 from tests.retention.conftest import Keep
+from tests.worlds import world
 
 
 def test_erasing_somebody_takes_what_all_runs_about_them_hold_and_leaves_every_record(keep: Keep) -> None:
@@ -105,6 +109,31 @@ def test_a_hold_that_comes_in_the_middle_stops_the_rest_until_it_is_released(
     orders.confirm(release.id, acting_as=keep.carl)
     assert keep.work(order).status == "done"
     assert keep.erased(hers[2])
+
+
+def test_in_another_tenant_nothing_is_erased_whatever_is_named(keep: Keep) -> None:
+    run = keep.ended("4711")
+    order = keep.erase("4711")
+    other = world()
+
+    for statement, parameters in (
+        ("SELECT retention_erase(%s, %s, 100)", [order.id, run.id]),
+        ("SELECT coalesce(retention_expire_run(%s, 100), 0)", [run.id]),
+        ("SELECT gone FROM retention_expire_records('sign_in', %s, 100)", [UUID(int=0)]),
+    ):
+        gone = 0
+        with (
+            suppress(DatabaseError),
+            transaction.atomic(),
+            tenant_scope(other.tenant_id),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SELECT set_config('app.migrating', 'on', true)")
+            cursor.execute(statement, parameters)
+            (gone,) = cursor.fetchone()
+        assert gone == 0
+
+    assert not any(each.erased for each in keep.world.events(run.id))
 
 
 def test_who_serves_erases_nothing_but_what_was_confirmed(keep: Keep) -> None:

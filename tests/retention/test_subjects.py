@@ -13,9 +13,13 @@ from retention import families, indexing
 from retention.actions import erasures, holds, orders
 from retention.actions.holds import Over
 from tenants.principal import COMMAND
+from tests.audit.conftest import superuser
+from tests.audit.sealer.conftest import Superuser
 from tests.retention.conftest import Keep
 from vault.actions import keys
 from vault.models import HashKey
+
+__all__ = ["superuser"]
 
 INPUT = {"id": "C-1", "to": [{"id": 7}, {"id": 7.0}], "all": ["a", " a ", "b", {"x": "c"}], "no": None, "yes": True}
 
@@ -124,3 +128,14 @@ def test_the_second_person_sees_whom_and_how_much_before_they_confirm(keep: Keep
     assert (preview.runs, preview.live, preview.holds) == ((run.id,), (), ())
     assert preview.payloads > 3
     assert preview.rows == {"agents_runsubject": 1}
+
+
+def test_looking_for_runs_uses_indexes_at_every_step(keep: Keep, superuser: Superuser) -> None:
+    superuser.execute("SET enable_seqscan = off")
+    superuser.execute("SELECT set_config('app.tenant', %s, false)", [str(keep.world.tenant_id)])
+    parameters = {"tenant": keep.world.tenant_id, "digests": ["0" * 64], "until": timezone.now(), "also": []}
+    parameters |= {"runs": [keep.world.tenant_id]}
+
+    for statement in (families._ABOUT, families._REPEATS, families._LIVE, families._PAYLOADS):
+        plan = superuser.execute(f"EXPLAIN {statement}".encode(), parameters).fetchall()
+        assert "Seq Scan" not in str(plan), plan

@@ -15,6 +15,7 @@ from escalations.models import Escalation
 from retention import expiring
 from retention.actions import holds, orders, terms
 from retention.actions.holds import Over
+from retention.classes import CLASSES, MOST_DAYS
 from retention.errors import BadTerms, TermsAsked
 from tests.retention.conftest import Keep
 
@@ -146,3 +147,19 @@ def test_a_round_rests_for_a_day(keep: Keep) -> None:
 
     with tenant_scope(keep.world.tenant_id):
         assert expiring.advance("runs") is None
+
+
+def test_the_longest_term_of_all_takes_nothing(keep: Keep) -> None:
+    run = keep.old(400)
+    with tenant_scope(keep.world.tenant_id):
+        journal.record("tool.changed", stream=new_id(), actor="system:test", payload={"who": "Ada"})
+        journal.record("login.succeeded", stream=new_id(), actor="system:test", payload={"who": "Ada"})
+    keep.keep_for(**dict.fromkeys(CLASSES, MOST_DAYS))
+
+    for kind in CLASSES:
+        keep.go_round(kind)
+
+    assert not keep.erased(run)
+    assert _left(keep) == {"tool.changed", "login.succeeded"}
+    with tenant_scope(keep.world.tenant_id):
+        assert [expiring.due(kind, MOST_DAYS) for kind in CLASSES] == [0] * len(CLASSES)

@@ -41,7 +41,7 @@ def ask(subject: str, reason: str, *, acting_as: Principal) -> Order:
     """
     with acting(acting_as):
         check_ask(acting_as, "erasure")
-        digests = about.digests(plain(subject))
+        digests = about.digests(plain(subject)) if plain(subject) else []
         found = families.about(digests, until=transaction_time())
         if not found.runs:
             raise NothingAbout

@@ -41,6 +41,8 @@ def ask(over: Over, reason: str, *, acting_as: Principal) -> Order:
         period = over.since is not None or over.until is not None
         if sum((over.subject is not None, over.run is not None, over.agent is not None, period)) != 1:
             raise BadHold
+        if over.subject is not None and not plain(over.subject):
+            raise BadHold("A subject is an id, and not blank.")
         if over.since is not None and over.until is not None and over.until <= over.since:
             raise BadHold("The period ends after it begins.")
         order = Order(kind="hold", reason=reason, since=over.since, until=over.until)

@@ -114,7 +114,9 @@ DECLARE
     own CONSTANT uuid := {_OWN};
     moment CONSTANT timestamptz := now() - make_interval(days => (
         SELECT t.days FROM retention_term t WHERE t.tenant_id = own AND t.kind = of_kind));
-    bound CONSTANT uuid := (lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid;
+    -- Not before 1970: the digits of a negative number would be those of a time to come.
+    bound CONSTANT uuid := (lpad(to_hex(greatest((extract(epoch FROM moment) * 1000)::bigint, 0)), 12, '0')
+                            || repeat('0', 20))::uuid;
 BEGIN
     gone := 0;
     IF moment IS NULL OR of_kind NOT IN ('sign_in', 'configuration') THEN

@@ -8,7 +8,8 @@ import pytest
 
 from agents.actions.runs import Request, cancel, submit
 from agents.core.exact import disclose
-from agents.models import Run
+from agents.engine import about
+from agents.models import Run, RunSubject
 from db.scope import tenant_scope
 from tenants.principal import Principal
 from tests.agents.engine.serving import serving
@@ -191,3 +192,16 @@ def test_agents_call_each_other_no_deeper_than_they_may(acme: World, model_url: 
     (grandchild,) = children_of(acme, child)
     assert children_of(acme, grandchild) == []
     assert denied(acme, grandchild) == [("ask_clerk", "too_deep")]
+
+
+def test_a_child_is_found_by_whom_it_is_about_although_its_parent_names_nobody(acme: World, model_url: str) -> None:
+    acme.define("clerk", role="You look keys up", tool_specs={"lookup": LOOKUP}, input_schema=KEYS, subject=["/b"])
+    acme.define("boss", role="You delegate one thing.", tool_specs={"ask_clerk": CLERK})
+    run = acme.submit("boss", CASE)
+    with serving(model_url):
+        assert ended(acme, run).status == "completed"
+
+    (child,) = children_of(acme, run)
+    with tenant_scope(acme.tenant_id):
+        (found,) = RunSubject.objects.all()
+        assert (found.run_id, found.digest) == (child.id, about.digests("y")[0])
