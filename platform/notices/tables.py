@@ -4,12 +4,18 @@ from db.tables import ALL, Table
 from tenants.tables import MEMBER
 
 TABLES = (
-    Table("notices_happening", ALL, dispatch={"SELECT": ("tenant_id", "id", "look_at")}),
+    Table(
+        "notices_happening",
+        ALL,
+        dispatch={"SELECT": ("tenant_id", "id", "look_at")},
+        erase="what happened to a question, by ids",
+    ),
     Table(
         "notices_notice",
         ALL,
         dispatch={"SELECT": ("tenant_id", "user_id", "send_at", "letter_id")},
         references={"user_id": MEMBER},
+        erase="whom a question was told to, by ids",
     ),
     Table(
         "notices_letter",

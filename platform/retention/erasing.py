@@ -15,6 +15,7 @@ from django.db import connection
 from agents.actions.runs import transaction_time
 from db.roles import dispatch
 from db.scope import tenant_scope
+from exports.actions import exports
 from retention import families, places
 from retention.actions import orders
 from retention.models import Item, Order
@@ -66,6 +67,8 @@ def advance(order_id: UUID) -> None:
         free = _first_free(order, waiting[-1])
     done, payloads = _erased(order, free)
     places.erase(done)
+    if done:  # what was exported before is not to give it out again
+        exports.withdraw_payloads(acting_as=ACTOR)
     items.filter(run_id__in=done).update(erased_at=transaction_time())
     order.runs, order.payloads = order.runs + len(done), order.payloads + payloads
     order.look_at = transaction_time() if payloads or done else transaction_time() + RESTS

@@ -4,18 +4,13 @@ A table joins by `erase=OfRuns("run_id")` on its entry; one that is linked to ru
 there instead (tests/retention/test_places.py finds one that says neither).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 from django.db import connection
 
 from db.scope import current_tenant_id
 from db.tables import OfRuns, Table, listed
-
-#: What else is to be done when runs are erased, in their transaction: for what is not rows of one run, such as exports
-#: that are kept. Each says how many it erased. An app adds its own at `ready`.
-ALSO: Final[list[Callable[[Sequence[UUID]], int]]] = []
 
 
 def places() -> Iterator[tuple[Table, OfRuns]]:
@@ -29,7 +24,7 @@ def erase(runs: Sequence[UUID]) -> int:
     """Erase what is kept of these runs of the tenant in scope; returns how many rows went or were blanked."""
     if not runs:
         return 0
-    return sum(_run(_erasing(table, of), runs) for table, of in places()) + sum(also(runs) for also in ALSO)
+    return sum(_run(_erasing(table, of), runs) for table, of in places())
 
 
 def count(runs: Sequence[UUID]) -> dict[str, int]:

@@ -1,15 +1,10 @@
 """Every table that is linked to runs is erased with one, or says why it need not be."""
 
 import re
-from collections.abc import Sequence
-from uuid import UUID
 
-import pytest
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from db.tables import OfRuns, listed
-from retention import places
-from tests.retention.conftest import Keep
 
 #: Columns that name a run, or what comes of one, whatever they are called.
 LINK = re.compile(r"(^|_)(run|runs|retry_of|escalation|delivery|stream|record)(_ids?)?$")
@@ -52,18 +47,3 @@ def test_what_is_blanked_is_there_and_what_names_the_run_too(owner_connection: B
     for name, table in listed().items():
         if isinstance(table.erase, OfRuns):
             assert {(name, each) for each in (table.erase.column, *table.erase.blank)} <= columns
-
-
-def test_what_is_not_rows_of_one_run_is_erased_with_runs_as_well(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = keep.ended("4711")
-    told: list[UUID] = []
-
-    def also(runs: Sequence[UUID]) -> int:
-        told.extend(runs)
-        return len(runs)
-
-    monkeypatch.setattr(places, "ALSO", [also])
-
-    keep.work(keep.erase("4711"))
-
-    assert told == [run.id]

@@ -48,7 +48,9 @@ DECLARE
     own CONSTANT uuid := {_OWN};
     streams CONSTANT uuid[] := ARRAY(
         SELECT of_run UNION ALL
-        SELECT e.id FROM escalations_escalation e WHERE e.tenant_id = own AND e.run_id = of_run);
+        SELECT e.id FROM escalations_escalation e WHERE e.tenant_id = own AND e.run_id = of_run UNION ALL
+        SELECT c.id FROM learning_case c WHERE c.tenant_id = own AND c.run_id = of_run UNION ALL
+        SELECT f.id FROM learning_feedback f WHERE f.tenant_id = own AND f.run_id = of_run);
     gone integer;
 BEGIN
     WITH deleted AS (
@@ -166,6 +168,7 @@ class Migration(migrations.Migration):
         ("agents", "0017_runs_by_what_they_retry"),
         ("audit", "0005_erased"),
         ("escalations", "0007_appeals"),
+        ("learning", "0001_cases_and_feedback"),
         ("webhooks", "0004_deliveries_of_a_run"),
     ]
 

@@ -25,5 +25,5 @@ END $$;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("webhooks", "0003_runs_of_runs")]
+    dependencies = [("webhooks", "0005_form")]
     operations = [migrations.RunSQL(_IF_ANY, _EACH)]
