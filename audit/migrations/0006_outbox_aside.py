@@ -7,9 +7,10 @@ from db.roles import JOURNAL, OWNER
 TABLE = """
 CREATE TABLE audit_outbox_aside (
     tenant_id uuid NOT NULL,
-    record_ids uuid[] NOT NULL
+    n uuid NOT NULL DEFAULT gen_random_uuid(),
+    record_ids uuid[] NOT NULL,
+    PRIMARY KEY (tenant_id, n)
 );
-CREATE INDEX audit_outbox_aside_tenant ON audit_outbox_aside (tenant_id);
 ALTER TABLE audit_outbox_aside SET (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 5000);
 """
 

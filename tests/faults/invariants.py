@@ -217,8 +217,8 @@ def _rows(look: Look, run_id: str, events: Sequence[Json]) -> Iterator[str]:
         SELECT count(*) FILTER (WHERE commitment IS NOT NULL AND NOT EXISTS (
                    SELECT FROM audit_payload p WHERE p.record_id = r.id)),
                count(*) FILTER (WHERE 1 <> (
-                   SELECT (SELECT count(*) FROM (SELECT * FROM audit_outbox
-                                                UNION ALL SELECT * FROM audit_outbox_aside) o
+                   SELECT (SELECT count(*) FROM (SELECT tenant_id, record_ids FROM audit_outbox
+                                                UNION ALL SELECT tenant_id, record_ids FROM audit_outbox_aside) o
                            WHERE o.tenant_id = r.tenant_id AND r.id = ANY(o.record_ids))
                         + (SELECT count(*) FROM audit_leaf l WHERE l.tenant_id = r.tenant_id AND l.record_id = r.id)))
         FROM audit_record r WHERE stream = %s

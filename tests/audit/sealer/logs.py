@@ -72,8 +72,8 @@ def waiting(tenant_id: UUID) -> int:
 
     with roles.seal(), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(sum(cardinality(record_ids)), 0) FROM (SELECT * FROM audit_outbox "
-            "UNION ALL SELECT * FROM audit_outbox_aside) AS waiting WHERE tenant_id = %s",
+            "SELECT coalesce(sum(cardinality(record_ids)), 0) FROM (SELECT tenant_id, record_ids FROM audit_outbox "
+            "UNION ALL SELECT tenant_id, record_ids FROM audit_outbox_aside) AS waiting WHERE tenant_id = %s",
             [tenant_id],
         )
         return int(cursor.fetchone()[0])
