@@ -105,7 +105,7 @@ def _page(request: MemberRequest, **more: object) -> HttpResponse:
     return show(request, "console/developers/webhooks.html", context | more, place=PLACE)
 
 
-def _one(request: MemberRequest, found: Endpoint, secret: str = "", **more: object) -> HttpResponse:
+def _one(request: MemberRequest, found: Endpoint, secret: str | None = None, **more: object) -> HttpResponse:
     status = request.GET.get("status", "")
     status = status if status in STATUSES else ""
     listed, further = key_pages.deliveries(found, status, uuid_of(request.GET.get("before", "")))

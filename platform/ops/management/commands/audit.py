@@ -1,4 +1,4 @@
-"""`audit export`: a tenant's log as a bundle that strangers can verify; `ops.keeping`: what is kept and how long."""
+"""`audit`: export a log as a bundle that strangers verify, tell a run's story, see what is kept (`ops.keeping`)."""
 
 import json
 import time
@@ -51,21 +51,26 @@ class Command(BaseCommand):
         story.add_argument("run", type=UUID, help="the run's id")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if options["verb"] == "story":
-            self.story(log_named(options["tenant"]), options["run"])
-            return
         try:
-            if options["verb"] != "export":
-                keeping.handle(options["verb"], log_named(options["tenant"]), options, self.stdout)
-                return
-            since, until = _moment(options["since"], 0), _moment(options["until"], 1)
-            tenant_id, out, payloads = log_named(options["tenant"]), options["out"], not options["without_payloads"]
-            if options["format"] == "bundle":
-                self.export(tenant_id, since, until, out, payloads)
-            else:
-                self.export_rows(tenant_id, span(since=since, until=until), options["format"], out, payloads)
+            tenant_id = log_named(options["tenant"])
+            match options["verb"]:
+                case "export":
+                    self.export_period(tenant_id, options)
+                case "story":
+                    self.story(tenant_id, options["run"])
+                case verb:
+                    keeping.handle(verb, tenant_id, options, self.stdout)
         except (Refusal, BrokenLog, OSError) as error:
             raise CommandError(str(error)) from error
+
+    def export_period(self, tenant_id: UUID, options: dict[str, Any]) -> None:
+        """Write what the options say, as a bundle or as rows."""
+        since, until = _moment(options["since"], 0), _moment(options["until"], 1)
+        out, payloads = options["out"], not options["without_payloads"]
+        if options["format"] == "bundle":
+            self.export(tenant_id, since, until, out, payloads)
+        else:
+            self.export_rows(tenant_id, span(since=since, until=until), options["format"], out, payloads)
 
     def export(
         self, tenant_id: UUID, since: datetime | None, until: datetime | None, out: Path, payloads: bool
