@@ -151,7 +151,7 @@ def call(
     status: int = 200,
     also: int | None = None,
     answer: Json = None,
-    media_type: str = "application/json",
+    media_types: Sequence[str] = ("application/json",),
     body: Body | None = None,
     parameters: Sequence[OpenApiParameter] = (),
     refusals: Sequence[int] = (),
@@ -160,6 +160,7 @@ def call(
     """Describe one method of one address.
 
     operation: its id for generated clients. status, also: of a success. answer: its schema, None for an empty one.
+    media_types: any of which it may come as.
     refusals: statuses of problems beyond those every call has. path: what each variable of the path is.
     """
     statuses = sorted({*_ALWAYS, *refusals, *(_WITH_BODY if body else ())})
@@ -167,7 +168,10 @@ def call(
         OpenApiResponse(answer, description="Done.") if answer else OpenApiResponse(None, description="Done.")
     )
     responses: dict[Any, Any] = {
-        (each, media_type) if answer else each: success for each in (status, also) if each is not None
+        (each, media) if answer else each: success
+        for each in (status, also)
+        if each is not None
+        for media in media_types
     }
     for refusal in statuses:
         responses[refusal, problems.MEDIA_TYPE] = OpenApiResponse(ref("Problem"), description=_MEANINGS[refusal])

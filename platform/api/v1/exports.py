@@ -186,7 +186,7 @@ class Download(View):
         "Download an export",
         also=206,
         answer={"type": "string", "format": "binary"},
-        media_type="application/octet-stream",
+        media_types=sorted({media.partition(";")[0] for media, _ in _MEDIA.values()}),
         path=_PATH,
         parameters=(
             header("Range", "One range of bytes, to go on where a download broke off."),

@@ -350,7 +350,7 @@ class Stream(View):
         "streamRunEvents",
         "Follow a run",
         answer=_MESSAGE,
-        media_type="text/event-stream",
+        media_types=("text/event-stream",),
         path=PATH,
         parameters=(
             query("after", "Only events beyond this number.", {"type": "integer", "minimum": 0, "default": 0}),
