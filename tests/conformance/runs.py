@@ -21,7 +21,7 @@ CONDITIONS = ("If-Match", "If-None-Match")
 
 #: What may be answered to a body that the schema allows: names of what is not there, states that have passed, cursors
 #: and conditions that no schema can describe. Never a 405, 406, 408, 413 or 415, nor anything from 500 on.
-TO_VALID = ("2xx", "400", "401", "403", "404", "409", "412", "422", "428", "429")
+TO_VALID = ("2xx", "400", "401", "403", "404", "409", "410", "412", "422", "428", "429")
 
 #: What must be answered to one that it does not: 401 to 412 are looked at before it, and everything else refuses it.
 TO_INVALID = ("400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428", "429")
