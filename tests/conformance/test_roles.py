@@ -23,6 +23,7 @@ def test_anything_sent_is_answered_as_described(
     check(told, role, at_least=100)
 
 
+@pytest.mark.large
 @pytest.mark.timeout(600)
 def test_every_bound_of_the_document_is_kept(scene: Scene, web_server: str, tmp_path: Path) -> None:
     told = tried(scene, Role.OWNER, web_server, tmp_path, phases="coverage", examples=4)

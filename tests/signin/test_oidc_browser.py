@@ -121,7 +121,7 @@ def test_person_comes_in_through_their_own_provider(corp: World, places: Places,
     visitor.page.get_by_role("button", name="Continue").click()
     visitor.page.wait_for_url(f"{places.issuer}/**")
     sign_in_there(visitor, alice)
-    visitor.page.wait_for_url(f"{places.ours}/{corp.slug}/?status=failed")
+    visitor.page.wait_for_url(f"{places.ours}/{corp.slug}/runs/?status=failed")
     assert visitor.findings() == []
     assert told(corp.tenant_id, "login.succeeded")[0][3]["steps"] == ["socialaccount"]
 
