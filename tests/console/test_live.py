@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings
+from django.test import Client
 
 from agents.core.events import ToolFailed
 from tests.console import journals
@@ -20,11 +21,11 @@ Message = dict[str, str]
 
 @contextmanager
 def watching(
-    server: str, world: World, name: str, address: str, *, last: str | None = None
+    server: str, world: World, name: str, address: str, *, last: str | None = None, client: Client | None = None
 ) -> Iterator[tuple[http.client.HTTPResponse, Iterator[Message]]]:
-    """Open a stream as a member; yield the answer and its messages as they come."""
+    """Open a stream as a member; yield the answer and its messages as they come. client: whose browser, else a new one."""
     parts = urlsplit(server)
-    cookies = "; ".join(f"{key}={morsel.value}" for key, morsel in signed_in(world, name).cookies.items())
+    cookies = "; ".join(f"{key}={morsel.value}" for key, morsel in (client or signed_in(world, name)).cookies.items())
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=30)
     headers = {"Cookie": cookies, "Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
     connection.request("GET", address, headers=headers)
@@ -92,6 +93,20 @@ def test_stream_ends_with_the_run(web_server: str, started: tuple[World, UUID, s
     assert [message["event"] for message in told] == ["changed", "end"]
     assert 'id="run-status"' in told[0]["data"]
     assert "Completed" in told[0]["data"]
+
+
+def test_what_ends_is_tried_again_with_the_form_that_arrived(web_server: str, started: tuple[World, UUID, str]) -> None:
+    world, run, stream = started
+    journals.complete(world, run, {"decision": "approve"})
+    client = Client(enforce_csrf_checks=True)
+    client.cookies = signed_in(world, "alice").cookies
+    client.get(f"/{world.slug}/runs/{run}/")
+    with watching(web_server, world, "alice", f"{stream}?after=2", client=client) as (_, arriving):
+        data = next(arriving)["data"]
+    form = data[data.index(f'action="/{world.slug}/runs/{run}/again/"') :]
+    fields = dict(re.findall(r'name="(csrfmiddlewaretoken|key)" value="([^"]+)"', form))
+    answer = client.post(f"/{world.slug}/runs/{run}/again/", {**fields, "from": "start"})
+    assert answer.status_code == 302, answer.content.decode()
 
 
 def test_events_view_gets_the_raw_events(web_server: str, started: tuple[World, UUID, str]) -> None:

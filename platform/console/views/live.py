@@ -21,6 +21,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import PermissionDenied
 from django.db import connection, connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.middleware.csrf import get_token
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
@@ -61,7 +62,7 @@ async def live(request: HttpRequest, tenant: str, run: UUID) -> HttpResponseBase
     told = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
     after = int(told) if told.isascii() and told.isdigit() and len(told) < 10 else 0
     template = VIEWS.get(request.GET.get("view", ""), VIEWS["steps"])
-    watcher = _Watcher(request.session, member, run, template)
+    watcher = _Watcher(request.session, member, run, template, get_token(request))
     return StreamingHttpResponse(
         streams.Placed(place, _messages(watcher, after)),
         content_type="text/event-stream",
@@ -71,12 +72,16 @@ async def live(request: HttpRequest, tenant: str, run: UUID) -> HttpResponseBase
 
 @dataclass(frozen=True, slots=True)
 class _Watcher:
-    """Who looks at which run: member as at the beginning; template: what shows the run's changes."""
+    """Who looks at which run: member as at the beginning; template: what shows the run's changes.
+
+    csrf_token: for the forms among them, which are made without the request.
+    """
 
     session: SessionBase
     member: Member
     run: UUID
     template: str
+    csrf_token: str
 
 
 async def _messages(watcher: _Watcher, after: int) -> AsyncIterator[str]:
@@ -140,6 +145,7 @@ def _changes(watcher: _Watcher, after: int) -> tuple[str, int, bool]:
             changes = "", after, over
             if found.seq > after:
                 context, seq = changes_context(watcher.member, found, after)
+                context["csrf_token"] = watcher.csrf_token
                 changes = render_to_string(watcher.template, context), seq, over
         _check_still(watcher)
         return changes
