@@ -21,6 +21,10 @@ from tenants.principal import Principal
 LONGEST: Final = timedelta(days=366)
 MOST: Final = 20
 
+#: How far ahead somebody plans. Far enough for anyone, and far from the year 9999, after which a time on another clock
+#: is one that the database keeps and nobody can read again.
+AHEAD: Final = timedelta(days=10 * 366)
+
 
 def add(*, to: str, starts_at: datetime, ends_at: datetime, acting_as: Principal, of: str | None = None) -> Delegation:
     """Have the member with the address `to` stand in from `starts_at` to `ends_at`.
@@ -66,6 +70,8 @@ def visible(principal: Principal) -> QuerySet[Delegation]:
 def _check_times(starts_at: datetime, ends_at: datetime) -> None:
     if ends_at <= starts_at or ends_at <= transaction_time():
         raise BadTime("It ends after it starts, and not in the past.")
+    if ends_at > transaction_time() + AHEAD:
+        raise BadTime(f"It ends within {AHEAD.days // 366} years from now.")
     if ends_at - starts_at > LONGEST:
         raise BadTime(f"At most {LONGEST.days} days.")
 

@@ -1,6 +1,7 @@
 """Whose a question is while it waits, in which order, and what becomes of one that nobody answers in time."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from datetime import timezone as timezone_of
 from typing import Any
 
 import pytest
@@ -99,6 +100,15 @@ def test_what_is_decided_is_nobodys_any_more(acme: World, waiting: Escalation) -
 
 
 # --- away -----------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_stands_in_at_a_time_that_cannot_be_read_again(acme: World) -> None:
+    acme.member("roy", Role.REVIEWER)
+    begins = datetime(9999, 6, 1, tzinfo=UTC)
+    last = datetime(9999, 12, 31, 23, 59, tzinfo=timezone_of(timedelta(hours=-14)))
+    for start, end in ((begins, last), (timezone.now() + timedelta(days=3660), timezone.now() + timedelta(days=3700))):
+        with pytest.raises(BadTime):
+            delegations.add(to=mail(acme, "roy"), starts_at=start, ends_at=end, acting_as=acme.rita)
 
 
 def away(acme: World, *, hours: int = 1, to: str = "roy") -> None:
