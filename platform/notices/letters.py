@@ -1,6 +1,7 @@
 """What a letter says: kind, agent, queue, due time and a link of each question. Nothing of what it is about.
 
-Made when it is sent, of how things are then: what was decided or withdrawn meanwhile is left out.
+Made when it is sent, of how things are then: what was decided or withdrawn meanwhile is left out, and so is what the
+reader may decide no more, has voted on, or what was given to somebody else.
 """
 
 from collections.abc import Iterable
@@ -21,7 +22,7 @@ from config.email import CONSOLE, OFF
 from escalations.models import Escalation
 from notices.kinds import KINDS, OF_OPEN
 from notices.models import Letter, Notice, Preference
-from notices.recipients import is_still_so
+from notices.recipients import is_still_so, is_still_theirs
 from tenants.models import Membership, Tenant
 
 #: Questions that a letter names; of more it gives the number and the way to the inbox.
@@ -59,7 +60,7 @@ def compose(letter: Letter) -> EmailMessage | None:
     """Return the letter, in its tenant's scope; None when there is nothing left to tell or nobody to tell it to."""
     member = Membership.objects.filter(user_id=letter.user_id, is_active=True, user__is_active=True)
     person = member.select_related("user").first()
-    told = _told(letter.notices.all()) if person is not None else []
+    told = _told(letter.notices.all(), letter.user_id) if person is not None else []
     if person is None or not told:
         return None
     slug = Tenant.objects.only("slug").get(id=letter.tenant_id).slug
@@ -85,15 +86,19 @@ def compose(letter: Letter) -> EmailMessage | None:
     return EmailMessage(subject, text, to=[person.user.email], headers=headers)
 
 
-def _told(notices: Iterable[Notice]) -> list[tuple[str, Escalation]]:
+def _told(notices: Iterable[Notice], user_id: UUID) -> list[tuple[str, Escalation]]:
     """Return each question that is still as its notices say, with the most telling kind; the most urgent first."""
     rank = list(KINDS)
-    kinds: dict[tuple[UUID, bool], str] = {}
-    for each in sorted(notices, key=lambda notice: rank.index(notice.kind)):
-        kinds.setdefault((each.escalation_id, each.kind in OF_OPEN), each.kind)
-    found = {each.id: each for each in Escalation.objects.filter(id__in={of for of, _ in kinds})}
-    told = [(kind, found[of]) for (of, _), kind in kinds.items() if of in found and is_still_so(kind, found[of])]
-    return sorted(told, key=lambda each: (each[0] == "decided", -each[1].urgency, str(each[1].id)))
+    among = sorted(notices, key=lambda notice: rank.index(notice.kind))
+    found = {each.id: each for each in Escalation.objects.filter(id__in={each.escalation_id for each in among})}
+    told: dict[tuple[UUID, bool], tuple[str, Escalation]] = {}
+    for each in among:
+        escalation, of = found.get(each.escalation_id), (each.escalation_id, each.kind in OF_OPEN)
+        if escalation is None or of in told or not is_still_so(each.kind, escalation):
+            continue
+        if is_still_theirs(each.kind, escalation, user_id):
+            told[of] = each.kind, escalation
+    return sorted(told.values(), key=lambda each: (each[0] == "decided", -each[1].urgency, str(each[1].id)))
 
 
 def _line(kind: str, escalation: Escalation, slug: str, agents: dict[UUID, str], zone: ZoneInfo) -> Line:

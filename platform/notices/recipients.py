@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from access.permissions import HOLD_ALL_GRANTS
 from agents.models import AgentTeamGrant, AgentUserGrant, Run
 from escalations.models import Delegation, Escalation, QueueMember, QueueTeam
-from escalations.permissions import barred_from, deciding
+from escalations.permissions import barred_from, deciding, may_decide, standing_in
 from notices.kinds import OF_OPEN
 from tenants.models import Membership, TeamMember, User
 
@@ -20,6 +20,21 @@ _STILL: Final = {kind: frozenset({"open"}) for kind in OF_OPEN} | {"decided": fr
 def is_still_so(kind: str, escalation: Escalation) -> bool:
     """Say whether what a notice of that kind says of the question holds at this moment."""
     return escalation.status in _STILL[kind]
+
+
+def is_still_theirs(kind: str, escalation: Escalation, user_id: UUID) -> bool:
+    """Say whether a notice of that kind concerns the member at this moment, who may have been told to wait for it.
+
+    Of an open question: they may decide it now and have not voted; what was assigned is theirs still, or that of
+    somebody they stand in for.
+    """
+    if kind not in OF_OPEN:
+        return True
+    if kind == "assigned" and escalation.assignee_id not in standing_in(user_id):
+        return False
+    if escalation.votes.filter(user_id=user_id).exists():
+        return False
+    return may_decide(user_id, escalation, Run.objects.select_related("agent").get(id=escalation.run_id))
 
 
 def recipients(kind: str, escalation: Escalation) -> set[UUID]:

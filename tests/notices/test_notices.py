@@ -194,6 +194,58 @@ def test_who_left_or_may_decide_no_more_is_not_told(acme: World, asked: Escalati
     assert [recipient for recipient, _ in postbox.came] == []
 
 
+def later(acme: World) -> None:
+    """Let the time of every digest come."""
+    with tenant_scope(acme.tenant_id):
+        Notice.objects.update(send_at=timezone.now())
+    deliver(acme)
+
+
+def test_a_digest_asks_for_the_rights_again_when_it_is_sent(acme: World, postbox: Postbox) -> None:
+    sam = acme.member("sam", Role.REVIEWER)
+    for who in (acme.rita, sam):
+        prefer(acme, who, "hourly")
+    queue(acme, "credit", "rita", "sam")
+    paying(acme, "lender", queue="credit")
+    deliver(acme)
+    assert postbox.came == []
+
+    queue(acme, "credit", "sam")
+    later(acme)
+
+    assert [recipient for recipient, _ in postbox.came] == [mail(acme, "sam")]
+
+
+def test_a_digest_leaves_out_what_its_reader_has_voted_on(acme: World, postbox: Postbox) -> None:
+    acme.member("sam", Role.REVIEWER)
+    prefer(acme, acme.rita, "hourly")
+    queue(acme, "credit", "rita", "sam")
+    asked = paying(acme, "lender", queue="credit", required=2)
+    deliver(acme)
+    postbox.came.clear()
+
+    decisions.decide(asked.id, approve(asked), acting_as=acme.rita)
+    later(acme)
+
+    assert again(acme, asked).status == "open"
+    assert postbox.came == []
+
+
+def test_a_digest_does_not_call_assigned_what_somebody_else_was_given(acme: World, postbox: Postbox) -> None:
+    acme.member("sam", Role.REVIEWER)
+    prefer(acme, acme.rita, "hourly")
+    queue(acme, "credit", "rita", "sam")
+    asked = paying(acme, "lender", queue="credit")
+    life.assign(asked.id, mail(acme, "rita"), acting_as=acme.alice)
+    deliver(acme)
+    postbox.came.clear()
+
+    life.assign(asked.id, mail(acme, "sam"), acting_as=acme.alice)
+    later(acme)
+
+    assert "Assigned to you" not in "".join(to(acme, postbox, "rita"))
+
+
 def test_a_digest_holds_what_came_and_is_sent_at_its_hour(acme: World, postbox: Postbox) -> None:
     prefer(acme, acme.rita, "hourly")
     queue(acme, "credit", "rita")
