@@ -37,6 +37,8 @@ SCOPE_WORDS: Final = {
     "usage:read": "see what runs cost",
     "audit:read": "read the journal",
     "audit:export": "export the journal",
+    "audit:hold": "hold what would be erased",
+    "audit:erase": "ask for an erasure, and confirm one",
     "webhooks:write": "keep webhooks",
     "people:read": "see members",
     "keys:write": "make keys",
