@@ -74,6 +74,7 @@ TABS: Final[Mapping[str, tuple[Tab, ...]]] = {
         Tab("Service accounts", "console:accounts", "people:read"),
         Tab("Signing in", "console:sign_in", "admin"),
         Tab("Standing in", "console:delegations", "escalations:decide"),
+        Tab("E-mail", "console:notices", "escalations:read"),
     ),
 }
 

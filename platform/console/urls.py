@@ -14,6 +14,7 @@ from console.views import (
     inbox_life,
     keys,
     live,
+    notices,
     people,
     run_people,
     runs,
@@ -87,6 +88,7 @@ _settings = [
     path("sign-in/providers/new/", sign_in.provider, name="provider_new"),
     path("sign-in/providers/<slug:slug>/", sign_in.provider, name="provider"),
     path("sign-in/providers/<slug:slug>/remove/", sign_in.remove_provider, name="provider_remove"),
+    path("notices/", notices.notices, name="notices"),
     path("delegations/", sign_in.stand_ins, name="delegations"),
     path("delegations/<uuid:delegation>/end/", sign_in.end_stand_in, name="delegation_end"),
 ]

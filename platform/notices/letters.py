@@ -74,6 +74,7 @@ def compose(letter: Letter) -> EmailMessage | None:
         "more": len(told) - len(lines),
         "host": settings.BASE_URL,
         "inbox": _address("console:inbox", tenant=slug),
+        "settings": _address("console:notices", tenant=slug),
         "zone": wish.time_zone,
     }
     subject = " ".join(render_to_string("notices/email/letter_subject.txt", context).split())

@@ -23,7 +23,10 @@ Message = dict[str, str]
 def watching(
     server: str, world: World, name: str, address: str, *, last: str | None = None, client: Client | None = None
 ) -> Iterator[tuple[http.client.HTTPResponse, Iterator[Message]]]:
-    """Open a stream as a member; yield the answer and its messages as they come. client: whose browser, else a new one."""
+    """Open a stream as a member; yield the answer and its messages as they come.
+
+    client: the browser, else a new one.
+    """
     parts = urlsplit(server)
     cookies = "; ".join(f"{key}={morsel.value}" for key, morsel in (client or signed_in(world, name)).cookies.items())
     connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=30)

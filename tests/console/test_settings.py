@@ -223,6 +223,23 @@ def test_somebody_stands_in_and_no_more(acme: World) -> None:
     assert "Nobody stands in" in page(alice, base)
 
 
+def test_a_reviewer_says_how_they_are_written_to(acme: World) -> None:
+    rita, address = signed_in(acme, "rita"), f"/{acme.slug}/settings/notices/"
+    assert f'href="{address}"' in page(rita, address)
+    given = {"mode": "daily", "hour": "7", "time_zone": "Europe/Berlin"}
+    for wrong in ({"mode": "often"}, {"hour": "24"}, {"hour": ""}, {"time_zone": "Mars/Olympus"}):
+        refused = rita.post(address, given | wrong)
+        assert refused.status_code == 422, wrong
+        assert 'value="daily" selected' in refused.content.decode() or "mode" in wrong
+    assert rita.post(address, given).status_code == 302
+    assert all(
+        each in page(rita, address) for each in ('value="daily" selected', 'value="7" selected', "Europe/Berlin")
+    )
+    assert 'value="at_once" selected' in page(signed_in(acme, "alice"), address)
+    assert signed_in(acme, "bob").get(address).status_code == 403
+    assert signed_in(peopled(), "alice").get(address).status_code == 404
+
+
 def test_another_tenants_people_and_things_do_not_exist(acme: World, olivia: Client) -> None:
     elsewhere = peopled()
     carol = as_role(elsewhere, Role.OWNER)

@@ -142,6 +142,7 @@ PAGES: Final[dict[str, Page]] = {
     "console:provider_new": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),
     "console:provider": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),
     "console:delegations": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),
+    "console:notices": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),
     "console:budget_new": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),
     "console:budget": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),
     "console:budget_remove": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),

@@ -35,6 +35,7 @@ def test_who_works_the_queue_is_told_what_waits_and_not_what_it_is_about(
     text = letter.get_content()
     assert "Agent: lender\nQueue: credit\n" in text
     assert f"{settings.BASE_URL}/{acme.slug}/inbox/{asked.id}/" in text
+    assert f"{settings.BASE_URL}/{acme.slug}/settings/notices/" in text
     for private in ("alice", "rita", "bob", str(acme.alice.user_id), "pay_lender", f"{acme.slug} lender", "amount"):
         assert private not in text
     assert [each.status for each in letters(acme)] == ["sent"]
