@@ -31,6 +31,13 @@ class Item:
 def decide(item: Item, decision: str, *, reason: str | None, acting_as: Principal) -> Escalation:
     """Answer one of many, in a transaction of its own. Raises `NotOpened`, and what `decisions.decide` raises."""
     with tenant_scope(acting_as.tenant_id):
+        check(item, decision, acting_as=acting_as)
+        return decisions.decide(item.id, Answer(decision, item.digest, reason=reason), acting_as=acting_as)
+
+
+def check(item: Item, decision: str, *, acting_as: Principal) -> None:
+    """Raise why `decide` would refuse that answer as things stand, so that a face can tell it beforehand."""
+    with tenant_scope(acting_as.tenant_id):
         escalation = seen(item.id, acting_as)
         decisions.check(item.id, acting_as=acting_as)
         if (
@@ -38,7 +45,7 @@ def decide(item: Item, decision: str, *, reason: str | None, acting_as: Principa
             and not escalation.openings.filter(user_id=acting_as.user_id).exists()
         ):
             raise NotOpened
-        return decisions.decide(item.id, Answer(decision, item.digest, reason=reason), acting_as=acting_as)
+        decisions.check_answer(escalation, Answer(decision, item.digest))
 
 
 def _must_open_from(escalation: Escalation) -> int:

@@ -53,7 +53,7 @@ def decide(escalation_id: UUID, answer: Answer, *, acting_as: Principal) -> Esca
     with tenant_scope(acting_as.tenant_id):
         escalation, run = _locked(escalation_id, acting_as)
         check_decide(acting_as, escalation, run)
-        _check_answer(escalation, answer)
+        check_answer(escalation, answer)
         if answer.decision == "edit":
             edits.check(run, escalation, answer.arguments, answer.output, acting_as=acting_as)
         Vote.objects.create(escalation=escalation, user_id=acting_as.user_id, decision=answer.decision)
@@ -91,7 +91,8 @@ def _check_open(escalation: Escalation) -> None:
         raise AlreadyDecided("This has expired.")
 
 
-def _check_answer(escalation: Escalation, answer: Answer) -> None:
+def check_answer(escalation: Escalation, answer: Answer) -> None:
+    """Raise what keeps the question from taking this answer, whoever gives it: see `decide`."""
     _check_open(escalation)
     if answer.digest != escalation.digest:
         raise DigestDiffers

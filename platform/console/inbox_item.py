@@ -130,7 +130,7 @@ class Item:
     @property
     def needs_reason(self) -> bool:
         """Say whether an approval needs a reason too."""
-        return self.risk == "high" and self.kind != "reconcile"
+        return inbox_text.needs_reason(self.kind, self.risk)
 
 
 def escalation_of(escalation_id: UUID, member: Member) -> Escalation:

@@ -7,16 +7,17 @@ from uuid import UUID
 
 from access.errors import AccessDenied
 from agents.errors import AgentError
+from console import inbox_text
 from console.inbox_list import Line, lines_of
 from console.members import Member
 from console.run_list import uuid_of
 from db.errors import Refusal
 from db.scope import tenant_scope
+from escalations import risk
 from escalations.actions import bulk, decisions, life
-from escalations.errors import AlreadyClaimed, EscalationError, NotOpened, UnknownEscalation
+from escalations.errors import AlreadyClaimed, DigestDiffers, EscalationError
 from escalations.models import Escalation
 from escalations.permissions import visible
-from escalations.risk import GREAT
 
 #: verb → (what its button says, what came of it)
 VERBS: Final = {"approve": ("Approve", "approved"), "reject": ("Reject", "rejected"), "claim": ("Claim", "claimed")}
@@ -26,11 +27,15 @@ CHANGED: Final = "What it proposes has changed since you chose it; look at it ag
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A question that was chosen. token: its id and the digest it had; why_not: why it would stay as it is."""
+    """A question that was chosen.
+
+    token: its id and the digest it had; why_not: why it would stay as it is; needs_reason: whether the answer does.
+    """
 
     line: Line
     token: str
     why_not: str
+    needs_reason: bool
 
 
 def parsed(tokens: Sequence[str]) -> list[bulk.Item]:
@@ -48,7 +53,9 @@ def chosen(items: Sequence[bulk.Item], verb: str, member: Member) -> list[Chosen
     digests = {item.id: item.digest for item in items}
     rows = list(visible(member.principal).filter(id__in=digests).order_by("-urgency", "-id"))
     return [
-        Chosen(line, f"{row.id}:{digests[row.id]}", _why_not(row, digests[row.id], verb, member))
+        Chosen(
+            line, f"{row.id}:{digests[row.id]}", _why_not(row, digests[row.id], verb, member), _needs_reason(row, verb)
+        )
         for row, line in zip(rows, lines_of(rows), strict=True)
     ]
 
@@ -78,16 +85,22 @@ def _claim(item: bulk.Item, member: Member) -> None:
         life.claim(item.id, acting_as=member.principal)
 
 
+def _needs_reason(row: Escalation, verb: str) -> bool:
+    """Say so as the page of the question itself asks for one."""
+    return verb == "reject" or (verb == "approve" and inbox_text.needs_reason(row.kind, risk.word(row.risk)))
+
+
 def _why_not(row: Escalation, digest: str, verb: str, member: Member) -> str:
     """Return why the answer would be refused as things stand; empty when it would not."""
     try:
+        if verb != "claim":
+            bulk.check(bulk.Item(row.id, digest), verb, acting_as=member.principal)
+            return ""
         decisions.check(row.id, acting_as=member.principal)
-        if verb == "claim" and row.claimed_by_id not in (None, member.user.id):
+        if row.claimed_by_id not in (None, member.user.id):
             raise AlreadyClaimed
-        if verb != "claim" and verb not in row.allowed:
-            raise UnknownEscalation(f"This question does not take the answer {verb}.")
-        if verb != "claim" and row.risk >= GREAT and not row.openings.filter(user_id=member.user.id).exists():
-            raise NotOpened
+    except DigestDiffers:
+        return CHANGED
     except (AccessDenied, AgentError, EscalationError) as refusal:
         return str(refusal)
-    return "" if verb == "claim" or digest == row.digest else CHANGED
+    return ""

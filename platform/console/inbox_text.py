@@ -67,6 +67,11 @@ class Changed:
     line: str
 
 
+def needs_reason(kind: str, risk: str) -> bool:
+    """Say whether an approval of such a question needs a reason too. risk: high, medium or low."""
+    return risk == "high" and kind != "reconcile"
+
+
 def title(kind: str, reason: str, proposal: Mapping[str, Json]) -> str:
     """Return what the question is called in a list: the tool, or what is asked."""
     tool = proposal.get("tool")

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from audit.models import Record
 from db.scope import tenant_scope
+from escalations.models import Queue
 from tests.console.conftest import email, peopled, signed_in
 from tests.console.inboxes import Desk, desk
 
@@ -93,6 +94,32 @@ def test_rejecting_many_needs_a_reason_and_nothing_is_chosen_by_default(database
     assert {at.escalation(place).status for place in range(2)} == {"open"}
     many(at, rita, "reject", 0, 1, confirmed="yes", reason="Twice the same.")
     assert {at.escalation(place).decision for place in range(2)} == {"reject"}
+
+
+def test_approving_much_at_stake_needs_a_reason_as_its_own_page_does(database: None) -> None:
+    at = desk(2)
+    at.press(1)
+    rita = signed_in(at.world, "rita")
+    rita.get(at.path(1))
+    assert re.search(r"<textarea[^>]* required", many(at, rita, "approve", 0, 1).content.decode())
+    refused = many(at, rita, "approve", 0, 1, confirmed="yes")
+    assert refused.status_code == 422
+    assert "Say why" in refused.content.decode()
+    assert {at.escalation(place).status for place in range(2)} == {"open"}
+    many(at, rita, "approve", 0, 1, confirmed="yes", reason="Both are owed.")
+    assert {at.escalation(place).decision for place in range(2)} == {"approve"}
+
+
+def test_the_count_keeps_to_what_the_queue_says_must_be_opened(database: None) -> None:
+    at = desk(2)
+    at.press(1)
+    rita = signed_in(at.world, "rita")
+    with tenant_scope(at.world.tenant_id):
+        Queue.objects.update(must_open_from=0)
+    assert "Nothing to approve" in many(at, rita, "approve", 0, 1).content.decode()
+    with tenant_scope(at.world.tenant_id):
+        Queue.objects.update(must_open_from=100)
+    assert "Approve 2 questions" in many(at, rita, "approve", 0, 1).content.decode()
 
 
 def test_what_changed_since_it_was_chosen_is_left(database: None) -> None:

@@ -101,18 +101,21 @@ def many(request: MemberRequest) -> HttpResponse:
         if verb not in inbox_many.VERBS or not items:
             messages.error(request, "Choose questions first: press x on a line, or tick its box.")
             return HttpResponseRedirect(address(request, None, filters))
-    problem = "" if reason or verb != "reject" else "Say why: the reason is kept in the audit trail."
-    if request.POST.get("confirmed") == "yes" and not problem:
-        return _answered(request, filters, verb, reason, items)
-    if request.POST.get("confirmed") != "yes":
-        problem = ""
-    with tenant_scope(member.tenant.id):
         chosen = inbox_many.chosen(items, verb, member)
+    takes = [each for each in chosen if not each.why_not]
+    confirmed = request.POST.get("confirmed") == "yes"
+    # Once it is confirmed, for all of them: one that would stay now may be answered by the time it is its turn.
+    needs_reason = any(each.needs_reason for each in (chosen if confirmed else takes))
+    problem = "Say why: the reason is kept in the audit trail." if confirmed and needs_reason and not reason else ""
+    if confirmed and not problem:
+        return _answered(request, filters, verb, reason, items)
+    with tenant_scope(member.tenant.id):
         context = {
             "verb": verb,
             "label": inbox_many.VERBS[verb][0],
             "filters": filters,
-            "takes": [each for each in chosen if not each.why_not],
+            "takes": takes,
+            "needs_reason": needs_reason,
             "leaves": [each for each in chosen if each.why_not],
             "reason": reason,
             "problem": problem,
