@@ -38,6 +38,7 @@ class Hold:
     holder: str
     is_mine: bool
     is_claimed: bool
+    is_claimed_by_me: bool
     snoozed_until: datetime | None
     may_claim: bool
     may_release: bool
@@ -61,6 +62,7 @@ def hold(escalation: Escalation, member: Member, *, may_answer: bool) -> Hold | 
         holder=name_of(holder) if holder else "",
         is_mine=me in (escalation.claimed_by_id, escalation.assignee_id),
         is_claimed=escalation.claimed_by_id is not None,
+        is_claimed_by_me=escalation.claimed_by_id == me,
         snoozed_until=snoozed,
         may_claim=may_answer and escalation.claimed_by_id is None,
         may_release=holder is not None and (manages or (me == holder.id and member.can("escalations:decide"))),

@@ -184,6 +184,36 @@ def test_approval_is_recorded_for_the_run_and_the_next_question_is_shown(databas
     )
 
 
+def test_an_answer_leaves_the_list_as_narrowed_as_it_was(database: None) -> None:
+    at = desk(2)
+    went_on = signed_in(at.world, "rita").post(
+        at.path(0, "decide/?view=mine&kind=tool_call&agent=payments"),
+        {"decision": "approve", "digest": journals.DIGEST},
+    )
+    assert went_on["Location"] == f"{at.path(1)}?view=mine&kind=tool_call&agent=payments"
+
+
+def test_what_narrows_the_list_leads_to_the_list_wherever_it_stands(database: None) -> None:
+    at = desk(2)
+    rita, base = signed_in(at.world, "rita"), f"/{at.world.slug}/inbox/"
+    saved = {"place": "inbox", "query": "view=open&kind=tool_call", "name": "Calls"}
+    rita.post(f"/{at.world.slug}/views/save/", saved)
+    refused = rita.post(at.path(0, "decide/"), {"decision": "reject", "digest": journals.DIGEST}).content.decode()
+    assert f'href="{base}?view=open&amp;kind=tool_call"' in refused
+    assert re.search(rf'<form class="inbox-filters"[^>]* action="{base}"', refused)
+    assert 'href="?' not in refused
+
+
+def test_one_key_does_one_thing_whoever_has_it(one: Desk) -> None:
+    rita = signed_in(one.world, "rita")
+    one.change(assignee_id=one.world.rita.user_id)
+    assert rita.get(one.path()).content.decode().count('data-hotkey="m"') == 1
+    rita.post(one.path(more="claim/"))
+    page = rita.get(one.path()).content.decode()
+    assert page.count('data-hotkey="m"') == 1
+    assert f'id="pick-{one.asked[0]}"' in page
+
+
 def test_approval_inside_the_page_brings_the_next_question_and_the_list(database: None) -> None:
     at = desk(2)
     rita = signed_in(at.world, "rita")

@@ -26,7 +26,7 @@ def kept(world: World) -> list[tuple[str, str, str]]:
 def test_a_view_is_saved_by_name_opened_and_forgotten(acme: World) -> None:
     alice = signed_in(acme, "alice")
     page = save(alice, acme, "ما فشل", "status=failed&agent=refund-desk&junk=1&before=x")
-    assert 'href="?status=failed&agent=refund-desk"' in page
+    assert f'href="/{acme.slug}/runs/?status=failed&agent=refund-desk"' in page
     assert "ما فشل" in page
     save(alice, acme, "mine", "view=risk&kind=output", "inbox")
     assert kept(acme) == [

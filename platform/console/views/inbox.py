@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -207,9 +206,9 @@ def _go_on(request: MemberRequest, filters: Filters, decided: Escalation, verb: 
 
 
 def address(request: MemberRequest, escalation: UUID | None, filters: Filters) -> str:
-    """Return where a question stands, or for None the inbox, in the same view."""
+    """Return where a question stands, or for None the inbox, narrowed to the same."""
     slug = request.member.tenant.slug
-    query = f"?{urlencode({'view': filters.view})}"
+    query = f"?{filters.first}"
     if escalation is None:
         return reverse("console:inbox", kwargs={"tenant": slug}) + query
     return reverse("console:inbox_item", kwargs={"tenant": slug, "escalation": escalation}) + query

@@ -7,13 +7,14 @@ function installIn(root) {
 }
 
 function typing(target) {
-  return target.matches("input, textarea, select, [contenteditable]");
+  return target.matches("input:not([type=checkbox], [type=radio]), textarea, select, [contenteditable]");
 }
 
 function move(by) {
   const lines = [...document.querySelectorAll("[data-lines] [data-line]")].filter((line) => line.offsetParent !== null);
   if (!lines.length) return;
-  const from = lines.indexOf(document.activeElement);
+  const active = document.activeElement; // a line, or the box that chooses one
+  const from = lines.indexOf(active.closest(".inbox-line")?.querySelector("[data-line]") ?? active);
   const at = from < 0 ? lines.findIndex((line) => line.ariaCurrent === "true" && line.closest("[data-opens-on-move]")) : from;
   const to = at < 0 ? (by > 0 ? 0 : lines.length - 1) : Math.min(Math.max(at + by, 0), lines.length - 1);
   lines[to].focus();
