@@ -30,6 +30,9 @@ Json = Any
 #: How far the figures of the pages look back.
 DAYS: Final = 30
 
+#: Among how many agents one is looked for that the reader may run.
+LOOKED_AT: Final = 20
+
 #: Versions that a page shows.
 VERSIONS: Final = 20
 
@@ -93,6 +96,12 @@ def agent_of(slug: str) -> Agent:
     if agent is None:
         raise Http404
     return agent
+
+
+def runnable(member: Member) -> Agent | None:
+    """Return the published agent that was changed last of those that the member may run."""
+    rows = Agent.objects.exclude(live=None).select_related("live").order_by("-updated_at")[:LOOKED_AT]
+    return next((each for each in rows if grants.held(member.principal, "run", each)), None)
 
 
 def overview(agent: Agent, member: Member) -> Overview:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.urls import reverse
 
 from agents.models import Agent
-from console import inbox_list, run_list
+from console import agent_pages, inbox_list, run_list
 from console.members import Member
 from quotas.models import Budget
 from tenants.models import ApiKey, Membership
@@ -91,12 +91,12 @@ def _steps(member: Member, supplier: str, inbox: inbox_list.Page | None, runs: l
             "",
             "",
         )
-    yield from _watching(member, agent, runs)
+    yield from _watching(member, runs)
     yield from _building(member, agent)
     yield from _proving(member)
 
 
-def _watching(member: Member, agent: str | None, runs: list[run_list.Line]) -> Iterator[Next]:
+def _watching(member: Member, runs: list[run_list.Line]) -> Iterator[Next]:
     going = sorted(
         (run for run in runs if run.status in _GOING), key=lambda run: (_GOING.index(run.status), -run.id.int)
     )
@@ -108,13 +108,13 @@ def _watching(member: Member, agent: str | None, runs: list[run_list.Line]) -> I
             "Open the live run",
             _at("run", member, run=going[0].id),
         )
-    elif agent and member.can("runs:write"):
+    elif member.can("runs:write") and (agent := agent_pages.runnable(member)):
         yield Next(
             "play",
-            f"Start a run of {agent}",
+            f"Start a run of {agent.slug}",
             "Give it an input and watch what it does with it.",
             "Start a run",
-            _at("agent_run", member, slug=agent),
+            _at("agent_run", member, slug=agent.slug),
         )
     elif runs:
         yield Next(

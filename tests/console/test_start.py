@@ -50,6 +50,15 @@ def test_each_role_is_told_only_what_it_can_open(database: None) -> None:
             assert client.get(address, follow=True).status_code == 200, (role, address)
 
 
+def test_a_run_is_offered_of_what_the_reader_may_run_alone(acme: World) -> None:
+    dev = as_role(acme, Role.DEVELOPER)
+    run = f"/{acme.slug}/agents/refund-desk/run/"
+    assert not [step for step in steps(dev, acme) if step.startswith("Start a run of")]
+    assert dev.get(run).status_code == 403
+    assert dev.post(run, {"input": "{}"}).status_code == 403
+    assert "Start a run of refund-desk" in steps(signed_in(acme, "alice"), acme)
+
+
 def test_refresh_is_empty_until_something_changes(acme: World) -> None:
     alice, part = signed_in(acme, "alice"), {"HX-Request": "true"}
     shown = re.search(r'"shown": "(\w+)"', alice.get(f"/{acme.slug}/").content.decode())

@@ -10,7 +10,8 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from access.errors import AccessDenied
+from access import grants
+from access.errors import AccessDenied, MissingGrant
 from agents.actions import agents, runs, versions
 from agents.errors import AgentError
 from agents.models import Agent, AgentVersion
@@ -127,6 +128,8 @@ def compare(request: MemberRequest, slug: str, before: int, after: int) -> HttpR
 def run(request: MemberRequest, slug: str) -> HttpResponse:
     """Start a run of the live version and go to its page."""
     agent = agent_pages.agent_of(slug)
+    if not grants.held(request.member.principal, "run", agent):
+        raise PermissionDenied("You may not run this agent.") from MissingGrant("You may not run this agent.")
     schema = agent.live.document.get("input_schema") if agent.live else None
     text = request.POST.get("input", agent_pages.example_of(schema))
     problem, errors = "", list[Json]()
