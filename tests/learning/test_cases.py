@@ -1,8 +1,10 @@
 """What a reviewer corrects can be kept as a case of the agent."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from access.errors import MissingGrant
 from agents.models import Run
@@ -19,6 +21,7 @@ from learning.presenters import cases_json
 from tests.api.conftest import caller
 from tests.escalations.asking import approve, mail, paying, question_of, queue
 from tests.escalations.conftest import answers, drive
+from tests.locks import until_waited_for
 from tests.worlds import World, world
 
 
@@ -119,6 +122,44 @@ def test_what_was_taken_back_is_no_case(acme: World) -> None:
 
     with tenant_scope(acme.tenant_id):
         assert not Case.objects.exists()
+
+
+def test_two_who_keep_it_at_once_keep_one_case(acme: World) -> None:
+    question = paying(acme, "lender", queue="credit")
+    decisions.decide(question.id, Answer("reject", question.digest, reason="no"), acting_as=acme.rita)
+
+    def keep() -> Case:
+        try:
+            return cases.keep(question.id, acting_as=acme.rita)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as other:
+        with tenant_scope(acme.tenant_id):
+            first = cases.keep(question.id, acting_as=acme.rita)
+            second = other.submit(keep)
+            until_waited_for()
+        assert second.result().id == first.id
+
+
+def test_nothing_is_kept_of_an_answer_that_is_taken_back_meanwhile(acme: World) -> None:
+    queue(acme, "credit", "rita", undo_s=600)
+    question = paying(acme, "lender", queue="credit")
+    decisions.decide(question.id, Answer("reject", question.digest, reason="no"), acting_as=acme.rita)
+
+    def keep() -> None:
+        try:
+            with pytest.raises(NothingToLearn):
+                cases.keep(question.id, acting_as=acme.rita)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as other:
+        with tenant_scope(acme.tenant_id):
+            taking_back.undo(question.id, acting_as=acme.rita)
+            kept = other.submit(keep)
+            until_waited_for()
+        kept.result()
 
 
 def test_who_may_not_decide_keeps_nothing_and_nobody_keeps_another_tenants(acme: World) -> None:

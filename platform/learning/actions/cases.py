@@ -36,8 +36,7 @@ def keep(
     Raises `UnknownEscalation`, `AccessDenied`, `NothingToLearn`, `NotOfThisAgent`.
     """
     with acting(acting_as, "escalations:decide"):
-        escalation = seen(escalation_id, acting_as)
-        run = Run.objects.select_related("agent").get(id=escalation.run_id)
+        run, escalation = _locked(seen(escalation_id, acting_as))
         if of is not None and run.agent.slug != of:
             raise NotOfThisAgent
         present = Case.objects.filter(escalation_id=escalation.id).first()
@@ -79,6 +78,15 @@ def drop_of(escalation_id: UUID) -> None:
     case = Case.objects.select_for_update().filter(escalation_id=escalation_id).first()
     if case is not None:
         _drop(case, ACTOR, "undone")
+
+
+def _locked(escalation: Escalation) -> tuple[Run, Escalation]:
+    """Lock the run, then the question, as whoever answers it or takes that back does.
+
+    So one of two who keep it at once makes the case, and none is left of an answer that is taken back meanwhile.
+    """
+    run = Run.objects.select_for_update(of=("self",)).select_related("agent").get(id=escalation.run_id)
+    return run, Escalation.objects.select_for_update().get(id=escalation.id)
 
 
 def _check_edits(agent: Agent, acting_as: Principal) -> None:
