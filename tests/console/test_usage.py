@@ -64,7 +64,10 @@ def test_a_budget_is_set_changed_and_removed(acme: World) -> None:
     assert 'value="80"' in form
     changed = {"expected": html.unescape(expected), "usd": "", "tokens": "1,000,000"}
     assert alice.post(f"{base}month/", changed).status_code == 302
-    assert alice.post(f"{base}month/", changed).status_code == 412
+    stale = alice.post(f"{base}month/", changed | {"usd": "77.00", "tokens": ""})
+    assert stale.status_code == 412
+    assert 'value="77.00"' in stale.content.decode()
+    assert "now 1000000" in stale.content.decode()
     with tenant_scope(acme.tenant_id):
         kept = Budget.objects.get(name="month")
         assert (kept.usd_nano, kept.tokens, kept.of) == (None, 1_000_000, "agent")

@@ -21,7 +21,10 @@ Json = Any
 PLACE = "console:usage"
 FIELDS: Final = ("name", "of", "agent", "user", "window", "usd", "tokens", "soft")
 
-STALE: Final = "Somebody changed it since you opened it. Look at what it is now, below, and change it again."
+#: What of a budget is changed later.
+LIMITS: Final = ("usd", "tokens", "soft")
+
+STALE: Final = "Somebody changed it since you opened it. What it is now stands beside what you typed; look, and set it."
 
 
 @require_http_methods(["GET", "POST"])
@@ -34,7 +37,9 @@ def budget(request: MemberRequest, name: str = "") -> HttpResponse:
         return _form(request, name, _given(name, spec), spec)
     given = {field: request.POST.get(field, "").strip() for field in FIELDS}
     if found is not None and request.POST.get("expected") != str(spec):
-        answer = _form(request, name, _given(name, spec), spec, problem=STALE)
+        present = _given(name, spec)
+        typed = {field: given[field] for field in LIMITS}
+        answer = _form(request, name, present | typed, spec, problem=STALE, present=present)
         answer.status_code = 412
         return answer
 
