@@ -12,6 +12,7 @@ from django.utils import timezone
 from access import permissions
 from console.members import Member
 from console.run_list import name_of
+from db.errors import Refusal
 from tenants.actions import api_keys
 from tenants.models import ApiKey
 from tenants.scopes import SCOPES
@@ -47,6 +48,12 @@ SCOPE_WORDS: Final = {
 
 #: When a new key ends, by what the form calls it; none never ends by itself.
 ENDS: Final = {"30": "in 30 days", "90": "in 90 days", "365": "in a year", "": "never"}
+
+
+class UnknownEnd(Refusal):
+    """Choose when the key ends: in 30, 90 or 365 days, or never."""
+
+    code = "unknown_end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +93,10 @@ def scopes(member: Member) -> list[tuple[str, str]]:
 
 
 def end_of(choice: str) -> datetime | None:
-    """Return when a key ends by the form's choice; None for never."""
-    return timezone.now() + timedelta(days=int(choice)) if choice in ENDS and choice else None
+    """Return when a key ends by the form's choice; None for never. Raises `UnknownEnd` for what is none of `ENDS`."""
+    if choice not in ENDS:
+        raise UnknownEnd
+    return timezone.now() + timedelta(days=int(choice)) if choice else None
 
 
 def may_rotate(found: ApiKey, member: Member) -> bool:

@@ -83,6 +83,19 @@ def test_a_member_changes_role_and_is_let_go(acme: World, olivia: Client) -> Non
     assert olivia.get(f"{base}{bob}/").status_code == 404
 
 
+def test_what_no_form_offers_is_refused_and_changes_nothing(acme: World, olivia: Client) -> None:
+    rita, base = member(acme, "rita"), f"/{acme.slug}/settings/"
+    for wrong in ({"do": "role", "role": "boss"}, {"do": "role"}, {"do": "promote", "role": "viewer"}, {}):
+        olivia.post(f"{base}members/{rita.user_id}/change/", wrong)
+        assert member(acme, "rita").role == rita.role, wrong
+    assert olivia.post(f"{base}members/invite/", {"email": "x@y.example", "role": "boss"}).status_code == 422
+    assert olivia.post(f"{base}service-accounts/new/", {"name": "portal", "role": "boss"}).status_code == 422
+    key = {"name": "k", "scopes": ["runs:read"], "ends": "36500"}
+    assert olivia.post(f"/{acme.slug}/developers/keys/new/", key).status_code == 422
+    with tenant_scope(acme.tenant_id):
+        assert not ApiKey.objects.exists()
+
+
 def test_the_last_owner_stays_and_is_told_why(acme: World, olivia: Client) -> None:
     with tenant_scope(acme.tenant_id):
         me = Membership.objects.get(role=Role.OWNER).user_id

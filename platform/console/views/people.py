@@ -14,6 +14,7 @@ from console import people_pages
 from console.attempts import attempt, say
 from console.members import MemberRequest, member_page
 from console.pages import show
+from db.errors import Refusal
 from db.scope import tenant_scope
 from signin import mail
 from tenants.actions import invitations, members
@@ -35,14 +36,17 @@ def listing(request: MemberRequest) -> HttpResponse:
 @member_page("admin", scope=False)
 def invite(request: MemberRequest) -> HttpResponse:
     """Send somebody a link. Outside the scope: the invitation is committed before it is mailed."""
-    tenant, given = request.member.tenant, {"email": request.POST.get("email", "").strip(), "role": _role(request)}
+    tenant, given = (
+        request.member.tenant,
+        {"email": request.POST.get("email", "").strip(), "role": request.POST.get("role", "")},
+    )
     with tenant_scope(tenant.id):
         made, refusal = attempt(
             request,
             lambda: invitations.invite(
                 tenant_id=tenant.id,
                 email=given["email"],
-                role=Role(given["role"]),
+                role=_chosen(given["role"]),
                 acting_as=request.member.principal.actor,
             ),
         )
@@ -92,11 +96,11 @@ def accounts(request: MemberRequest) -> HttpResponse:
 @member_page("admin")
 def make_account(request: MemberRequest) -> HttpResponse:
     """Make an account for a program."""
-    given = {"name": request.POST.get("name", "").strip(), "role": _role(request)}
+    given = {"name": request.POST.get("name", "").strip(), "role": request.POST.get("role", "")}
     made, refusal = attempt(
         request,
         lambda: members.put_service(
-            name=given["name"], role=Role(given["role"]), acting_as=request.member.principal.actor
+            name=given["name"], role=_chosen(given["role"]), acting_as=request.member.principal.actor
         ),
     )
     if made is None:
@@ -140,17 +144,26 @@ def _changed(request: MemberRequest, user_id: UUID, *, services: bool) -> HttpRe
     elif do == "reactivate":
         told = f"{who} has the role again; keys, teams and grants were taken and are not given back."
         say(request, lambda: members.reactivate(found, acting_as=actor), told)
+    elif do == "role":
+        role = request.POST.get("role", "")
+        say(request, lambda: members.change_role(found, _chosen(role), acting_as=actor), f"{who} is {role} now.")
     else:
-        role = Role(_role(request))
-        say(request, lambda: members.change_role(found, role, acting_as=actor), f"{who} is {role} now.")
+        messages.error(request, "Choose what is to be done: nothing was changed.")
     if request.member.principal.user_id != user_id:
         return redirect("console:account" if services else "console:member", tenant=tenant, person=user_id)
     return redirect("console:tenant", tenant=tenant)  # one's own role may have gone, and this page with it
 
 
-def _role(request: MemberRequest) -> str:
-    role = request.POST.get("role", "")
-    return role if role in _ROLES else str(Role.VIEWER)
+class UnknownRole(Refusal):
+    """Choose one of the roles that are offered."""
+
+    code = "unknown_role"
+
+
+def _chosen(role: str) -> Role:
+    if role not in _ROLES:
+        raise UnknownRole
+    return Role(role)
 
 
 def _members(request: MemberRequest, *, given: dict[str, str] | None = None, problem: str = "") -> HttpResponse:
