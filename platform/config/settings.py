@@ -275,6 +275,7 @@ MIDDLEWARE = [
     "signin.oidc.confinement.Confinement",
     "signin.sessions.SessionLimits",
     "django_htmx.middleware.HtmxMiddleware",
+    "console.wrong_method.WrongMethod",
 ]
 
 ROOT_URLCONF = "config.urls"

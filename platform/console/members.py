@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Final, ParamSpec
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
@@ -16,6 +17,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import resolve_url
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
 from access import permissions
@@ -31,7 +33,7 @@ from tenants.principal import Principal
 
 P = ParamSpec("P")
 
-_READING: Final = frozenset({"GET", "HEAD"})
+READING: Final = frozenset({"GET", "HEAD"})
 
 FORBIDDEN: Final = 403
 
@@ -112,7 +114,7 @@ def note_staff(request: HttpRequest, member: Member) -> None:
         return
     match, method = request.resolver_match, request.method or ""
     staff.looked(member.principal, route=match.view_name if match else "", method=method, path=request.get_full_path())
-    if method not in _READING:
+    if method not in READING:
         raise PermissionDenied("Platform staff look, and do nothing else.")
 
 
@@ -193,6 +195,17 @@ def sign_in_first(request: MemberRequest) -> HttpResponseBase:
 def _elsewhere(request: MemberRequest, url: str) -> HttpResponseBase:
     """Send the browser to sign in at `url` and back here afterwards; a swap inside a page takes the page along."""
     if not request.htmx:
-        return redirect_to_login(request.get_full_path(), url)
+        return redirect_to_login(_back(request), url)
     came_from = request.htmx.current_url_abs_path or resolve_url("console:home")
     return HttpResponse(status=204, headers={"HX-Redirect": redirect_to_login(came_from, url).url})
+
+
+def _back(request: MemberRequest) -> str:
+    """Return an address to come back to: this one, or of a form that was sent the page that it stood on."""
+    if request.method in READING:
+        return request.get_full_path()
+    before = request.headers.get("Referer", "")
+    if url_has_allowed_host_and_scheme(before, {request.get_host()}, require_https=request.is_secure()):
+        parts = urlsplit(before)
+        return urlunsplit(("", "", parts.path, parts.query, ""))
+    return resolve_url("console:home")

@@ -8,9 +8,10 @@ from typing import Any, Final
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from console import inbox_list
-from console.members import Member, MemberRequest
+from console.members import READING, Member, MemberRequest
 from tenants.models import StaffAccess
 
 #: The key that the rehearsal server is called with; no supplier gives it out.
@@ -135,10 +136,18 @@ def show(request: MemberRequest, template: str, context: Mapping[str, Any], *, p
         "themes": THEMES,
         "supplier": supplier(),
         "looks_until": _looks_until(member),
+        "here": _here(request, place),
     }
     if "waiting" not in context:
         around["waiting"] = inbox_list.waiting(member)
     return render(request, template, around | dict(context))
+
+
+def _here(request: MemberRequest, place: str) -> str:
+    """Return where the reader comes back to: this page, or its place where the page answers a form."""
+    if request.method in READING:
+        return request.get_full_path()
+    return reverse(place, kwargs={"tenant": request.member.tenant.slug})
 
 
 def _looks_until(member: Member) -> datetime | None:

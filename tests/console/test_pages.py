@@ -1,9 +1,15 @@
 """What stands around every page."""
 
+import html
+import re
+
 import pytest
 from django.conf import settings
+from django.test import Client
 
+from tenants.models import Role
 from tests.console.conftest import signed_in
+from tests.console.test_tools import as_role
 from tests.worlds import World
 
 
@@ -35,3 +41,29 @@ def test_error_page_says_what_to_do(acme: World) -> None:
 
 def test_wrong_method_is_refused(acme: World) -> None:
     assert signed_in(acme, "alice").post(f"/{acme.slug}/runs/").status_code == 405
+
+
+def test_an_address_that_takes_forms_only_says_so_and_what_to_do(acme: World) -> None:
+    answer = signed_in(acme, "alice").get(f"/{acme.slug}/developers/keys/new/")
+    assert (answer.status_code, answer["Allow"]) == (405, "POST")
+    assert "only takes what a form sends" in answer.content.decode()
+
+
+def test_a_page_that_answers_a_form_leads_nowhere_that_is_no_page(acme: World) -> None:
+    olivia, base = as_role(acme, Role.OWNER), f"/{acme.slug}/"
+    hook = olivia.post(f"{base}developers/webhooks/new/", {"name": "crm", "url": "https://crm.example/"})
+    key = olivia.post(f"{base}developers/keys/new/", {"name": "k", "scopes": ["runs:read"], "ends": ""})
+    invited = olivia.post(f"{base}settings/members/invite/", {"email": "no address", "role": "viewer"})
+    for answer in (hook, key, invited):
+        page = answer.content.decode()
+        assert 'href="?' not in page
+        for address in re.findall(r'<a [^>]*href="(/[^"#]*)', page) + re.findall(r'name="next" value="([^"]+)"', page):
+            assert olivia.get(html.unescape(address)).status_code in {200, 302}, address
+
+
+def test_who_sent_a_form_signs_in_and_comes_back_to_the_page_it_stood_on(acme: World) -> None:
+    page, stranger = f"/{acme.slug}/settings/teams/", Client()
+    there = stranger.post(f"{page}x/delete/", headers={"Referer": f"http://testserver{page}?q=1"})
+    assert there["Location"] == f"/accounts/login/?next={page}%3Fq%3D1"
+    for elsewhere in ({}, {"Referer": "https://evil.example/x"}):
+        assert stranger.post(f"{page}x/delete/", headers=elsewhere)["Location"] == "/accounts/login/?next=/"
