@@ -102,11 +102,9 @@ def work(hold: _Hold, *, turn_s: float = TURN_S) -> None:
 def _begin(hold: _Hold) -> bool:
     """Count the try; says False when there is nothing to make, after letting go of what was kept long enough."""
     with tenant_scope(hold[0]):
+        _let_go(hold)
         export = _held(hold)
         if export is None:
-            return False
-        if export.status not in exports.OPEN:
-            exports.let_go(export)
             return False
         export.state["tries"] = export.state.get("tries", 0) + 1
         if export.state["tries"] > TRIES:
@@ -135,8 +133,19 @@ def _step(hold: _Hold, *, leave: bool) -> bool:
 
 
 def _held(hold: _Hold) -> Export | None:
+    """Return the export, locked, as long as it is to be made, and by this hold."""
     _, export_id, epoch = hold
-    return Export.objects.select_for_update().filter(id=export_id, epoch=epoch).first()
+    rows = Export.objects.select_for_update()
+    return rows.filter(id=export_id, epoch=epoch, status__in=exports.OPEN).first()
+
+
+def _let_go(hold: _Hold) -> None:
+    """Let go of what is made, and was kept long enough."""
+    _, export_id, epoch = hold
+    rows = Export.objects.select_for_update().filter(id=export_id, epoch=epoch)
+    export = rows.exclude(status__in=exports.OPEN).first()
+    if export is not None:
+        exports.let_go(export)
 
 
 MAKERS: Final = Makers()

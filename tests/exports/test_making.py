@@ -268,6 +268,34 @@ def test_who_erases_withdraws_whatever_holds_payloads(acme: World, cora: Princip
     assert [of(acme, each.id).status for each in (with_them, without)] == ["expired", "ready"]
 
 
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize("steps", [1, 7])
+def test_what_is_withdrawn_while_it_is_made_is_made_no_further(acme: World, cora: Principal, steps: int) -> None:
+    export = exports.ask(Asked("jsonl"), acting_as=cora)
+    hold = making.take()
+    assert hold is not None
+    assert making._begin(hold)
+    for _ in range(steps):
+        assert making._step(hold, leave=False)
+    exports.withdraw(export.id, acting_as=cora)
+
+    making.work(hold)
+    assert not making._step(hold, leave=False)
+
+    found = of(acme, export.id)
+    assert (found.status, found.size, found.next_at, found.error) == ("expired", 0, None, None)
+    with tenant_scope(acme.tenant_id):
+        assert not Part.objects.filter(export=found).exists()
+
+
+def test_who_erases_leaves_nothing_of_one_that_was_let_go(acme: World, cora: Principal) -> None:
+    export = made(acme, Asked("csv"), cora)
+    with tenant_scope(acme.tenant_id):
+        Export.objects.filter(id=export.id).update(status="expired")
+        exports.withdraw_payloads(acting_as=COMMAND)
+        assert not Part.objects.exists()
+
+
 def test_it_fails_with_the_reason_when_the_log_does_not_hold(acme: World, cora: Principal) -> None:
     export = exports.ask(Asked("bundle"), acting_as=cora)
     with tenant_scope(acme.tenant_id):

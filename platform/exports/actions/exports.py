@@ -126,6 +126,8 @@ def withdraw_payloads(*, acting_as: Principal | str) -> int:
         found = list(rows.order_by("id"))
         for export in found:
             let_go(export, actor)
+        # Nothing is left of one that was let go; whoever erases sees to it.
+        Part.objects.filter(export__payloads=True, export__status="expired").delete()
         return len(found)
 
 
@@ -164,9 +166,10 @@ def failed(export: Export, code: str, detail: str) -> None:
 
 
 def let_go(export: Export, actor: str = MAKER) -> None:
-    """Forget its bytes; that it was made stays known. The caller holds its row."""
+    """Forget its bytes; that it was made stays known, and whoever is making it stops. The caller holds its row."""
     Part.objects.filter(export=export).delete()
     export.status, export.next_at, export.size = "expired", None, 0
+    export.epoch += 1
     export.save()
     _record("export.expired", export, actor, {})
 
