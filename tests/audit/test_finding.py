@@ -1,6 +1,8 @@
 """Records are found by their words and fields: all that have them, newest first, wherever they are by now."""
 
 import json
+from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,7 @@ from audit.journal import Entry
 from audit.models import Record
 from audit.sealer.sealer import Sealer
 from audit.search import Wanted
+from audit.stored import Row
 from db.models import new_id
 from db.scope import tenant_scope
 from tests.audit.conftest import superuser
@@ -141,6 +144,53 @@ def test_what_is_erased_is_found_no_more_and_its_words_go(journaled: World, supe
     assert postings(journaled, "case") == before - 1
     assert 123 in found(journaled, action="tool.finished"), "the record is still there"
     assert superuser.execute("SELECT count(*) FROM audit_search_stale").fetchone() == (0,)
+
+
+def test_what_is_erased_while_its_pages_are_made_is_not_forgotten(
+    acme: World, sealer: Sealer, few_leaves: None, superuser: Superuser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(acme, 0, 70)
+    sealer.seal(acme.tenant_id)
+    with tenant_scope(acme.tenant_id):
+        [record] = [each for each in Record.objects.all() if each.facts.get("n") == 5]
+    really = indexing.execute
+
+    def execute(statement: str, of: dict[str, Any]) -> Sequence[Row]:
+        rows = really(statement, of)
+        if statement == indexing._READ:
+            superuser.execute("SELECT set_config('app.tenant', %s, false)", [str(acme.tenant_id)])
+            superuser.execute("DELETE FROM audit_payload WHERE record_id = %s", [record.id])
+        return rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(indexing, "execute", execute)
+        with tenant_scope(acme.tenant_id):
+            indexing.make(1, 0)
+    before = postings(acme, "case")
+    index()
+
+    assert postings(acme, "case") == before - 1
+
+
+def test_what_was_erased_before_it_was_sealed_holds_up_nothing(
+    acme: World, sealer: Sealer, few_leaves: None, superuser: Superuser
+) -> None:
+    append(acme, 0, 70)
+    sealer.seal(acme.tenant_id)
+    index()
+    append(acme, 70, 200)  # more than a segment's, which are in no leaf yet
+    with tenant_scope(acme.tenant_id):
+        [erased] = [each for each in Record.objects.all() if each.facts.get("n") == 5]
+    superuser.execute("SELECT set_config('app.tenant', %s, false)", [str(acme.tenant_id)])
+    superuser.execute(
+        "DELETE FROM audit_payload p WHERE NOT EXISTS (SELECT FROM audit_leaf l WHERE l.record_id = p.record_id)"
+    )
+    superuser.execute("DELETE FROM audit_payload WHERE record_id = %s", [erased.id])
+    before = postings(acme, "case")
+
+    assert indexing.make_due() == 1
+
+    assert postings(acme, "case") == before - 1
 
 
 def postings(acme: World, word: str) -> int:
