@@ -36,6 +36,10 @@ class Failed(Exception):
     """The witness cannot be asked just now: what is left to ask waits until it can."""
 
 
+class Unanswerable(Failed):
+    """It answered, but nothing that is of use: which may be because of this log alone."""
+
+
 class Refused(Exception):
     """The witness does not cosign this log; the others may be asked for."""
 
@@ -59,7 +63,7 @@ def ask(asked: Witness, tenant_id: UUID, generation: int, *, known: int) -> Cosi
     """Have the log's last checkpoint cosigned. known: the size of the tree that the witness cosigned last, we believe.
 
     Asks once, and once more when the witness knows another size. Nothing of the database is held meanwhile. Raises
-    `Failed`, `Refused`.
+    `Failed`, `Unanswerable`, `Refused`.
     """
     head = _head(tenant_id, generation, known)
     response = _post(asked, known, head)
@@ -77,7 +81,7 @@ def ask(asked: Witness, tenant_id: UUID, generation: int, *, known: int) -> Cosi
     if response.status in REFUSALS:
         raise Refused(REFUSALS[response.status])
     if response.status != 200:
-        raise Failed(f"it answers {response.status}")
+        raise Unanswerable(f"it answers {response.status}")
     try:
         return Cosigned(head.size, witness.cosignature(head.note, response.body, asked.key))
     except BadAnswer as error:
@@ -122,7 +126,7 @@ def _told(response: Response) -> int:
     try:
         return witness.size_told(response.body)
     except BadAnswer as error:
-        raise Failed(str(error)) from error
+        raise Unanswerable(str(error)) from error
 
 
 @lru_cache(maxsize=4)

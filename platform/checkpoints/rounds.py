@@ -1,7 +1,8 @@
 """A witness's round: the logs of which it does not know all are shown to it, one after the other.
 
-A log that it refuses waits by itself; a witness that fails waits as a whole, longer each time, and is then asked for
-the newest checkpoint of each log alone, however long it was away. One process asks a witness at a time.
+A log that it refuses waits by itself, and so does one whose answer is of no use, as long as those of the next log are;
+a witness that fails waits as a whole, longer each time, and is then asked for the newest checkpoint of each log alone,
+however long it was away. One process asks a witness at a time.
 """
 
 import logging
@@ -16,7 +17,7 @@ from django.db import connection
 
 from audit.stored import execute
 from checkpoints import asking, statements
-from checkpoints.asking import Cosigned, Failed, Refused
+from checkpoints.asking import Cosigned, Failed, Refused, Unanswerable
 from checkpoints.clock import Clock, again, database_now
 from config.checkpoints import Witness
 from db.roles import seal
@@ -87,8 +88,11 @@ def _behind(asked: Witness, now: datetime) -> Sequence[tuple[UUID, int, int, int
 
 
 def _through(asked: Witness, behind: Sequence[tuple[UUID, int, int, int]], clock: Clock) -> tuple[int, bool]:
-    """Ask for each log; returns how many were cosigned, and whether some are left. Raises `Failed`."""
-    cosigned, until = 0, time.monotonic() + ROUND_S
+    """Ask for each log; returns how many were cosigned, and whether some are left. Raises `Failed`.
+
+    An answer that is of no use lets its log wait, at the end of the line; a second one in a row is the witness's fault.
+    """
+    cosigned, useless, until = 0, False, time.monotonic() + ROUND_S
     for done, (tenant_id, generation, known, tries) in enumerate(behind):
         if time.monotonic() > until:
             return cosigned, done < len(behind)
@@ -102,9 +106,19 @@ def _through(asked: Witness, behind: Sequence[tuple[UUID, int, int, int]], clock
                 now = clock()
                 wait = min(timedelta(minutes=1) * (1 << min(tries, 10)), REFUSED_FOR)
                 _write(statements.REFUSED, {**of, "now": now, "again": now + wait, "why": str(refused)[:500]})
+            useless = False
+        except Unanswerable as error:
+            if tries == 0:
+                log.error("the log of %s is not cosigned by %s; it is tried again: %s", tenant_id, asked.name, error)
+            with seal():
+                now = clock()
+                _write(statements.UNANSWERED, {**of, "now": now, "again": again(now, tries)})
+            if useless:
+                raise
+            useless = True
         else:
             _keep(of, found, clock)
-            cosigned += 1
+            cosigned, useless = cosigned + 1, False
     return cosigned, len(behind) == MOST
 
 

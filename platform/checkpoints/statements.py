@@ -32,7 +32,7 @@ ORDER BY s.asked_at NULLS FIRST, l.tenant_id LIMIT %(most)s
 #: A log that the witness is no longer asked for is not refused any more.
 FORGET_REFUSALS: Final = """
 DELETE FROM checkpoints_standing
-WHERE witness = %(witness)s AND refused_since IS NOT NULL AND tenant_id <> ALL (%(only)s::uuid[])
+WHERE witness = %(witness)s AND tries > 0 AND tenant_id <> ALL (%(only)s::uuid[])
 """
 
 ADD_COSIGNATURE: Final = """
@@ -56,10 +56,21 @@ ON CONFLICT (witness, tenant_id, generation) DO UPDATE SET asked_at = excluded.a
     refusal = excluded.refusal
 """
 
-#: caught_up: whether nothing was left to ask for.
+#: It answered for this log, and nothing that is of use.
+UNANSWERED: Final = """
+INSERT INTO checkpoints_standing AS s (witness, tenant_id, generation, asked_at, tries, next_at)
+VALUES (%(witness)s, %(tenant)s, %(generation)s, %(now)s, 1, %(again)s)
+ON CONFLICT (witness, tenant_id, generation) DO UPDATE SET asked_at = excluded.asked_at, tries = s.tries + 1,
+    next_at = excluded.next_at
+"""
+
+#: caught_up: whether nothing was left to ask for. It is not while a log waits whose answer was of no use.
 ANSWERED: Final = """
-UPDATE checkpoints_witness SET next_at = %(again)s, tries = 0, failing_since = NULL, failure = '',
-    caught_up_at = CASE WHEN %(caught_up)s THEN %(now)s ELSE caught_up_at END
+UPDATE checkpoints_witness w SET next_at = %(again)s, tries = 0, failing_since = NULL, failure = '',
+    caught_up_at = CASE WHEN %(caught_up)s AND NOT EXISTS (SELECT FROM checkpoints_standing s
+        WHERE s.witness = w.witness AND s.tries > 0 AND s.refused_since IS NULL
+        AND s.generation = (SELECT max(l.generation) FROM audit_log l WHERE l.tenant_id = s.tenant_id))
+    THEN %(now)s ELSE caught_up_at END
 WHERE witness = %(witness)s
 """
 

@@ -126,6 +126,37 @@ def test_one_log_that_is_refused_hinders_no_other(acme: World, witness: Witness,
     assert figure(witness, clock)[1] == 0
 
 
+@pytest.mark.parametrize("status", [500, 429, 409])
+def test_one_log_that_it_fails_on_hinders_no_other_and_is_told(
+    acme: World, witness: Witness, clock: Clock, settings: Any, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    other = world()
+    grow(other, 3)
+    knows(witness, other)
+    settings.WITNESSES = (setting(witness, acme, other),)
+    bad, good = sorted((acme, other), key=lambda each: each.tenant_id)  # the bad one is the first in the line
+    origin = logs.signed(bad).head.origin
+    witness.fails[origin] = status
+    begun = clock()
+
+    with caplog.at_level(logging.ERROR, "checkpoints"):
+        assert go_round(witness, clock) == 1
+    assert str(bad.tenant_id) in caplog.text
+    for _ in range(3):
+        clock.passes(seconds=settings.WITNESS_SECONDS)
+        grow(good, 1)
+        assert go_round(witness, clock) == 1
+    assert list(cosigned(good)) == [logs.signed(good).head.size]
+    assert cosigned(bad) == {}
+    assert figure(witness, clock) == ((clock() - begun).total_seconds(), 0)
+
+    witness.fails.clear()
+    clock.passes(minutes=10)
+    assert go_round(witness, clock) == 1
+    assert list(cosigned(bad)) == [logs.signed(bad).head.size]
+    assert figure(witness, clock) == (0.0, 0)
+
+
 @pytest.mark.parametrize("behaviour", ["another text", "another key", "cut", "a text of its own", "nothing", "no text"])
 def test_a_witness_that_lies_has_cosigned_nothing(
     acme: World, witness: Witness, clock: Clock, behaviour: str, caplog: pytest.LogCaptureFixture

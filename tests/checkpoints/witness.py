@@ -39,7 +39,7 @@ class Witness:
     """name: of its key. logs: the origins it knows, with their verifier keys. state: what it cosigned last.
 
     behaviour: `honest`, or a status that is answered to everything, `silent`, `huge`, or one of `_MADE_WRONG`. time:
-    its clock's.
+    its clock's. fails: the status that is answered for a log, by origin.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Witness:
     state: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
     behaviour: str = "honest"
+    fails: dict[str, int] = field(default_factory=dict)
     time: int = 1_800_000_000
     lock: threading.Lock = field(default_factory=threading.Lock)
     released: threading.Event = field(default_factory=threading.Event)
@@ -82,6 +83,8 @@ class Witness:
         asked = Asked(origin, int(old_text), int(size_text), len(lines))
         self.asked.append(asked)
         try:
+            if origin in self.fails:
+                raise Refusal(self.fails[origin], b"no size\n")
             if word != "old" or str(asked.old) != old_text or len(lines) > 63:
                 raise Refusal(400)
             self._check_signature(origin, text + "\n", signatures)
