@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from django.db import connection
 
-from audit import finding, indexing, journal, search, terms
+from audit import finding, indexing, journal, search, stored, terms
 from audit.journal import Entry
 from audit.models import Record
 from audit.sealer.sealer import Sealer
@@ -153,7 +153,7 @@ def test_what_is_erased_while_its_pages_are_made_is_not_forgotten(
     sealer.seal(acme.tenant_id)
     with tenant_scope(acme.tenant_id):
         [record] = [each for each in Record.objects.all() if each.facts.get("n") == 5]
-    really = indexing.execute
+    really = stored.execute
 
     def execute(statement: str, of: dict[str, Any]) -> Sequence[Row]:
         rows = really(statement, of)
