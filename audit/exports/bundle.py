@@ -186,8 +186,8 @@ class Chunks:
         """Yield the chunk's lines of entries.jsonl."""
         gone: dict[UUID, int] = {}
         for index, (there, value, salt, *row), entry in chunk.rows:
-            if there:
-                whole = value if value is not None else self._large(row[0])
+            whole = self._large(row[0]) if there and value is None else value
+            if whole is not None:
                 payload = b'{"value":%b,"salt":"%b"}' % (whole.encode(), salt.encode())
             else:
                 payload = b"null"
@@ -199,11 +199,10 @@ class Chunks:
         reasons = why(gone)
         chunk.left_out += [(index, Left("erased", reasons[record_id])) for record_id, index in gone.items()]
 
-    def _large(self, record_id: str) -> str:
+    def _large(self, record_id: str) -> str | None:
+        """Return a payload by itself; None when it was erased since the chunk was read."""
         rows = execute(ONE, {"record": record_id, "tenant": self._log.tenant_id})
-        if not rows:
-            raise BrokenLog(f"The payload of {record_id} went while it was exported; export again.")
-        return str(rows[0][0])
+        return str(rows[0][0]) if rows else None
 
     def _rows(self, at: int, upto: int) -> Sequence[Row]:
         of = {"tenant": self._log.tenant_id, "generation": self._log.generation, "payloads": self._payloads}

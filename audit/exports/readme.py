@@ -11,6 +11,8 @@ What is here
   entries.jsonl   a line a leaf of the period: its index, the leaf, and the payload that the leaf commits to
   tile/           the tree's tiles and entry bundles that prove these leaves (c2sp.org/tlog-tiles)
   previous        the checkpoint at the period's start, an empty line, the proof that this log begins with that one
+  witnessed/N     the checkpoint of N leaves as witnesses cosigned it (c2sp.org/tlog-cosignature), an empty line, the
+                  proof that this log begins with that one; absent when no witness did
   manifest.json   the period, the SHA-256 of each file, which payloads are left out and why
   manifest.note   signs the manifest's SHA-256 with the log's key
 

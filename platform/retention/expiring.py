@@ -16,6 +16,7 @@ from agents.actions.runs import transaction_time
 from audit import journal
 from db.roles import dispatch
 from db.scope import current_tenant_id, tenant_scope
+from exports.actions import exports
 from retention import places
 from retention.actions import orders
 from retention.classes import CONFIGURATION, DECISIONS, PLACES, RUNS, SIGN_IN
@@ -102,6 +103,8 @@ def advance(kind: str) -> Batch | None:
     if term is None:
         return None
     batch = _batch(term)
+    if batch.payloads and term.kind not in PLACES:  # what was exported before is not to give it out again
+        exports.withdraw_payloads(acting_as=ACTOR, before=transaction_time() - timedelta(days=term.days))
     if batch.payloads or batch.runs:
         facts = {"class": kind, "days": term.days, "runs": batch.runs, "count": batch.payloads}
         journal.record("retention.applied", stream=current_tenant_id(), actor=ACTOR, facts=facts)

@@ -17,6 +17,7 @@ from access.errors import AccessDenied
 from agents.actions.runs import transaction_time
 from audit import journal
 from audit.exports import bundle, rows
+from audit.exports.period import of_time
 from audit.exports.rows import Filter
 from audit.log.note import VerifierKey
 from audit.models import Record
@@ -34,8 +35,12 @@ from exports.errors import BadPeriod, BundleIsWhole, Gone, NotReady, TooManyExpo
 from exports.models import Export, Part
 from tenants.models import Role
 from tenants.principal import COMMAND, Principal
+from tests.audit.conftest import superuser
 from tests.audit.sealer import logs
+from tests.audit.sealer.conftest import Superuser
 from tests.worlds import World, world
+
+__all__ = ["superuser"]
 
 
 @pytest.fixture
@@ -242,6 +247,24 @@ def test_large_payloads_are_there_as_they_are(acme: World, cora: Principal, tmp_
     export = made(acme, Asked("bundle"), cora)
     (tmp_path / "bundle.zip").write_bytes(whole(acme, export))
     assert verify(files_of(tmp_path / "bundle.zip")).problems == []
+
+
+def test_a_large_payload_that_goes_while_it_is_exported_is_erased(acme: World, superuser: Superuser) -> None:
+    with tenant_scope(acme.tenant_id):
+        journal.record("a.b", stream=new_id(), actor="engine", payload={"text": "a" * 50_000})
+    seal(acme)
+    with tenant_scope(acme.tenant_id):
+        log = logs.log_of(acme)
+        period = of_time(log, since=None, until=None)
+        chunks = bundle.Chunks(log, period, payloads=True)
+        chunk = chunks.read(0)
+        superuser.execute("SELECT set_config('app.tenant', %s, false)", [str(acme.tenant_id)])
+        gone = "DELETE FROM audit_payload WHERE tenant_id = %s AND octet_length(value) > 40000"
+        superuser.execute(gone, [acme.tenant_id])
+        lines = [json.loads(line) for line in chunks.lines(chunk)]
+
+    assert [(index, why.where) for index, why in chunk.left_out] == [(lines[-1]["index"], "erased")]
+    assert lines[-1]["payload"] is None
 
 
 def test_it_is_let_go_after_its_time_or_before(acme: World, cora: Principal) -> None:

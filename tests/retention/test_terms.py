@@ -12,6 +12,9 @@ from audit.models import Payload, Record
 from db.models import new_id
 from db.scope import tenant_scope
 from escalations.models import Escalation
+from exports.actions import exports
+from exports.actions.exports import Asked
+from exports.models import Export
 from retention import expiring
 from retention.actions import holds, orders, terms
 from retention.actions.holds import Over
@@ -46,6 +49,21 @@ def test_runs_that_people_were_asked_about_have_a_term_of_their_own(keep: Keep) 
     keep.keep_for(decisions=30)
     keep.go_round("decisions")
     assert keep.erased(decided)
+
+
+def test_what_was_exported_before_goes_with_what_is_past_its_term(keep: Keep) -> None:
+    keep.old(40)
+    now = timezone.now()
+    asked = [Asked("jsonl", since=since) for since in (None, now - timedelta(days=35), now - timedelta(days=20))]
+    kept = [exports.ask(each, acting_as=keep.cora) for each in asked]
+    keep.keep_for(runs=30)
+
+    keep.go_round("runs")
+
+    with tenant_scope(keep.world.tenant_id):
+        found = [Export.objects.get(id=each.id).status for each in kept]
+        Export.objects.update(next_at=None)
+    assert found == ["expired", "expired", "queued"]
 
 
 def test_a_hold_and_a_child_that_is_younger_keep_all_of_a_tree(keep: Keep) -> None:

@@ -116,13 +116,17 @@ def withdraw(export_id: UUID, *, acting_as: Principal | str) -> Export:
         return export
 
 
-def withdraw_payloads(*, acting_as: Principal | str) -> int:
+def withdraw_payloads(*, acting_as: Principal | str, before: datetime | None = None) -> int:
     """Let go of every export of the tenant that may hold what concerns people; returns how many.
+
+    before: what is erased is older; exports that begin later have none of it.
 
     For who erases a person's data: what was exported before is not to give it out again.
     """
     with acting(acting_as) as actor:
         rows = Export.objects.select_for_update().filter(payloads=True).exclude(status="expired")
+        if before is not None:
+            rows = rows.exclude(since__gte=before)
         found = list(rows.order_by("id"))
         for export in found:
             let_go(export, actor)
