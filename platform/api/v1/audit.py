@@ -12,6 +12,7 @@ from agents.core.events import BY_ACTION
 from agents.presenters import payload_json
 from api.errors import Fault, InvalidQuery
 from api.queries import Page, Query
+from api.records import ACTION, ACTOR, RECORD_ID, SUBJECT
 from api.schema import PAGING, call, component, nullable, page_of, query
 from api.views import View, found, identifier
 from audit import search, terms
@@ -23,10 +24,6 @@ from tenants.errors import UnknownMember
 
 Json = Any
 
-_ACTOR = re.compile(r"engine|anonymous|(?:user|key|system):[A-Za-z0-9_-]{1,80}")
-_SUBJECT = re.compile(r"[a-z_]{1,40}:[A-Za-z0-9_-]{1,80}")
-_ACTION = re.compile(r"[a-z_]{1,60}\.[a-z_]{1,60}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _ID = {"type": "string", "format": "uuid"}
 _TIME = {"type": "string", "format": "date-time"}
@@ -126,13 +123,13 @@ class OneRecord(View):
 
 
 def _wanted(given: Query) -> Wanted:
-    action = given.matching("action", _ACTION, "Write a type of record, such as agent.published.")
-    run = given.matching("run", _UUID, "Write the id of a run.")
+    action = given.matching("action", ACTION, "Write a type of record, such as agent.published.")
+    run = given.matching("run", RECORD_ID, "Write the id of a run.")
     return Wanted(
-        actor=_who(given, "actor", _ACTOR, "user:…, key:… or system:… with its id, engine or anonymous"),
+        actor=_who(given, "actor", ACTOR, "user:…, key:… or system:… with its id, engine or anonymous"),
         action=action,
         beyond_runs=action not in BY_ACTION,
-        subject=_who(given, "subject", _SUBJECT, "a kind and an id, such as user:… or key:…"),
+        subject=_who(given, "subject", SUBJECT, "a kind and an id, such as user:… or key:…"),
         run=identifier(run) if run is not None else None,
         since=given.instant("from"),
         until=given.instant("to"),

@@ -18,8 +18,8 @@ from rest_framework.response import Response
 from api.bodies import Body, instant
 from api.errors import Fault, InvalidBody
 from api.queries import Page, Query
+from api.records import ACTION, ACTOR, RECORD_ID, SUBJECT
 from api.schema import PAGING, answer_header, call, component, header, nullable, page_of
-from api.v1.audit import _ACTION, _ACTOR, _SUBJECT, _UUID
 from api.views import View, found, identifier
 from audit.exports.rows import Filter
 from db.scope import tenant_scope
@@ -274,11 +274,11 @@ def _moment(body: dict[str, Json], key: str, days: int) -> datetime | None:
 
 
 def _filter(given: dict[str, str]) -> Filter:
-    run = _matching(given, "run", _UUID, "Write the id of a run.")
+    run = _matching(given, "run", RECORD_ID, "Write the id of a run.")
     return Filter(
-        actor=_who(given, "actor", _ACTOR, "user:…, key:… or system:… with its id, engine or anonymous"),
-        action=_matching(given, "action", _ACTION, "Write a type of record, such as agent.published."),
-        subject=_who(given, "subject", _SUBJECT, "a kind and an id, such as user:… or key:…"),
+        actor=_who(given, "actor", ACTOR, "user:…, key:… or system:… with its id, engine or anonymous"),
+        action=_matching(given, "action", ACTION, "Write a type of record, such as agent.published."),
+        subject=_who(given, "subject", SUBJECT, "a kind and an id, such as user:… or key:…"),
         run=UUID(run) if run else None,
     )
 
