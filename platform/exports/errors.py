@@ -29,6 +29,13 @@ class TooManyExports(ExportError):
     retryable = True
 
 
+class TooManyKept(ExportError):
+    """Fifty exports of the tenant are kept already: delete some, or wait until they expire."""
+
+    code = "too_many_kept_exports"
+    status = 409
+
+
 class UnknownExport(ExportError):
     """There is no such export."""
 

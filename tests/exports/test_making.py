@@ -31,7 +31,7 @@ from db.scope import tenant_scope
 from exports import bundles, listings, making, parts
 from exports.actions import exports
 from exports.actions.exports import Asked
-from exports.errors import BadPeriod, BundleIsWhole, Gone, NotReady, TooManyExports, UnknownExport
+from exports.errors import BadPeriod, BundleIsWhole, Gone, NotReady, TooManyExports, TooManyKept, UnknownExport
 from exports.models import Export, Part
 from tenants.models import Role
 from tenants.principal import COMMAND, Principal
@@ -370,6 +370,17 @@ def test_who_may_not_or_asks_for_what_cannot_be_is_refused(acme: World, cora: Pr
     with pytest.raises(TooManyExports):
         exports.ask(Asked("csv"), acting_as=cora)
     make()
+
+
+def test_so_many_are_kept_and_no_more(acme: World, cora: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "MAX_KEPT", 1)
+    kept = made(acme, Asked("csv"), cora)
+    with pytest.raises(TooManyKept):
+        exports.ask(Asked("csv"), acting_as=cora)
+
+    exports.withdraw(kept.id, acting_as=cora)
+
+    assert made(acme, Asked("csv"), cora).status == "ready"
 
 
 def test_the_chore_makes_it_in_a_thread_that_ends(acme: World, cora: Principal) -> None:

@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.db import connection
+
 from access.acting import acting
 from agents.actions.runs import transaction_time
 from audit import journal
 from audit.exports.rows import FORMATS, Filter
 from db.scope import current_tenant_id
-from exports.errors import BadPeriod, BundleIsWhole, Gone, NotReady, TooManyExports, UnknownExport
+from exports.errors import BadPeriod, BundleIsWhole, Gone, NotReady, TooManyExports, TooManyKept, UnknownExport
 from exports.models import Export, Part
 from tenants.principal import Principal
 
@@ -25,6 +27,10 @@ MAKER: Final = "system:exports"
 #: For how long one is kept, and how many of a tenant are made at a time.
 KEPT: Final = timedelta(days=7)
 MAX_OPEN: Final = 10
+MAX_KEPT: Final = 50
+
+#: Whoever counts a tenant's exports to add one is alone, until the transaction ends.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtext('countersign.exports'), hashtext(%s))"
 
 OPEN: Final = ("queued", "running")
 
@@ -71,15 +77,19 @@ def filter_of(export: Export) -> Filter:
 def ask(asked: Asked, *, acting_as: Principal) -> Export:
     """Have an export made; a worker begins within a second or two.
 
-    Raises `BadPeriod`, `BundleIsWhole` for a bundle with a filter, `TooManyExports`, `AccessDenied`.
+    Raises `BadPeriod`, `BundleIsWhole` for a bundle with a filter, `TooManyExports`, `TooManyKept`, `AccessDenied`.
     """
     with acting(acting_as, "audit:export") as actor:
         if asked.since and asked.until and asked.since >= asked.until:
             raise BadPeriod
         if asked.format == BUNDLE and asked.filter != Filter():
             raise BundleIsWhole
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK, [str(current_tenant_id())])
         if Export.objects.filter(status__in=OPEN).count() >= MAX_OPEN:
             raise TooManyExports
+        if Export.objects.filter(status__in=(*OPEN, "ready")).count() >= MAX_KEPT:
+            raise TooManyKept
         now = transaction_time()
         export = Export(
             format=asked.format,
