@@ -22,6 +22,16 @@ SELECT r.id, coalesce(
 FROM audit_record r WHERE r.tenant_id = %(tenant)s AND r.id = ANY(%(records)s)
 """
 
+_BEGUN: Final = "SELECT EXISTS (SELECT FROM audit_erased WHERE tenant_id = %s AND stream = %s)"
+
+
+def begun(stream: UUID) -> bool:
+    """Say whether what a stream of the tenant in scope held is erased, on request or by a term, in part or in whole."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGUN, [current_tenant_id(), stream])
+        (found,) = cursor.fetchone()
+    return bool(found)
+
 
 def why(records: Iterable[UUID]) -> dict[UUID, str]:
     """Return why each of these records has no payload any more; in one query."""

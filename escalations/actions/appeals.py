@@ -14,7 +14,7 @@ from agents.actions.lineage import chain, requesters, took_part
 from agents.actions.runs import transaction_time
 from agents.core.asking import proposal_digest
 from agents.models import AgentVersion, Run
-from audit import journal
+from audit import erased, journal
 from audit.journal import Entry
 from db.models import new_id
 from db.scope import tenant_scope
@@ -74,6 +74,8 @@ def _why_not(run: Run, allowed: bool, until: datetime | None) -> str | None:
         return "The agent's runs cannot be appealed against."
     if until is None:
         return "The run has not ended."
+    if erased.begun(run.id):
+        return "What the run held is erased."
     if run.status == "cancelled":
         return "The run was cancelled, and decided nothing."
     return "The time to appeal is over." if transaction_time() > until else None

@@ -28,6 +28,13 @@ class NotOfThisAgent(LearningError):
     code = "not_of_this_agent"
 
 
+class RunErased(LearningError):
+    """What this run held is erased; there is nothing to keep of it."""
+
+    code = "run_erased"
+    status = 409
+
+
 class NoOutput(LearningError):
     """Feedback is given on the output of a run that has completed."""
 

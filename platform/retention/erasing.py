@@ -62,6 +62,7 @@ def advance(order_id: UUID) -> None:
     if not waiting:
         _finish_or_go_on(order)
         return
+    families.lock(waiting)
     free = [run for run in waiting if not families.holds([run]) and not families.live([run])]
     if not free and len(waiting) == RUNS:
         free = _first_free(order, waiting[-1])
@@ -81,6 +82,7 @@ def _first_free(order: Order, after: UUID) -> list[UUID]:
     """Return the next run behind one that can be erased now: those before it wait."""
     rows = Item.objects.filter(order_id=order.id, erased_at=None, run_id__gt=after).order_by("run_id")
     for run in rows.values_list("run_id", flat=True).iterator():
+        families.lock([run])
         if not families.holds([run]) and not families.live([run]):
             return [run]
     return []

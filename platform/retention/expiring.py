@@ -17,7 +17,7 @@ from audit import journal
 from db.roles import dispatch
 from db.scope import current_tenant_id, tenant_scope
 from exports.actions import exports
-from retention import places
+from retention import families, places
 from retention.actions import orders
 from retention.classes import CONFIGURATION, DECISIONS, PLACES, RUNS, SIGN_IN
 from retention.erasing import ACTOR
@@ -166,6 +166,7 @@ def _tree(root: UUID, at_most: int) -> tuple[dict[UUID, int], bool]:
     with connection.cursor() as cursor:
         cursor.execute(_TREE, [root])
         tree = [run for (run,) in cursor.fetchall() if run != root]
+        families.lock([*tree, root])
         for run in [*tree, root]:
             cursor.execute(_EXPIRE_RUN, [run, at_most - sum(gone.values())])
             (count,) = cursor.fetchone()

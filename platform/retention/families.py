@@ -70,6 +70,11 @@ JOIN audit_record r ON r.tenant_id = %(tenant)s AND r.stream = stream.id
 JOIN audit_payload p ON p.tenant_id = %(tenant)s AND p.record_id = r.id
 """
 
+#: In one order, so that of two who do this one waits.
+_LOCK: Final = """
+SELECT FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.id = ANY(%(runs)s) ORDER BY r.id FOR NO KEY UPDATE
+"""
+
 Row = tuple[Any, ...]
 
 
@@ -97,6 +102,15 @@ def repeating(runs: Sequence[UUID], digests: Sequence[str], *, until: datetime) 
 def live(runs: Sequence[UUID]) -> list[UUID]:
     """Return those of these runs that have not ended, or that somebody is asked about."""
     return [row[0] for row in _rows(_LIVE, runs=list(runs))]
+
+
+def lock(runs: Sequence[UUID]) -> None:
+    """Keep others from adding to these runs until the transaction ends; what they have added by now is seen after it.
+
+    Appeals are made and cases kept under the same lock: an erasure comes before them, and they refuse, or after.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, {"tenant": current_tenant_id(), "runs": list(runs)})
 
 
 def holds(runs: Sequence[UUID]) -> list[UUID]:

@@ -60,6 +60,7 @@ READS: Final = frozenset(
         "access.grants.one",
         "access.grants.permissions",
         "access.grants.rows_of",
+        "learning.actions.cases.kept",
         "retention.actions.erasures.left",
         "retention.actions.erasures.listed",
         "retention.actions.erasures.preview",

@@ -121,7 +121,7 @@ def test_what_was_taken_back_is_no_case(acme: World) -> None:
     taking_back.undo(question.id, acting_as=acme.rita)
 
     with tenant_scope(acme.tenant_id):
-        assert not Case.objects.exists()
+        assert not cases.kept().exists()
 
 
 def test_two_who_keep_it_at_once_keep_one_case(acme: World) -> None:

@@ -15,7 +15,7 @@ from api.v1.runs import PATH as RUN_PATH
 from api.v1.runs import seen
 from api.views import View, found, identifier, name
 from learning.actions import cases, feedback
-from learning.models import Case, Feedback
+from learning.models import Feedback
 from learning.models.case import TAGS
 from learning.presenters import by_version_json, cases_json, feedback_json
 
@@ -136,7 +136,7 @@ class Cases(View):
             self.require("agents:read")
             wanted = Query(self.plain_request, ("tag", "limit", "cursor"))
             page = Page(wanted, name=f"cases.{agent.id}", by=("created_at", "id"))
-            rows = Case.objects.filter(agent=agent)
+            rows = cases.kept().filter(agent=agent)
             if tag := wanted.choice("tag", TAGS):
                 rows = rows.filter(tag=tag)
             return Response(page.of(rows, lambda listed: cases_json(listed, payloads=self.shows_payloads)))
@@ -168,7 +168,7 @@ class OneCase(View):
     def get(self, request: Request, slug: str, case_id: str) -> Response:
         """Return the input and what is expected for it."""
         with self.scope():
-            case = found(Case.objects.filter(agent__slug=name(slug)), id=identifier(case_id))
+            case = found(cases.kept().filter(agent__slug=name(slug)), id=identifier(case_id))
             self.require("agents:read")
             return Response(cases_json([case], payloads=self.shows_payloads)[0])
 
@@ -176,7 +176,7 @@ class OneCase(View):
     def delete(self, request: Request, slug: str, case_id: str) -> HttpResponse:
         """Let it go; for who kept it and who may edit the agent."""
         with self.scope():
-            case = found(Case.objects.filter(agent__slug=name(slug)), id=identifier(case_id))
+            case = found(cases.kept().filter(agent__slug=name(slug)), id=identifier(case_id))
             self.require("escalations:decide")
             cases.remove(case.id, acting_as=self.principal)
         return HttpResponse(status=204)

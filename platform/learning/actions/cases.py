@@ -3,19 +3,21 @@
 from typing import Any, Final
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from access import grants
 from access.acting import acting
 from access.errors import MissingGrant
-from agents.actions.runs import transaction_time
+from agents.actions.runs import locked, transaction_time
 from agents.core.exact import enclose
 from agents.models import Agent, Run
-from audit import journal
+from audit import erased, journal
 from audit.journal import Entry
 from audit.models import Record
 from escalations.actions import answers
 from escalations.models import Escalation
 from escalations.permissions import seen
-from learning.errors import NothingToLearn, NotOfThisAgent, UnknownCase
+from learning.errors import NothingToLearn, NotOfThisAgent, RunErased, UnknownCase
 from learning.models import Case
 from tenants.principal import Principal
 
@@ -33,13 +35,13 @@ def keep(
     """Keep what a reviewer taught by an edit, a rejection or an upheld appeal, for who sees and may decide such things.
 
     tag: of `learning.models.case.TAGS`. of: the agent's slug, where it was named. One that is kept already is returned.
-    Raises `UnknownEscalation`, `AccessDenied`, `NothingToLearn`, `NotOfThisAgent`.
+    Raises `UnknownEscalation`, `AccessDenied`, `NothingToLearn`, `NotOfThisAgent`, `RunErased`.
     """
     with acting(acting_as, "escalations:decide"):
         run, escalation = _locked(seen(escalation_id, acting_as))
         if of is not None and run.agent.slug != of:
             raise NotOfThisAgent
-        present = Case.objects.filter(escalation_id=escalation.id).first()
+        present = kept().filter(escalation_id=escalation.id).first()
         if present is not None:
             return present
         expected = _taught(escalation, run)
@@ -52,12 +54,12 @@ def keep_run(
 ) -> Case:
     """Keep a run's input with the output that would have been right, for who may edit the agent.
 
-    Raises `AccessDenied`, `MissingGrant`, `NotOfThisAgent`.
+    Raises `AccessDenied`, `MissingGrant`, `NotOfThisAgent`, `RunErased`.
     """
     with acting(acting_as, "agents:read"):
-        run = Run.objects.select_related("agent").filter(id=run_id, agent__slug=of).first()
-        if run is None:
+        if not Run.objects.filter(id=run_id, agent__slug=of).exists():
             raise NotOfThisAgent
+        run = _whole(run_id)
         _check_edits(run.agent, acting_as)
         return _put(run, "run", tag, note, {"what": "output", "output": enclose(output)}, acting_as)
 
@@ -65,7 +67,7 @@ def keep_run(
 def remove(case_id: UUID, *, acting_as: Principal) -> None:
     """Let a case go: who kept it, and who may edit the agent. Raises `AccessDenied`, `MissingGrant`, `UnknownCase`."""
     with acting(acting_as, "agents:read"):
-        case = Case.objects.select_related("agent").select_for_update(of=("self",)).filter(id=case_id).first()
+        case = kept().select_related("agent").select_for_update(of=("self",)).filter(id=case_id).first()
         if case is None:
             raise UnknownCase
         if case.kept_by_id != acting_as.user_id:
@@ -75,18 +77,35 @@ def remove(case_id: UUID, *, acting_as: Principal) -> None:
 
 def drop_of(escalation_id: UUID) -> None:
     """Let go what was kept from an answer that was taken back or lapsed; part of that transaction."""
-    case = Case.objects.select_for_update().filter(escalation_id=escalation_id).first()
+    case = kept().select_for_update().filter(escalation_id=escalation_id).first()
     if case is not None:
         _drop(case, ACTOR, "undone")
+
+
+def kept() -> "QuerySet[Case]":
+    """Return the cases of the tenant in scope that nobody let go."""
+    return Case.objects.filter(removed_at=None)
 
 
 def _locked(escalation: Escalation) -> tuple[Run, Escalation]:
     """Lock the run, then the question, as whoever answers it or takes that back does.
 
-    So one of two who keep it at once makes the case, and none is left of an answer that is taken back meanwhile.
+    So one of two who keep it at once makes the case, and none is left of an answer that is taken back meanwhile. Raises
+    `RunErased`.
     """
-    run = Run.objects.select_for_update(of=("self",)).select_related("agent").get(id=escalation.run_id)
+    run = _whole(escalation.run_id)
     return run, Escalation.objects.select_for_update().get(id=escalation.id)
+
+
+def _whole(run_id: UUID) -> Run:
+    """Return the run, its row locked: it is not erased in the meantime, and an erasure finds the case after it.
+
+    Raises `RunErased`.
+    """
+    run = locked(run_id)
+    if erased.begun(run.id):
+        raise RunErased
+    return run
 
 
 def _check_edits(agent: Agent, acting_as: Principal) -> None:
@@ -126,7 +145,8 @@ def _put(
 def _drop(case: Case, actor: str, code: str) -> None:
     facts = {"run": str(case.run_id), "agent": str(case.agent_id), "code": code}
     journal.append_at(case.id, 1, [Entry("case.removed", actor, facts, None)])
-    case.delete()
+    case.removed_at = transaction_time()
+    case.save(update_fields=["removed_at"])
 
 
 def _taught(escalation: Escalation, run: Run) -> dict[str, Json]:

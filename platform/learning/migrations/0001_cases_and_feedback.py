@@ -66,9 +66,10 @@ class Migration(migrations.Migration):
                 ("tag", models.CharField(max_length=10)),
                 ("kept_by_id", models.UUIDField()),
                 ("created_at", models.DateTimeField()),
+                ("removed_at", models.DateTimeField(null=True)),
                 (
                     "agent",
-                    models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name="+", to="agents.agent"),
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name="+", to="agents.agent"),
                 ),
             ],
             options={
@@ -80,7 +81,7 @@ class Migration(migrations.Migration):
                 ],
                 "constraints": [
                     models.UniqueConstraint(
-                        condition=models.Q(("escalation_id__isnull", False)),
+                        condition=models.Q(("escalation_id__isnull", False), ("removed_at__isnull", True)),
                         fields=("escalation_id",),
                         name="one_case_per_question",
                     )

@@ -17,10 +17,11 @@ class Case(TenantModel):
 
     version_id: the version that was corrected. escalation_id: of the question whose answer it was kept from; null of
     one kept from a run. source: `edit`, `reject`, `appeal` or `run`. tag: of `TAGS`.
+    removed_at: when it was let go. Nobody is shown it any more; the run's erasure finds what it holds by this row.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    agent = models.ForeignKey("agents.Agent", on_delete=models.CASCADE, related_name="+")
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="+")
     version_id = models.UUIDField()
     run_id = models.UUIDField()
     escalation_id = models.UUIDField(null=True)
@@ -28,11 +29,14 @@ class Case(TenantModel):
     tag = models.CharField(max_length=10)
     kept_by_id = models.UUIDField()
     created_at = models.DateTimeField()
+    removed_at = models.DateTimeField(null=True)
 
     class Meta(TenantModel.Meta):
         constraints = (
             models.UniqueConstraint(
-                fields=["escalation_id"], condition=models.Q(escalation_id__isnull=False), name="one_case_per_question"
+                fields=["escalation_id"],
+                condition=models.Q(escalation_id__isnull=False, removed_at__isnull=True),
+                name="one_case_per_question",
             ),
         )
         indexes = (

@@ -80,6 +80,9 @@ BEGIN
     ELSIF NOT EXISTS (SELECT FROM agents_run r
                       WHERE r.tenant_id = own AND r.id = of_run AND r.ended_at IS NOT NULL) THEN
         RAISE EXCEPTION 'this run has not ended' USING ERRCODE = '42501';
+    ELSIF EXISTS (SELECT FROM escalations_escalation e WHERE e.tenant_id = own AND e.run_id = of_run
+                  AND (e.status = 'open' OR e.answer_seq IS NOT NULL)) THEN
+        RAISE EXCEPTION 'somebody is asked about this run' USING ERRCODE = '42501';
     ELSIF EXISTS (SELECT FROM retention_holds_of(of_run)) THEN
         RAISE EXCEPTION 'a hold forbids erasing this run' USING ERRCODE = '42501';
     END IF;
