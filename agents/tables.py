@@ -40,7 +40,18 @@ TABLES = (
         "agents_run",
         EDIT,
         dispatch={"SELECT": CLAIM_READS, "UPDATE": CLAIM_WRITES},
-        journal={"SELECT": ("tenant_id", "id", "parent_id", "agent_id", "created_at", "ended_at")},
+        journal={
+            "SELECT": (
+                "tenant_id",
+                "id",
+                "parent_id",
+                "retry_of_id",
+                "reverses_id",
+                "agent_id",
+                "created_at",
+                "ended_at",
+            )
+        },
         # What a client wrote beside the input; a digest without a key would let guesses be tried.
         erase=OfRuns(
             "id",

@@ -105,6 +105,11 @@ class Run(TenantModel):
                 name="run_by_retried",
                 condition=models.Q(retry_of_id__isnull=False),
             ),
+            models.Index(
+                fields=["tenant_id", "reverses_id"],
+                name="run_by_undone",
+                condition=models.Q(reverses_id__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:

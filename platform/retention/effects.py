@@ -30,9 +30,10 @@ def _release(order: Order, actor: str) -> None:
     hold = Order.objects.select_for_update().filter(id=str(order.of_id), kind="hold", status="confirmed").first()
     if hold is None:
         raise NotInForce
+    order.status, order.ended_at = "released", order.decided_at
+    order.save()  # first: the database releases a hold by it only
     hold.status, hold.ended_at, hold.sealed_subject, hold.digests = "released", order.decided_at, "", None
     hold.save()
-    order.status, order.ended_at = "released", order.decided_at
 
 
 def _erasure(order: Order, actor: str) -> None:

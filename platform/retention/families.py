@@ -10,8 +10,9 @@ from django.db import connection
 
 from db.scope import current_tenant_id
 
-#: `down` begins with the runs that were found, and has what they started and what repeats them or is repeated by them.
-#: `up` has what started those, which read their results, and what repeats that; its other children are others' affair.
+#: `down` begins with the runs that were found, and has what they started, and what repeats or undoes them or is itself
+#: repeated or undone by them. `up` has what started those, which read their results, and what repeats or undoes that;
+#: its other children are others' affair.
 _ABOUT: Final = """
 WITH RECURSIVE down AS (
     SELECT s.run_id AS id FROM agents_runsubject s
@@ -24,26 +25,35 @@ WITH RECURSIVE down AS (
         UNION ALL
         SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.retry_of_id = down.id
         UNION ALL
-        SELECT r.retry_of_id FROM agents_run r
-        WHERE r.tenant_id = %(tenant)s AND r.id = down.id AND r.retry_of_id IS NOT NULL) AS next
+        SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.reverses_id = down.id
+        UNION ALL
+        SELECT unnest(ARRAY[r.retry_of_id, r.reverses_id]) FROM agents_run r
+        WHERE r.tenant_id = %(tenant)s AND r.id = down.id) AS next
+    WHERE next.id IS NOT NULL
 ), up AS (
     SELECT r.parent_id AS id FROM down JOIN agents_run r ON r.tenant_id = %(tenant)s AND r.id = down.id
     WHERE r.parent_id IS NOT NULL
     UNION
     SELECT next.id FROM up CROSS JOIN LATERAL (
-        SELECT unnest(ARRAY[r.parent_id, r.retry_of_id]) AS id FROM agents_run r
+        SELECT unnest(ARRAY[r.parent_id, r.retry_of_id, r.reverses_id]) AS id FROM agents_run r
         WHERE r.tenant_id = %(tenant)s AND r.id = up.id
         UNION ALL
-        SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.retry_of_id = up.id) AS next
+        SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.retry_of_id = up.id
+        UNION ALL
+        SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.reverses_id = up.id) AS next
     WHERE next.id IS NOT NULL)
 SELECT id FROM down UNION SELECT id FROM up
 """
 
-#: What repeats one of these runs, or repeats that.
+#: What repeats or undoes one of these runs, or repeats or undoes that.
 _REPEATS: Final = """
 WITH RECURSIVE again AS (
     SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.retry_of_id = ANY(%(runs)s)
-    UNION SELECT r.id FROM again JOIN agents_run r ON r.tenant_id = %(tenant)s AND r.retry_of_id = again.id)
+    UNION SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.reverses_id = ANY(%(runs)s)
+    UNION SELECT next.id FROM again CROSS JOIN LATERAL (
+        SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.retry_of_id = again.id
+        UNION ALL
+        SELECT r.id FROM agents_run r WHERE r.tenant_id = %(tenant)s AND r.reverses_id = again.id) AS next)
 SELECT id FROM again
 """
 
@@ -114,7 +124,7 @@ def lock(runs: Sequence[UUID]) -> None:
 
 
 def holds(runs: Sequence[UUID]) -> list[UUID]:
-    """Return the holds in force over any of these runs, or over any run of the trees that they are in."""
+    """Return the holds in force over any of these runs, or over any run of the families that they are in."""
     return [row[0] for row in _rows(_HOLDS, runs=list(runs))]
 
 

@@ -62,6 +62,22 @@ def test_what_it_started_and_what_started_it_and_what_repeats_it_belong_to_it_an
     assert found(keep, "4711") == {root.id, hers.id, below.id, retried.id}
 
 
+def test_what_undoes_a_run_and_what_it_undoes_belong_to_it_and_a_hold_is_over_both(keep: Keep) -> None:
+    root, hers, undoes_root, undoes_hers = (keep.ended(each) for each in ("batch", "4711", "u1", "u2"))
+    with tenant_scope(keep.world.tenant_id):
+        Run.objects.filter(id=hers.id).update(parent=root)
+        Run.objects.filter(id=undoes_root.id).update(reverses_id=root.id)
+        Run.objects.filter(id=undoes_hers.id).update(reverses_id=hers.id)
+
+    family = {root.id, hers.id, undoes_root.id, undoes_hers.id}
+    assert found(keep, "4711") == found(keep, "u2") == family
+
+    hold = holds.ask(Over(run=undoes_hers.id), "a lawsuit", acting_as=keep.cora)
+    orders.confirm(hold.id, acting_as=keep.carl)
+    with tenant_scope(keep.world.tenant_id):
+        assert all(families.holds([run]) == [hold.id] for run in family)
+
+
 def test_a_retry_that_began_after_the_confirmation_is_erased_once_it_has_ended(keep: Keep) -> None:
     run = keep.ended("4711")
     with tenant_scope(keep.world.tenant_id):

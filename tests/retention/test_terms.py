@@ -1,9 +1,10 @@
 """Terms of retention: what goes, what stays, and that it goes on where it was."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from agents.models import Run
@@ -20,7 +21,12 @@ from retention.actions import holds, orders, terms
 from retention.actions.holds import Over
 from retention.classes import CLASSES, MOST_DAYS
 from retention.errors import BadTerms, TermsAsked
+from retention.models import Term
+from tests.audit.conftest import superuser
+from tests.audit.sealer.conftest import Superuser
 from tests.retention.conftest import Keep
+
+__all__ = ["superuser"]
 
 
 def test_runs_that_people_were_asked_about_have_a_term_of_their_own(keep: Keep) -> None:
@@ -119,7 +125,7 @@ def test_a_large_tree_goes_in_bounded_batches(keep: Keep, monkeypatch: pytest.Mo
 
 
 def test_beyond_runs_sign_ins_and_configuration_have_terms_and_only_what_is_past_them_goes(
-    keep: Keep, monkeypatch: pytest.MonkeyPatch
+    keep: Keep, superuser: Superuser
 ) -> None:
     with tenant_scope(keep.world.tenant_id):
         for action in ("login.succeeded", "tool.changed", "appeal.made"):
@@ -131,7 +137,7 @@ def test_beyond_runs_sign_ins_and_configuration_have_terms_and_only_what_is_past
     keep.go_round("sign_in")
     assert _left(keep) >= {"login.succeeded", "tool.changed", "appeal.made"}
 
-    _let_days_pass(keep)
+    _let_days_pass(keep, superuser)
     keep.go_round("sign_in")
     assert "login.succeeded" not in _left(keep)
     assert _left(keep) >= {"tool.changed", "appeal.made"}
@@ -144,10 +150,40 @@ def _left(keep: Keep) -> set[str]:
         return set(Record.objects.filter(actor="system:test", id__in=list(kept)).values_list("action", flat=True))
 
 
-def _let_days_pass(keep: Keep) -> None:
-    """No record can be made old, so the term is made to have ended: below what anybody may ask for."""
-    with tenant_scope(keep.world.tenant_id), connection.cursor() as cursor:
-        cursor.execute("UPDATE retention_term SET days = -1, upto = NULL, look_at = now()")
+def _let_days_pass(keep: Keep, superuser: Superuser) -> None:
+    """No record can be made old, so a superuser makes the term one that has ended: below what anybody may ask for."""
+    with superuser.transaction():
+        superuser.execute("SET LOCAL session_replication_role = replica")  # no trigger looks
+        superuser.execute(
+            "UPDATE retention_order SET terms = '{\"sign_in\": -1}' WHERE kind = 'terms' AND tenant_id = %s",
+            [keep.world.tenant_id],
+        )
+    with tenant_scope(keep.world.tenant_id):
+        Term.objects.update(upto=None, look_at=timezone.now())
+
+
+def test_the_app_role_sets_no_term_by_itself_and_erases_nothing_by_one(keep: Keep) -> None:
+    run = keep.ended("4711", note="Ada")
+    change = terms.ask({"runs": 30}, "policy", acting_as=keep.cora)
+
+    def write(statement: str, *values: Any) -> None:
+        with transaction.atomic(), tenant_scope(keep.world.tenant_id), connection.cursor() as cursor:
+            cursor.execute(statement, values)
+
+    put = "INSERT INTO retention_term (tenant_id, kind, days, look_at) VALUES (%s, 'runs', %s, now())"
+    with pytest.raises(DatabaseError, match="term_in_bounds"):
+        write(put, keep.world.tenant_id, -1)
+    with pytest.raises(DatabaseError, match="7 to 36500"):
+        write("""UPDATE retention_order SET terms = '{"runs": -1}' WHERE id = %s""", change.id)
+
+    old = keep.old(20, "4712")
+    write(put, keep.world.tenant_id, 7)
+    keep.go_round("runs")
+    assert not keep.erased(run)
+    assert not keep.erased(old)
+    orders.confirm(change.id, acting_as=keep.carl)
+    with pytest.raises(DatabaseError, match="as it is"):
+        write("""UPDATE retention_order SET terms = '{"runs": 7}' WHERE id = %s""", change.id)
 
 
 def test_nobody_sets_a_term_that_is_none(keep: Keep) -> None:

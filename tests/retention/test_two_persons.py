@@ -13,6 +13,7 @@ from access.errors import AccessDenied, MissingScope
 from audit.models import Record
 from db.errors import Refusal
 from db.scope import tenant_scope
+from retention import families
 from retention.actions import erasures, holds, orders, terms
 from retention.actions.holds import Over
 from retention.errors import AlreadyDecided, AskerLeft, NotAPerson, SamePerson, UnknownOrder
@@ -135,6 +136,37 @@ def test_of_fifty_who_confirm_at_once_one_does(keep: Keep) -> None:
     assert came == {"confirmed": 1, "already_decided": 49}
     with tenant_scope(keep.world.tenant_id):
         assert Record.objects.filter(stream=order.id, action="erasure.confirmed").count() == 1
+
+
+def test_what_two_persons_confirmed_stays_as_it_is_and_a_hold_until_two_release_it(keep: Keep) -> None:
+    run = keep.ended("4711")
+    hold = holds.ask(Over(subject="4711"), "a lawsuit", acting_as=keep.cora)
+    orders.confirm(hold.id, acting_as=keep.carl)
+
+    for change in (
+        "status = 'released'",
+        "status = 'done'",
+        "status = 'refused'",
+        "status = 'asked'",
+        "kind = 'release'",
+        "digests = '{}'",
+        "digests = NULL",
+        "until = now()",
+        "decided_by_id = gen_random_uuid()",
+    ):
+        with (
+            pytest.raises(DatabaseError, match="two persons"),
+            transaction.atomic(),
+            tenant_scope(keep.world.tenant_id),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(f"UPDATE retention_order SET {change} WHERE id = %s", [hold.id])  # noqa: S608
+
+    release = holds.release(hold.id, "settled", acting_as=keep.cora)
+    with tenant_scope(keep.world.tenant_id):
+        assert families.holds([run.id]) == [hold.id]
+    assert orders.confirm(release.id, acting_as=keep.carl).status == "released"
+    assert keep.order(hold.id).status == "released"
 
 
 def test_the_database_takes_no_order_that_one_person_confirmed(keep: Keep) -> None:

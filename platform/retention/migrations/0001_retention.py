@@ -13,7 +13,8 @@ _OWN = "current_setting('app.tenant')::uuid"
 _DEFINER = """LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, public, pg_temp"""
 
-# The tree that a run is in, and the holds in force over any run of it. Asked by the app role and by the functions below.
+# The tree that a run is in; the family, which has what retries or undoes any of it and their trees, too; and the holds in
+# force over any run of that. Asked by the app role and by the functions below.
 _HOLDS = f"""
 CREATE FUNCTION retention_tree(of_run uuid) RETURNS SETOF uuid LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp AS $$
@@ -28,11 +29,29 @@ SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT id FROM down
 $$;
 
+CREATE FUNCTION retention_family(of_run uuid) RETURNS SETOF uuid LANGUAGE sql STABLE
+SET search_path = pg_catalog, public, pg_temp AS $$
+    WITH RECURSIVE family AS (
+        SELECT r.id FROM agents_run r WHERE r.tenant_id = {_OWN} AND r.id = of_run
+        UNION
+        SELECT next.id FROM family CROSS JOIN LATERAL (
+            SELECT unnest(ARRAY[r.parent_id, r.retry_of_id, r.reverses_id]) AS id FROM agents_run r
+            WHERE r.tenant_id = {_OWN} AND r.id = family.id
+            UNION ALL
+            SELECT r.id FROM agents_run r WHERE r.parent_id = family.id AND r.tenant_id = {_OWN}
+            UNION ALL
+            SELECT r.id FROM agents_run r WHERE r.tenant_id = {_OWN} AND r.retry_of_id = family.id
+            UNION ALL
+            SELECT r.id FROM agents_run r WHERE r.tenant_id = {_OWN} AND r.reverses_id = family.id) AS next
+        WHERE next.id IS NOT NULL)
+    SELECT id FROM family
+$$;
+
 CREATE FUNCTION retention_holds_of(of_run uuid) RETURNS SETOF uuid LANGUAGE sql STABLE
 SET search_path = pg_catalog, public, pg_temp AS $$
     SELECT h.id FROM retention_order h
     WHERE h.tenant_id = {_OWN} AND h.kind = 'hold' AND h.status = 'confirmed' AND EXISTS (
-        SELECT FROM retention_tree(of_run) AS t (id) JOIN agents_run r ON r.tenant_id = {_OWN} AND r.id = t.id
+        SELECT FROM retention_family(of_run) AS t (id) JOIN agents_run r ON r.tenant_id = {_OWN} AND r.id = t.id
         WHERE r.id = h.run_id OR r.agent_id = h.agent_id
         OR (coalesce(h.since, h.until) IS NOT NULL AND (h.until IS NULL OR r.created_at < h.until)
             AND (h.since IS NULL OR r.ended_at IS NULL OR r.ended_at >= h.since))
@@ -89,6 +108,16 @@ BEGIN
     RETURN retention_drop(of_run, at_most, 'request', by_order);
 END $$;
 
+-- The days of a class by the newest terms that name it and that two persons stand behind; null for ever. The rows of
+-- retention_term, which the app role writes, only say where a round has come to.
+CREATE FUNCTION retention_days(of_kind text) RETURNS integer LANGUAGE sql STABLE
+SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT (o.terms ->> of_kind)::integer FROM retention_order o
+    WHERE o.tenant_id = {_OWN} AND o.kind = 'terms' AND o.status IN ('confirmed', 'done')
+    AND o.decided_by_id <> o.asked_by_id AND jsonb_exists(o.terms, of_kind)
+    ORDER BY o.decided_at DESC, o.id DESC LIMIT 1
+$$;
+
 -- Up to at_most payloads of a run, once all of its tree is past its term. Says how many there were, or null when it may
 -- not be touched yet.
 CREATE FUNCTION retention_expire_run(of_run uuid, at_most integer) RETURNS integer {_DEFINER} AS $$
@@ -97,14 +126,16 @@ DECLARE
     tree CONSTANT uuid[] := ARRAY(SELECT retention_tree(of_run));
     term integer;
 BEGIN
-    SELECT t.days INTO term FROM retention_term t WHERE t.tenant_id = own AND t.kind = CASE
+    term := retention_days(CASE
         WHEN EXISTS (SELECT FROM escalations_escalation e WHERE e.tenant_id = own AND e.run_id = ANY (tree))
-        THEN 'decisions' ELSE 'runs' END;
+        THEN 'decisions' ELSE 'runs' END);
     IF term IS NULL OR cardinality(tree) = 0 OR EXISTS (
         SELECT FROM agents_run r WHERE r.tenant_id = own AND r.id = ANY (tree)
         AND (r.ended_at IS NULL OR r.ended_at >= now() - make_interval(days => term)))
         OR EXISTS (SELECT FROM escalations_escalation e WHERE e.tenant_id = own AND e.run_id = ANY (tree)
                    AND (e.status = 'open' OR e.answer_seq IS NOT NULL))
+        OR EXISTS (SELECT FROM retention_family(of_run) AS f (id) JOIN agents_run r ON r.tenant_id = own AND r.id = f.id
+                   WHERE r.ended_at IS NULL)
         OR EXISTS (SELECT FROM retention_holds_of(of_run)) THEN
         RETURN NULL;
     END IF;
@@ -117,8 +148,7 @@ CREATE FUNCTION retention_expire_records(of_kind text, after uuid, reach integer
 {_DEFINER} AS $$
 DECLARE
     own CONSTANT uuid := {_OWN};
-    moment CONSTANT timestamptz := now() - make_interval(days => (
-        SELECT t.days FROM retention_term t WHERE t.tenant_id = own AND t.kind = of_kind));
+    moment CONSTANT timestamptz := now() - make_interval(days => retention_days(of_kind));
     -- Not before 1970: the digits of a negative number would be those of a time to come.
     bound CONSTANT uuid := (lpad(to_hex(greatest((extract(epoch FROM moment) * 1000)::bigint, 0)), 12, '0')
                             || repeat('0', 20))::uuid;
@@ -147,19 +177,61 @@ BEGIN
     ON CONFLICT (tenant_id, kind) DO UPDATE SET before = greatest(e.before, excluded.before);
 END $$;
 
-REVOKE ALL ON FUNCTION retention_tree(uuid), retention_holds_of(uuid), retention_drop(uuid, integer, text, uuid),
+REVOKE ALL ON FUNCTION retention_tree(uuid), retention_family(uuid), retention_holds_of(uuid), retention_days(text),
+    retention_drop(uuid, integer, text, uuid),
     retention_erase(uuid, uuid, integer), retention_expire_run(uuid, integer),
     retention_expire_records(text, uuid, integer) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION retention_tree(uuid), retention_holds_of(uuid), retention_erase(uuid, uuid, integer),
-    retention_expire_run(uuid, integer), retention_expire_records(text, uuid, integer) TO {APP};
+GRANT EXECUTE ON FUNCTION retention_tree(uuid), retention_family(uuid), retention_holds_of(uuid),
+    retention_erase(uuid, uuid, integer), retention_expire_run(uuid, integer), retention_expire_records(text, uuid, integer) TO {APP};
 """  # noqa: S608 - constants only
+
+# What two persons stand behind stays as it was when the second confirmed it, and ends as it may. Digests only grow: a new
+# key's are added. Kinds and states are those of `retention.models.order`.
+_AS_CONFIRMED = """
+CREATE FUNCTION retention_as_confirmed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF NEW.kind = 'terms' AND EXISTS (
+        SELECT FROM jsonb_each_text(NEW.terms) AS term (kind, days) WHERE days::integer NOT BETWEEN 7 AND 36500) THEN
+        RAISE EXCEPTION 'a term has 7 to 36500 days' USING ERRCODE = '23514';
+    ELSIF TG_OP = 'INSERT' OR OLD.status IN ('asked', 'refused') AND NEW.tenant_id = OLD.tenant_id AND NEW.id = OLD.id
+        AND (OLD.status = 'asked' OR NEW.status = 'refused') THEN
+        RETURN NEW;
+    ELSIF (NEW.tenant_id, NEW.id, NEW.kind, NEW.reason, NEW.asked_by_id, NEW.asked_at, NEW.decided_by_id, NEW.decided_at,
+           NEW.run_id, NEW.agent_id, NEW.since, NEW.until, NEW.of_id, NEW.terms) IS DISTINCT FROM
+          (OLD.tenant_id, OLD.id, OLD.kind, OLD.reason, OLD.asked_by_id, OLD.asked_at, OLD.decided_by_id, OLD.decided_at,
+           OLD.run_id, OLD.agent_id, OLD.since, OLD.until, OLD.of_id, OLD.terms)
+        OR (NEW.status = OLD.status AND NOT coalesce(NEW.digests @> OLD.digests, OLD.digests IS NULL))
+        OR (OLD.digests IS NULL AND NEW.digests IS NOT NULL)
+        OR (NEW.status <> OLD.status AND (OLD.kind, OLD.status, NEW.status) NOT IN (
+            ('hold', 'confirmed', 'released'), ('erasure', 'confirmed', 'done'))) THEN
+        RAISE EXCEPTION 'two persons confirmed this as it is' USING ERRCODE = '42501';
+    ELSIF OLD.kind = 'hold' AND OLD.status = 'confirmed' AND NEW.status = 'released' AND NOT EXISTS (
+        SELECT FROM retention_order r WHERE r.tenant_id = OLD.tenant_id AND r.kind = 'release' AND r.of_id = OLD.id
+        AND r.status IN ('confirmed', 'released') AND r.decided_by_id <> r.asked_by_id) THEN
+        RAISE EXCEPTION 'two persons release a hold' USING ERRCODE = '42501';
+    END IF;
+    RETURN NEW;
+END $$;
+REVOKE ALL ON FUNCTION retention_as_confirmed() FROM PUBLIC;
+
+CREATE TRIGGER retention_as_confirmed BEFORE INSERT OR UPDATE ON retention_order FOR EACH ROW
+    EXECUTE FUNCTION retention_as_confirmed();
+"""
+
+_AS_ANYBODY_LIKES = """
+DROP TRIGGER retention_as_confirmed ON retention_order;
+DROP FUNCTION retention_as_confirmed();
+"""
 
 _BACK = """
 DROP FUNCTION retention_expire_records(text, uuid, integer);
 DROP FUNCTION retention_expire_run(uuid, integer);
+DROP FUNCTION retention_days(text);
 DROP FUNCTION retention_erase(uuid, uuid, integer);
 DROP FUNCTION retention_drop(uuid, integer, text, uuid);
 DROP FUNCTION retention_holds_of(uuid);
+DROP FUNCTION retention_family(uuid);
 DROP FUNCTION retention_tree(uuid);
 """
 
@@ -168,7 +240,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
-        ("agents", "0017_runs_by_what_they_retry"),
+        ("agents", "0020_runs_by_what_they_undo"),
         ("audit", "0005_erased"),
         ("escalations", "0007_appeals"),
         ("learning", "0001_cases_and_feedback"),
@@ -288,8 +360,12 @@ class Migration(migrations.Migration):
                 "abstract": False,
                 "base_manager_name": "objects",
                 "indexes": [models.Index(fields=["look_at"], name="term_due")],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("days__range", (7, 36500))), name="term_in_bounds")
+                ],
             },
         ),
+        migrations.RunSQL(_AS_CONFIRMED, _AS_ANYBODY_LIKES),
         migrations.RunSQL(
             [f"SET LOCAL ROLE {JOURNAL}", _HOLDS, _ERASE, f"SET LOCAL ROLE {OWNER}"],
             [f"SET LOCAL ROLE {JOURNAL}", _BACK, f"SET LOCAL ROLE {OWNER}"],

@@ -3,10 +3,12 @@
 from django.db import models
 
 from db.models import TenantModel
+from retention.classes import LEAST_DAYS, MOST_DAYS
 
 
 class Term(TenantModel):
-    """kind: see `retention.classes`. days: how long payloads of the class are kept.
+    """kind: see `retention.classes`. days: how long payloads of the class are kept, as `Order.terms` says as well: what
+    erases goes by that.
 
     upto: how far this round has come (an id of the class's own order); look_at: when it goes on.
     """
@@ -18,6 +20,9 @@ class Term(TenantModel):
     look_at = models.DateTimeField()
 
     class Meta(TenantModel.Meta):
+        constraints = (
+            models.CheckConstraint(condition=models.Q(days__range=(LEAST_DAYS, MOST_DAYS)), name="term_in_bounds"),
+        )
         indexes = (models.Index(fields=["look_at"], name="term_due"),)
 
     def __str__(self) -> str:
