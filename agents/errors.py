@@ -209,6 +209,12 @@ class InputRefused(AgentError):
         self.facts = facts
 
 
+class TooManySubjects(AgentError):
+    """The input is about more people than one run may be: submit it in parts."""
+
+    code = "too_many_subjects"
+
+
 class HistoryErased(AgentError):
     """A part of what happened in this run was erased, so that nothing can be made of it any more."""
 

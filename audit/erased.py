@@ -13,12 +13,17 @@ UNKNOWN: Final = "erased"
 TERM: Final = "erased: its term of retention ended"
 
 #: A run's payloads by its streams, a request before a term; the others by the time up to which their class has ended.
+#: Classes are those of `retention_expire_records`, which erases by them.
 _WHY: Final = """
 SELECT r.id, coalesce(
     (SELECT CASE e.why WHEN 'request' THEN 'erased: on request ' || e.reference ELSE %(term)s END
      FROM audit_erased e WHERE e.tenant_id = %(tenant)s AND e.stream = r.stream ORDER BY e.why LIMIT 1),
     (SELECT %(term)s FROM audit_expired x
-     WHERE x.tenant_id = %(tenant)s AND r.seq IS NULL AND r.at < x.before LIMIT 1), %(unknown)s)
+     WHERE x.tenant_id = %(tenant)s AND r.seq IS NULL AND r.at < x.before AND x.kind = CASE
+         WHEN split_part(r.action, '.', 1) IN ('decision', 'appeal') THEN 'none'
+         WHEN split_part(r.action, '.', 1) IN (
+             'access', 'account', 'identity', 'login', 'password', 'recovery_codes', 'second_factor', 'session')
+         THEN 'sign_in' ELSE 'configuration' END), %(unknown)s)
 FROM audit_record r WHERE r.tenant_id = %(tenant)s AND r.id = ANY(%(records)s)
 """
 

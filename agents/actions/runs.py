@@ -20,7 +20,7 @@ from agents.core.money import from_usd
 from agents.core.schema import problems
 from agents.core.screening import Verdict, recorded, screened, words
 from agents.core.spec import AgentSpec
-from agents.core.subjects import subjects
+from agents.core.subjects import MOST, subjects
 from agents.engine import about, statements
 from agents.engine.seam import engine_of, name_for_new_runs
 from agents.engine.signals import asked_again
@@ -32,6 +32,7 @@ from agents.errors import (
     InvalidInput,
     NotPublished,
     RunEnded,
+    TooManySubjects,
     UnknownAgent,
     UnknownRun,
     UnknownVersion,
@@ -109,7 +110,8 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
 
     parent: the run that it is part of: whoever that one acts for, and all up the line, must be allowed what this one
     does, from its start on. Raises `AccessDenied`, `UnknownAgent`, `UnknownVersion`, `NotPublished`, `InvalidInput`,
-    `InputRefused`, `UnknownMember`, `IdempotencyMismatch`, `UnknownRun`, `RunEnded`; then nothing was made.
+    `InputRefused`, `TooManySubjects`, `UnknownMember`, `IdempotencyMismatch`, `UnknownRun`, `RunEnded`; then nothing
+    was made.
     """
     permissions.check(acting_as, "runs:write")
     with tenant_scope(acting_as.tenant_id):
@@ -121,6 +123,7 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
         principal_id = _principal_id(request, acting_as)
         _check_bounds(request, version.now)
         event = _event(request, version, principal_id, acting_as, parent)
+        _check_subjects(version, event)
         window_s = version.spec.limits.dedupe_s if request.deduplicate else 0
         key = _dedupe_key(request, version, event) if window_s else None
         twin = twin_of(key, window_s) if key is not None and request.idempotency_key is None else None
@@ -228,6 +231,15 @@ def _check_screened(verdict: Verdict, version: Runnable) -> None:
         errors = [{"pointer": f"/input{place}", "detail": why} for place, why in refused]
         facts = {"agent": str(version.agent_id), "version": version.number, **recorded(verdict)}
         raise InputRefused(errors=errors, facts=facts | {"guard": list(verdict.counts)})
+
+
+def _check_subjects(version: Runnable, event: RunSubmitted) -> None:
+    """Raise `TooManySubjects` when not all whom the run is about would be found by it."""
+    found = subjects(version.spec.subject, disclose(event.input), most=MOST + 1)
+    if len(found) > MOST:
+        raise TooManySubjects(
+            f"A run is about at most {MOST} subjects, and this one's input has more: submit it in parts."
+        )
 
 
 def _principal_id(request: Request, acting_as: Principal) -> UUID:

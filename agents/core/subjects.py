@@ -6,11 +6,11 @@ from typing import Any, Final
 
 Json = Any
 
-#: How many a run has at most; what is beyond is not found by them.
+#: How many a run has at most: a submission of more is refused, and of a child's what is beyond is not found by them.
 MOST: Final = 100
 
 
-def subjects(pointers: Sequence[str], run_input: Json) -> tuple[str, ...]:
+def subjects(pointers: Sequence[str], run_input: Json, *, most: int = MOST) -> tuple[str, ...]:
     """Return the ids of persons that stand at these JSON pointers (RFC 6901) of a run's input, each once.
 
     At each stands one, or a list or object of them. A pointer to nothing is none.
@@ -19,7 +19,7 @@ def subjects(pointers: Sequence[str], run_input: Json) -> tuple[str, ...]:
     for pointer in pointers:
         for value in _scalars(_at(pointer, run_input)):
             found.setdefault(plain(value))
-            if len(found) == MOST:
+            if len(found) == most:
                 return tuple(found)
     return tuple(found)
 

@@ -12,6 +12,7 @@ from agents.models import AgentVersion, Run, RunSubject
 from audit import journal
 from db.scope import current_tenant_id, tenant_scope
 from retention import subject_of
+from retention.actions import orders
 from retention.models import Order
 from vault import hashing
 
@@ -34,6 +35,7 @@ def index(tenant_id: UUID, *, actor: str) -> int:
         after = _FIRST
         while True:
             with tenant_scope(tenant_id):
+                orders.one_at_a_time()  # no batch erases what this one has read
                 runs = list(
                     Run.objects.filter(agent_id=agent, version_id=version, id__gt=after)
                     .order_by("id")

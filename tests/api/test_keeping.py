@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from db.models import new_id
 from db.scope import tenant_scope
 from retention.actions import terms
 from tenants.models import Role
@@ -60,9 +61,16 @@ def test_a_hold_from_request_to_release(keep: Keep, cora: Caller, olga: Caller) 
     refused = cora.post("audit/erasures", {"subject": "4711", "reason": "Request 88"})
     assert (refused.status, refused.code) == (409, "on_hold")
 
-    assert olga.post(f"{path}/release", {"reason": "settled"}).json["release"]["status"] == "asked"
-    assert olga.post(f"{path}/confirm").code == "same_person"
-    assert cora.post(f"{path}/confirm").json["status"] == "released"
+    named = olga.post(f"{path}/release", {"reason": "of 4711"})
+    assert (named.status, named.code) == (422, "reason_names_subject")
+    release = olga.post(f"{path}/release", {"reason": "settled"}).json["release"]
+    assert release["status"] == "asked"
+    again = olga.post(f"{path}/confirm")  # what confirmed the hold, sent again: no release is meant by it
+    assert (again.status, again.code) == (409, "already_decided")
+    which = {"order": release["id"]}
+    assert olga.post(f"{path}/confirm", which).code == "same_person"
+    assert cora.post(f"{path}/confirm", {"order": str(new_id())}).status == 404
+    assert cora.post(f"{path}/confirm", which).json["status"] == "released"
 
     assert cora.post("audit/erasures", {"subject": "4711", "reason": "Request 88"}).status == 201
     assert [each["id"] for each in cora.get("audit/holds").json["results"]] == [made["id"]]

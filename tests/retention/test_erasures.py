@@ -7,6 +7,8 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from agents.actions import runs
+from agents.core.subjects import MOST
+from agents.errors import TooManySubjects
 from agents.models import RunSubject
 from audit.models import Record
 from db.scope import tenant_scope
@@ -73,6 +75,14 @@ def test_a_reason_does_not_name_the_subject(keep: Keep) -> None:
 
     with pytest.raises(ReasonNamesSubject):
         erasures.ask("ada-4711", "Ms ADA-4711 asked", acting_as=keep.cora)
+
+
+def test_a_run_about_more_people_than_it_is_found_by_is_refused(keep: Keep) -> None:
+    keep.world.define("lister", role="You list.", subject=["/customers"])
+    keep.world.submit("lister", {"customers": list(range(MOST))})
+
+    with pytest.raises(TooManySubjects, match=str(MOST)):
+        keep.world.submit("lister", {"customers": list(range(MOST + 1))})
 
 
 def test_there_is_nothing_to_erase_of_whom_nobody_knows(keep: Keep) -> None:

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from agents.models import Run
-from audit import journal
+from audit import erased, journal
 from audit.models import Payload, Record
 from db.models import new_id
 from db.scope import tenant_scope
@@ -141,6 +141,17 @@ def test_beyond_runs_sign_ins_and_configuration_have_terms_and_only_what_is_past
     keep.go_round("sign_in")
     assert "login.succeeded" not in _left(keep)
     assert _left(keep) >= {"tool.changed", "appeal.made"}
+
+    with tenant_scope(keep.world.tenant_id):
+        records = {record.action: record.id for record in Record.objects.filter(actor="system:test")}
+    superuser.execute("DELETE FROM audit_payload WHERE record_id = ANY(%s)", [list(records.values())])
+    with tenant_scope(keep.world.tenant_id):
+        told = erased.why(records.values())
+    assert {action: told[record] for action, record in records.items()} == {
+        "login.succeeded": erased.TERM,
+        "tool.changed": erased.UNKNOWN,  # past the platform, whatever ended of another class
+        "appeal.made": erased.UNKNOWN,
+    }
 
 
 def _left(keep: Keep) -> set[str]:

@@ -107,7 +107,7 @@ def test_who_asked_takes_it_back_and_nothing_is_kept_of_the_subject(keep: Keep) 
 
     taken = orders.refuse(order.id, acting_as=keep.cora)
 
-    assert (taken.status, taken.sealed_subject) == ("refused", "")
+    assert (taken.status, taken.sealed_subject, keep.order(order.id).digests) == ("refused", "", None)
     with pytest.raises(AlreadyDecided):
         orders.confirm(order.id, acting_as=keep.carl)
 

@@ -30,12 +30,13 @@ _HOLD = component(
     },
 )
 _HOLDS = page_of("HoldPage", _HOLD)
+_UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _NEW_HOLD = Body(
     {
         "type": "object",
         "properties": {
             "subject": SUBJECT,
-            "run": {**ID, "pattern": "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"},
+            "run": {**ID, "pattern": _UUID},
             "agent": {"type": "string", "maxLength": 63, "description": "The agent's slug."},
             "from": {**TIME, "description": "What happened then or later."},
             "to": {**TIME, "description": "What happened before."},
@@ -54,6 +55,19 @@ _NEW_RELEASE = Body(
         "additionalProperties": False,
     },
     example={"reason": "Case 12/2030 is closed"},
+)
+_WHICH = Body(
+    {
+        "type": "object",
+        "properties": {
+            "order": {
+                **ID,
+                "pattern": _UUID,
+                "description": "The release's id, when that is what you decide; without it, the hold itself is.",
+            }
+        },
+        "additionalProperties": False,
+    },
 )
 _HOLD_PATH = {"hold_id": "The hold's id."}
 
@@ -113,7 +127,7 @@ class HoldRelease(_OfHolds):
         refusals=(404, 409),
     )
     def post(self, request: Request, hold_id: str) -> Response:
-        """Ask for its end. It stands until another person confirmed that at `…/confirm`."""
+        """Ask for its end. It stands until another person confirmed that at `…/confirm`, by its id."""
         with self.scope():
             hold = self.one(hold_id, NEEDED[self.kind])
             body = self.body(_NEW_RELEASE)
@@ -124,19 +138,23 @@ class HoldRelease(_OfHolds):
 class HoldConfirm(_OfHolds):
     """The second person's yes."""
 
-    @call("confirmHold", "Confirm a hold, or its release", answer=_HOLD, path=_HOLD_PATH, refusals=(404, 409))
+    @call(
+        "confirmHold", "Confirm a hold, or its release", answer=_HOLD, path=_HOLD_PATH, body=_WHICH, refusals=(404, 409)
+    )
     def post(self, request: Request, hold_id: str) -> Response:
-        """Confirm what somebody else asked for: the hold's end if that waits, else the hold."""
-        return self.decide(hold_id, confirms=True)
+        """Confirm what somebody else asked for: the hold, or its release, named by `order`."""
+        return self.decide(hold_id, confirms=True, which=_WHICH)
 
 
 class HoldRefuse(_OfHolds):
     """The second person's no."""
 
-    @call("refuseHold", "Refuse a hold, or its release", answer=_HOLD, path=_HOLD_PATH, refusals=(404, 409))
+    @call(
+        "refuseHold", "Refuse a hold, or its release", answer=_HOLD, path=_HOLD_PATH, body=_WHICH, refusals=(404, 409)
+    )
     def post(self, request: Request, hold_id: str) -> Response:
-        """Refuse what waits for a second person, or take back what you asked for."""
-        return self.decide(hold_id, confirms=False)
+        """Refuse what somebody asked for, or take it back: the hold, or its release, named by `order`."""
+        return self.decide(hold_id, confirms=False, which=_WHICH)
 
 
 def _hold(order: Order) -> dict[str, Json]:

@@ -1,11 +1,13 @@
 """What holds, erasures and terms of retention share: one person asks, another confirms."""
 
 from typing import Any, ClassVar
+from uuid import UUID
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from api.bodies import NOTHING, Body
 from api.queries import Page, Query
 from api.schema import nullable
 from api.views import View, found, identifier
@@ -73,11 +75,12 @@ class Keeping(View):
         self.require(permission)
         return order
 
-    def decide(self, order_id: str, *, confirms: bool) -> Response:
-        """Confirm or refuse it, as it stands or, of a hold, its release."""
+    def decide(self, order_id: str, *, confirms: bool, which: Body = NOTHING) -> Response:
+        """Confirm or refuse it, or, of a hold, a release of it that the body names."""
         with self.scope():
             order = self.one(order_id, NEEDED[self.kind])
-            asked = holds.to_be_decided(order.id) if self.kind == "hold" else order.id
+            named = self.body(which).get("order")
+            asked = holds.to_be_decided(order.id, UUID(named)) if named else order.id
             (orders.confirm if confirms else orders.refuse)(asked, acting_as=self.principal)
             return Response(self.json(self.rows().get(id=order.id)))
 

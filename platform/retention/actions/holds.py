@@ -11,6 +11,7 @@ from agents.core.subjects import plain
 from agents.engine import about
 from agents.errors import UnknownAgent, UnknownRun
 from agents.models import Agent, Run
+from retention import subject_of
 from retention.actions import orders
 from retention.errors import BadHold, NotInForce, ReleaseAsked, UnknownOrder
 from retention.models import Order
@@ -63,7 +64,8 @@ def ask(over: Over, reason: str, *, acting_as: Principal) -> Order:
 def release(hold_id: UUID, reason: str, *, acting_as: Principal) -> Order:
     """Ask for a hold's end; it stands until another person has confirmed that. Returns what is to be confirmed.
 
-    Raises `AccessDenied`, `NotAPerson`, `UnknownOrder`, `NotInForce`, `ReleaseAsked`.
+    Raises `AccessDenied`, `NotAPerson`, `UnknownOrder`, `NotInForce`, `ReleaseAsked`,
+    `ReasonNamesSubject`, and what its vault does when the subject's key is lost.
     """
     with acting(acting_as):
         check_ask(acting_as, "release")
@@ -74,6 +76,9 @@ def release(hold_id: UUID, reason: str, *, acting_as: Principal) -> Order:
             raise NotInForce
         if release_of(hold) is not None:
             raise ReleaseAsked
+        subject = subject_of.of(hold)
+        if subject is not None:
+            orders.check_reason(reason, subject)
         return orders.ask(Order(kind="release", reason=reason, of_id=hold.id), by=acting_as)
 
 
@@ -87,10 +92,14 @@ def release_of(hold: Order) -> Order | None:
     return Order.objects.filter(kind="release", of_id=hold.id, status="asked").first()
 
 
-def to_be_decided(hold_id: UUID) -> UUID:
-    """Return what of a hold waits for a second person: its release if that is asked for, else the hold itself."""
-    hold = listed().filter(id=hold_id).first()
-    if hold is None:
+def to_be_decided(hold_id: UUID, named: UUID) -> UUID:
+    """Return what of a hold is to be decided: the hold itself, or a release of it that is named.
+
+    A release is never meant by the hold alone: who sends again what confirmed a hold would confirm its end. Raises
+    `UnknownOrder` for one that is not of this hold.
+    """
+    if named == hold_id:
+        return hold_id
+    if not Order.objects.filter(id=named, kind="release", of_id=hold_id).exists():
         raise UnknownOrder
-    asked = release_of(hold)
-    return asked.id if asked is not None else hold.id
+    return named

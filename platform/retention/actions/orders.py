@@ -39,13 +39,18 @@ def ask(order: Order, *, subject: str | None = None, by: Principal) -> Order:
     subject: kept encrypted with it. Raises `ReasonNamesSubject`.
     """
     if subject is not None:
-        if re.search(rf"(?<!\w){re.escape(plain(subject))}(?!\w)", order.reason, re.IGNORECASE):
-            raise ReasonNamesSubject
+        check_reason(order.reason, subject)
         subject_of.seal(order, subject)
     order.asked_by_id, order.asked_at = by.user_id, transaction_time()
     order.save(force_insert=True)
     record(order, "requested", by.actor, payload={"reason": order.reason})
     return order
+
+
+def check_reason(reason: str, subject: str) -> None:
+    """Raise `ReasonNamesSubject` when a reason, which stays, names whom it is about."""
+    if re.search(rf"(?<!\w){re.escape(plain(subject))}(?!\w)", reason, re.IGNORECASE):
+        raise ReasonNamesSubject
 
 
 def confirm(order_id: UUID, *, acting_as: Principal) -> Order:
@@ -77,6 +82,7 @@ def refuse(order_id: UUID, *, acting_as: Principal) -> Order:
         _move(order, "refused")
         order.decided_by_id, order.decided_at, order.sealed_subject = acting_as.user_id, transaction_time(), ""
         record(order, "refused", actor)
+        order.digests = None
         order.save()
         return order
 
