@@ -67,6 +67,7 @@ READS: Final = frozenset(
         "retention.actions.holds.listed",
         "retention.actions.holds.release_of",
         "retention.actions.holds.to_be_decided",
+        "retention.actions.orders.check_reason",
         "retention.actions.terms.asked",
         "retention.actions.terms.in_force",
         "audit.search.page",
