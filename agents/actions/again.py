@@ -62,11 +62,15 @@ def reverse(run: Run, *, by: Principal) -> list[Run]:
 
     A call of an agent that has a tool to undo it is undone by that one alone. They act for whom `run` acted for, and
     are of the versions that did it. One does for all, but for what children did whose ends do not tell of it, as those
-    of former releases: each of these is undone by one more. `run`: with agent and version.
+    of former releases: each of these is undone by one more. Nothing is undone twice: not what a run undoes already, nor
+    what the run itself settled before it ended without its output. `run`: with agent and version.
     """
+    if _is_undone(runs.locked(run.id)):
+        return []
     history = histories.events_of(run)
     ended = fold_all(history, RunState(run.id, undoable=spec_of_run(run).undoable))
-    undone = {(effect.turn, effect.index) for effect in ended.effects}
+    settled = (call.undoes for call in ended.calls if call.undoes is not None)  # undone, or left so by a person
+    undone = {(effect.turn, effect.index) for effect in (*ended.effects, *settled)}
     started = [event for event in history if isinstance(event, ChildStarted) and (event.turn, event.call) not in undone]
     children = Run.objects.select_related("agent", "version").filter(status="completed")
     below = children.in_bulk([UUID(event.run) for event in started])
@@ -75,6 +79,11 @@ def reverse(run: Run, *, by: Principal) -> list[Run]:
         if (child := below.get(UUID(event.run))) is not None:
             made += reverse(child, by=by)
     return made
+
+
+def _is_undone(run: Run) -> bool:
+    """Say whether another run undoes this one, or has. Whoever makes one holds the row of the run that it undoes."""
+    return Run.objects.filter(reverses_id=run.id).exclude(status__in=("failed", "cancelled")).exists()
 
 
 def _reversal(run: Run, submitted: RunSubmitted, ended: RunState, by: Principal) -> Run:

@@ -54,12 +54,14 @@ class Callee:
 class Callees:
     """agents: by slug, as far as there are such agents. ids: of the runs a call would start, by its place.
 
-    reversal: of the run that did what is to be undone now, if it can be had.
+    reversal: of the run that did what is to be undone now, if it can be had. is_undone: whether it is not to be had
+    because another run undoes that one already, or has.
     """
 
     agents: Mapping[str, Callee] = field(default_factory=dict)
     ids: Mapping[int, Sequence[UUID]] = field(default_factory=dict)
     reversal: "Reversal | None" = None
+    is_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

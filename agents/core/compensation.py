@@ -71,6 +71,8 @@ def plan(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> list[E
 def _plan_below(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> list[Event]:
     """Have a run started that undoes what another one did. Whom its calls need to ask, that one asks."""
     tool, reversal = spec.tools[call.tool], held.callees.reversal
+    if held.callees.is_undone:
+        return [calls.denied(state, call, "undone_already", "Another run undoes that already, or has done so.")]
     if reversal is None:
         return [calls.denied(state, call, "history_erased", "What that run did cannot be read any more.")]
     made = replace(call, arguments={"reverses": reversal.reversing.of})

@@ -1,7 +1,8 @@
 """The rows of runs that tool calls start: made with the call's intent, looked at by their parent, asked to end.
 
-Lock order: a child's row before its parent's. A parent's step never locks a child: it makes new ones, which nobody else
-knows, and only reads those that have ended; asking one to end is a transaction of its own.
+Lock order: a child's row before its parent's. A parent's step never locks a child that has not ended: it makes new
+ones, which nobody else knows, and reads those that have ended, or locks one to have it undone; asking one to end is a
+transaction of its own.
 """
 
 import json
@@ -58,10 +59,16 @@ SELECT id, seq, cost_nano, {", ".join(_USED)} FROM agents_run
 WHERE tenant_id = %(tenant)s AND id = ANY(%(runs)s) AND ended_at IS NOT NULL ORDER BY id
 """  # noqa: S608 - constants only
 
+#: Locks the row: whoever makes a run that undoes this one holds it, so that there is one at most.
 _DONE_BY: Final = """
 SELECT r.agent_id, r.version_id, v.number FROM agents_run r
 JOIN agents_agentversion v ON v.tenant_id = r.tenant_id AND v.id = r.version_id
-WHERE r.tenant_id = %s AND r.id = %s
+WHERE r.tenant_id = %s AND r.id = %s FOR NO KEY UPDATE OF r
+"""
+
+_UNDONE: Final = """
+SELECT EXISTS (SELECT FROM agents_run WHERE tenant_id = %s AND reverses_id = %s
+    AND status NOT IN ('failed', 'cancelled'))
 """
 
 #: Reads what was appended to a run behind a number: (connection, run, tenant, number).
@@ -118,26 +125,32 @@ def _spec(connection: Connection, tenant_id: UUID, version_id: UUID | None) -> A
     return spec_of(version_id, compiled)
 
 
-def reversal(connection: Connection, run: Claimed, of: Sequence[Call], read: Read) -> Reversal | None:
+def reversal(connection: Connection, run: Claimed, of: Sequence[Call], read: Read) -> Callees:
     """Return the run that would undo what a child did, if the first of these calls is to undo that.
 
-    None when a part of the child's history was erased.
+    None when the child or a part of its history is not there any more, or when another run undoes it already.
     """
     done_by = of[0].undoes.run if of and of[0].undoes is not None else None
     if done_by is None:
-        return None
+        return NOBODY
     found = connection.execute(_DONE_BY, [run.tenant_id, done_by]).fetchone()
+    if found is None:
+        return NOBODY
+    # A statement of its own: it sees what whoever held the row before has written.
+    if cast(tuple[bool], connection.execute(_UNDONE, [run.tenant_id, done_by]).fetchone())[0]:
+        return Callees(is_undone=True)
     agent_id, version_id, number = cast(tuple[UUID, UUID, int], found)
     spec = _spec(connection, run.tenant_id, version_id)
+    if spec is None:
+        raise ValueError(f"the run {done_by} is of no version")
     try:
         history = read(connection, UUID(done_by), run.tenant_id, 0)
+        ended = fold_all(history, RunState(UUID(done_by), undoable=spec.undoable))
     except TypeError:  # a payload that is needed is not there
-        return None
-    first = history[0]
-    if spec is None or not isinstance(first, RunSubmitted):
-        raise ValueError(f"the run {done_by} does not begin with its submission")
-    ended = fold_all(history, RunState(UUID(done_by), undoable=spec.undoable))
-    return Reversal(new_id(), agent_id, number, first.input, continuing.reversal(ended))
+        return NOBODY
+    if not history or not isinstance(history[0], RunSubmitted):
+        return NOBODY
+    return Callees(reversal=Reversal(new_id(), agent_id, number, history[0].input, continuing.reversal(ended)))
 
 
 def starts(

@@ -18,7 +18,6 @@ import psycopg
 
 from agents.core import aside, calls
 from agents.core.approvals import speak_of_principal
-from agents.core.children import Callees
 from agents.core.decide import (
     AwaitChildren,
     CallModel,
@@ -476,7 +475,7 @@ class RunExecutor:
         held = step.holdings(wanted.tools, by=by, facts=facts) if look else Holdings.none(self.run.principals, by)
         self._not_always |= {tool for tool in wanted.tools if not held.always(tool)}
         of = to_be_made(draft.state)
-        callees = Callees(reversal=step.reversal(of)) if undoing else step.callees(of)
+        callees = step.reversal(of) if undoing else step.callees(of)
         held = replace(held, callees=callees)
         happened = plan(draft.state, self.run.spec, held, now=self.run.now())
         draft.add(*happened)

@@ -18,7 +18,7 @@ from uuid import UUID
 
 import psycopg
 
-from agents.core.children import Callees, Ended, Reversal
+from agents.core.children import Callees, Ended
 from agents.core.events import (
     DecisionExpired,
     DecisionRequested,
@@ -179,7 +179,7 @@ class Step:
         """Return what these calls need to know of agents at this moment."""
         return children.callees(self.connection, self._run, of)
 
-    def reversal(self, of: Sequence[Call]) -> Reversal | None:
+    def reversal(self, of: Sequence[Call]) -> Callees:
         """Return the run that would undo what the first of these calls is to undo, if a child did that."""
         return children.reversal(self.connection, self._run, of, _read)
 

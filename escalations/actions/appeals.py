@@ -70,6 +70,8 @@ def _status(made: Escalation) -> str:
 
 
 def _why_not(run: Run, allowed: bool, until: datetime | None) -> str | None:
+    if run.reverses_id is not None:
+        return "This run undoes another one; appeal against that one."
     if not allowed:
         return "The agent's runs cannot be appealed against."
     if until is None:

@@ -2,8 +2,14 @@
 
 from typing import Any
 
+import pytest
+
 from agents.actions.runs import cancel
+from agents.models import Run
+from db.scope import tenant_scope
+from escalations.actions import appeals
 from escalations.actions.decisions import Answer, decide
+from tenants.models import Role
 from tests.agents.engine.serving import serving
 from tests.agents.engine.test_children import children_of, facts, output
 from tests.agents.engine.test_compensation import define, means, only_question, outside, undone
@@ -139,3 +145,67 @@ def test_a_child_whose_record_was_erased_is_a_persons_to_undo(
         decide(asked.id, Answer("approve", asked.digest, message="by hand"), acting_as=acme.rita)
         assert ended(acme, run).error_code == "output_rejected"
     assert undone(outside) == []
+
+
+def uphold(acme: World, run: Run) -> list[Run]:
+    """Have an appeal against the run upheld; the runs that undo something because of that, ended."""
+    sam = acme.member("sam", Role.REVIEWER)
+    acme.grant("review", acme.agent("front"), sam)
+    made = appeals.make(run.id, "It was wrong.", acting_as=acme.alice)
+    with tenant_scope(acme.tenant_id):
+        before = set(Run.objects.values_list("id", flat=True))
+    decide(made.id, Answer("approve", made.digest), acting_as=sam)
+    with tenant_scope(acme.tenant_id):
+        new = list(Run.objects.exclude(id__in=before))
+    return [ended(acme, each) for each in new]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_appeal_against_a_run_that_undid_what_its_children_did_undoes_nothing_again(
+    acme: World, outside: Effects, model_url: str, whole: bool
+) -> None:
+    office(acme, outside)
+    pass_on = asks("desk", "handoff")
+    if whole:
+        pass_on |= {"compensate_with": {"tool": "undo", "arguments": {"of": "1", "what": "'all of it'"}}}
+    acme.define("front", role="You pass it on.", tool_specs={"pass_on": pass_on}, appeal={"allowed": True}, **CONFIRMED)
+    run = acme.submit("front", TRIP)
+    with serving(model_url):
+        reject(acme, "front", only_question(acme, run))
+        assert ended(acme, run).status == "failed"
+        before = undone(outside)
+        assert before == (["all of it"] if whole else ["own", "c", "b", "a"])
+        assert uphold(acme, run) == []
+    assert undone(outside) == before
+
+
+def test_what_another_run_has_undone_is_a_persons_to_settle_and_not_undone_again(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    define(acme, outside, rules=[], appeal={"allowed": True})
+    acme.define("front", role="You pass it on.", tool_specs={"pass_on": asks("booker", "handoff")}, **CONFIRMED)
+    run = acme.submit("front", TRIP)
+    with serving(model_url):
+        question = only_question(acme, run)
+        (child,) = children_of(acme, run)
+        acme.grant("review", acme.agent("booker"), acme.rita)
+        made = appeals.make(child.id, "It was wrong.", acting_as=acme.alice)
+        decide(made.id, Answer("approve", made.digest), acting_as=acme.rita)
+        with tenant_scope(acme.tenant_id):
+            reversal = Run.objects.get(reverses_id=child.id)
+        assert ended(acme, reversal).status == "completed"
+        assert appeals_of(acme, reversal) == "This run undoes another one; appeal against that one."
+        assert undone(outside) == ["c", "b", "a"]
+        reject(acme, "front", question)
+        until(acme, run, lambda _: acme.actions(run.id).count("decision.requested") == 2)
+        asked = only_question(acme, run)
+        assert (asked.kind, asked.reason, asked.allowed) == ("reconcile", "compensation_failed", ["approve", "respond"])
+        decide(asked.id, Answer("approve", asked.digest, message="undone before"), acting_as=acme.rita)
+        assert ended(acme, run).error_code == "output_rejected"
+    assert undone(outside) == ["c", "b", "a"]
+
+
+def appeals_of(acme: World, run: Run) -> str | None:
+    """Why the run cannot be appealed against."""
+    with tenant_scope(acme.tenant_id):
+        return appeals.of(acme.run(run.id)).why_not
