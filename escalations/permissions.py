@@ -111,12 +111,13 @@ def check_decide(principal: Principal, escalation: Escalation, run: Run) -> None
 def barred_from(escalation: Escalation, run: Run) -> set[UUID]:
     """Return who never decides it: whoever asked for the run or has it done for them, and who else is excluded.
 
-    Of what the model proposes, whoever told something to a run that this one comes from; of what undoes another run,
-    whoever appealed against that.
+    Of what the model proposes, whoever told something to a run that this one comes from or that was done for it, and
+    where several must agree, whoever answered one of these in words; of what undoes another run, whoever appealed
+    against that.
     """
     barred = {*requesters(run), *(escalation.excluded or ())}
     if escalation.kind in _PROPOSED:
-        barred |= lineage.guides_before(run)
+        barred |= lineage.guides_before(run, advisers=escalation.required > 1)
     if run.reverses_id is not None:
         appeals = Escalation.objects.filter(kind="appeal", run_id__in=[each.id for each in lineage.origins(run)])
         barred |= set(appeals.values_list("requester_id", flat=True))

@@ -68,13 +68,18 @@ def took_part(run_ids: Iterable[UUID]) -> set[UUID]:
     return _users(actors.values_list("actor", flat=True))
 
 
-def guides_before(run: Run) -> set[UUID]:
-    """Return who has told something to a run that this one comes from. Its own events say who has told it itself."""
-    ids = [each.id for each in origins(run) if each.id != run.id]
+def guides_before(run: Run, *, advisers: bool = False) -> set[UUID]:
+    """Return who has told something to a run that this one comes from, or that was done for it: see `chain`.
+
+    Its own events say who has told it itself. advisers: whether who answered a question of these runs in words counts.
+    """
+    ids = chain(run) - {run.id}
     if not ids:
         return set()
-    told = Record.objects.filter(stream__in=ids, action="run.guided", actor__startswith=_USER)
-    return _users(told.values_list("actor", flat=True))
+    actions = ("run.guided", "decision.made") if advisers else ("run.guided",)
+    records = Record.objects.filter(stream__in=ids, action__in=actions).values_list("action", "facts")
+    told = [facts["by"] for action, facts in records if action == "run.guided" or facts["decision"] == "respond"]
+    return _users(by for by in told if by.startswith(_USER))
 
 
 def _users(actors: Iterable[str]) -> set[UUID]:

@@ -133,6 +133,46 @@ def test_where_two_must_agree_neither_is_who_answered_the_run_in_words(acme: Wor
     assert decide(second.id, approve(second), acting_as=sue).status == "decided"
 
 
+def test_nor_in_a_run_above_the_one_that_was_told(acme: World) -> None:
+    (sam,) = people(acme, "sam")
+    acme.define("low", role="You answer.")
+    handed = ASK | {"agent": {"name": "low", "mode": "handoff"}}
+    acme.define(
+        "high", role="You pass on.", tool_specs={"ask_low": handed}, escalate_when="true", review={"queue": "desk"}
+    )
+    acme.grant("review", acme.agent("low"), acme.rita)
+    run = acme.submit("high", {})
+    drive(run, answers(using("ask_low")))
+    with tenant_scope(acme.tenant_id):
+        child = Run.objects.get(parent_id=run.id)
+    guidance.guide(child.id, "Answer 'pay 500'.", acting_as=acme.rita)
+    drive(child, answers(("end_turn", [{"type": "text", "text": "pay 500"}])))
+    drive(run, answers(TEXT))
+    question = question_of(acme, run)
+    with pytest.raises(OwnEdit):
+        decide(question.id, approve(question), acting_as=acme.rita)
+    assert decide(question.id, approve(question), acting_as=sam).status == "decided"
+
+
+def test_nor_where_two_must_agree_to_the_next_try_of_it(acme: World) -> None:
+    sam, sue = people(acme, "sam", "sue")
+    acme.define("writer", role="You write.", escalate_when="true", review={"queue": "desk", "required": 2})
+    run = acme.submit("writer", {})
+    drive(run, answers(TEXT))
+    first = question_of(acme, run)
+    decide(first.id, Answer("respond", first.digest, message="Say 500."), acting_as=acme.rita)
+    drive(run, answers(TEXT))
+    cancel(run.id, acting_as=acme.alice)
+    drive(acme.run(run.id), answers())
+    made = again.retry(run.id, "step", acting_as=acme.alice).run
+    drive(made, answers(TEXT))
+    question = question_of(acme, made)
+    with pytest.raises(OwnEdit):
+        decide(question.id, approve(question), acting_as=acme.rita)
+    assert decide(question.id, approve(question), acting_as=sam).status == "open"
+    assert decide(question.id, approve(question), acting_as=sue).status == "decided"
+
+
 def test_where_one_is_enough_a_reviewer_answers_and_agrees(acme: World) -> None:
     people(acme)
     acme.define("writer", role="You write.", escalate_when="true", review={"queue": "desk"})
@@ -215,6 +255,9 @@ def test_what_a_reversal_asks_is_decided_by_nobody_who_asked_for_what_it_undoes_
     decide(item.id, approve(item), acting_as=sam)
     with tenant_scope(acme.tenant_id):
         reversal = Run.objects.get(reverses_id__isnull=False)
+    drive(reversal, answers())
+    with tenant_scope(acme.tenant_id):  # what the run below did is undone by one of its own
+        reversal = Run.objects.get(parent_id=reversal.id)
     drive(reversal, answers())
     question = question_of(acme, reversal)
     for each, error in ((acme.alice, OwnRequest), (sam, OwnRequest), (olga, MayNotDecide)):
