@@ -6,6 +6,7 @@ differs is what would have changed. Behind the first answer that it changes for,
 nobody can tell any more.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from agents.actions import agents, tools
 from agents.actions.checking import refuse
 from agents.actions.versions import spec_of_run
 from agents.core import document
-from agents.core.conversation import COMPLETE
+from agents.core.conversation import COMPLETE, final_text
 from agents.core.events import OutputAccepted, OutputRejected, event_of
 from agents.core.exact import disclose
 from agents.core.fold import fold
@@ -40,8 +41,12 @@ Spec = Mapping[str, Json]
 RUNS: Final = 100
 MOST_RUNS: Final = 500
 
-#: For how long runs are begun to be looked at, in seconds; `Trial.next` says where to go on.
+#: For how long answers are begun to be looked at, in seconds; `Trial.next` says where to go on.
 LONGEST_S: Final = 10.0
+
+#: The longest list or object that rules are tried on. What a rule makes of one takes as long as that is, squared, and
+#: holds up all else that the process does: an answer with longer ones counts as undecided.
+LONGEST_LIST: Final = 500
 
 #: What of an agent's document can be laid over what is being worked on, to be tried.
 CHANGEABLE: Final = ("rules", "decisions", "thresholds", "escalate_when", "templates", "output_schema")
@@ -63,8 +68,9 @@ class Trial:
     """What came of it.
 
     runs: looked at. answers: of theirs, judged. erased: runs whose history is not there any more as a whole. undecided:
-    answers that a rule could not be evaluated for. changes: of each run the first answer that it changes for, newest
-    run first. next: the oldest run looked at, when there are more behind it; None otherwise.
+    answers that a rule could not be evaluated for, or was not for the length of a list (`LONGEST_LIST`). changes: of
+    each run the first answer that it changes for, newest run first. next: the oldest run looked at, when there are more
+    behind it or time was up within it; None otherwise.
     """
 
     runs: int = 0
@@ -147,24 +153,50 @@ def _tried(tried: AgentSpec, ended: list[Run], most: int, clock: Callable[[], fl
     """Try it on so many of these runs, and as many as there is time for."""
     found, until = Trial(), clock() + LONGEST_S
     for run in ended:
-        _look(tried, run, found)
+        cut = _look(tried, run, found, lambda: clock() >= until)
         found.runs += 1
-        if found.runs < len(ended) and (found.runs == most or clock() >= until):
+        if cut or (found.runs < len(ended) and (found.runs == most or clock() >= until)):
             found.next = run.id
             break
     return found
 
 
-def _look(tried: AgentSpec, run: Run, found: Trial) -> None:
-    """Judge the answers of a run until one would have gone another way."""
+def _look(tried: AgentSpec, run: Run, found: Trial, is_late: Callable[[], bool]) -> bool:
+    """Judge the answers of a run until one would have gone another way; say whether time was up before the others."""
     pinned = spec_of_run(run)
-    for state, content, seq in _answers(run, pinned, found):
+    for place, (state, content, seq) in enumerate(_answers(run, pinned, found)):
+        if place and is_late():
+            return True
+        if any(_is_long(each) for each in (state.input, dict(state.results), _value(content))):
+            found.answers += 1
+            found.undecided += 1
+            continue
         before, after = said(pinned, state, content), said(tried, state, content)
         found.answers += 1
         found.undecided += bool(after.undecided)
         if before.then != after.then:
             found.changes.append(Change(run.id, seq, run.version.number, before, after))
-            return
+            break
+    return False
+
+
+def _value(content: Json) -> Json:
+    try:
+        return json.loads(final_text(content))
+    except (ValueError, RecursionError):
+        return None  # no rule is asked about it
+
+
+def _is_long(value: Json) -> bool:
+    """Say whether there is a list or an object in `value` that rules are not tried on."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict | list):
+            if len(each) > LONGEST_LIST:
+                return True
+            left += each.values() if isinstance(each, dict) else each
+    return False
 
 
 def _answers(run: Run, pinned: AgentSpec, found: Trial) -> Iterator[tuple[RunState, Json, int]]:

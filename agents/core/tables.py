@@ -80,6 +80,10 @@ def problems(spec: Spec) -> Iterator[Problem]:
             if each["code"] in taken:
                 yield _problem(f"/{key}/{index}/code", f"{each['code']} is used twice.")
             taken.add(each["code"])
+    named = spec.get("templates", ())
+    if _SURE_ENOUGH["id"] in taken and _SURE_ENOUGH["id"] in named and _says_how_sure(spec):
+        place = f"/templates/{list(named).index(_SURE_ENOUGH['id'])}"
+        yield _problem(place, f"{_SURE_ENOUGH['id']} makes a rule of that name, which another one has already.")
     for index, row in enumerate(spec.get("decisions", ())):
         yield from _expression(f"/decisions/{index}/when", row["when"])
     for index, threshold in enumerate(spec.get("thresholds", ())):

@@ -6,7 +6,7 @@ are not what is tried.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from agents.core import finishing, rules
 from agents.core.output import Judgement, Seen, judge
@@ -14,9 +14,6 @@ from agents.core.spec import AgentSpec
 
 Json = Any
 Then = Literal["pass", "retry", "escalate", "reject"]
-
-#: The code of an answer that the agent's `escalate_when` alone has confirmed.
-ESCALATE_WHEN: Final = "escalate_when"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +55,10 @@ def _broken(judgement: Judgement) -> tuple[str, ...]:
 
 def _cannot_tell(spec: AgentSpec, seen: Seen, output: Json, rule_id: str) -> bool:
     values = {"input": seen.input, "output": output, "tools": dict(seen.results)}
-    (expression,) = [rule.expression for rule in spec.rules if rule.id == rule_id]
-    return rules.asks(expression, rules.OUTPUT_RULE, values)  # broken, and yet not false
+    # Versions of former releases may hold several rules of one name. Broken, and yet not false:
+    return any(
+        not rules.holds(rule.expression, rules.OUTPUT_RULE, values)
+        and rules.asks(rule.expression, rules.OUTPUT_RULE, values)
+        for rule in spec.rules
+        if rule.id == rule_id
+    )

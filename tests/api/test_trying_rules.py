@@ -141,6 +141,32 @@ def test_when_the_time_is_up_no_other_run_is_begun(judging: World) -> None:
     assert found.next is not None
 
 
+def test_nor_another_answer_of_the_same_run(judging: World) -> None:
+    decide(judging, of("approve", 95), of("approve", 96), of("reject", 95))
+    late = itertools.chain([0.0], itertools.repeat(trying_rules.LONGEST_S))
+    found = trying_rules.trial(judging.agent("judge"), clock=lambda: next(late), acting_as=judging.alice)
+    assert (found.runs, found.answers) == (1, 1)
+    assert found.next is not None
+
+
+def test_rules_are_not_tried_on_lists_that_they_would_take_long_for(
+    judging: World, alice: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(judging, of("approve", 85))
+    monkeypatch.setattr(trying_rules, "LONGEST_LIST", 1)  # of what an object holds, too
+    told = alice.post("agents/judge/try", {"changes": {"decisions": [HIGH]}}).json
+    assert (told["answers"], told["undecided"], told["counts"]) == (1, 1, {})
+
+
+def test_a_template_whose_rule_has_the_name_of_another_one_is_refused(judging: World, alice: Caller) -> None:
+    sure = {"type": "object", "properties": {"confidence": {"type": "number"}}}
+    mine = {"id": "high_stakes", "assert": "output.confidence > 0.9", "message": "No."}
+    changes = {"output_schema": sure, "rules": [mine], "templates": ["high_stakes"]}
+    refused = alice.post("agents/judge/try", {"changes": changes})
+    assert refused.status == 422, refused.content
+    assert "makes a rule of that name" in str(refused.json)
+
+
 def test_what_was_erased_is_not_judged(judging: World, alice: Caller, superuser: Any) -> None:
     run = decide(judging, of("approve", 85))
     with tenant_scope(judging.tenant_id):

@@ -1,9 +1,11 @@
 """Decision tables, thresholds and templates: what they come to, and what is refused when they are saved."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from agents.core import trials
 from agents.core.document import agent_document, agent_problems
 from agents.core.output import judge_output
 from agents.core.shapes import TEMPLATES
@@ -97,3 +99,17 @@ def test_what_cannot_be_meant_is_refused_when_it_is_saved(more: Json, pointer: s
     first = agent_problems(spec(**more), {})[0]
     assert first.pointer == pointer
     assert said in first.message
+
+
+def test_a_version_that_holds_two_rules_of_one_name_can_be_tried() -> None:
+    two = {
+        "role": "You judge.",
+        "model": {"id": "m"},
+        "output_schema": {"type": "object", "properties": {"confidence": {"type": "number"}}},
+        "rules": [{"id": "high_stakes", "assert": "output.confidence > 0.9", "message": "No."}],
+        "templates": ["high_stakes"],
+    }
+    whole = {"agent_id": str(UUID(int=1)), "slug": "a", "version": 1, "system": "", "tools": []}
+    spec = agent_spec({**whole, "document": agent_document(two)})
+    found = trials.said(spec, RunState(UUID(int=2)), [{"type": "text", "text": '{"confidence": 0.1}'}])
+    assert (found.then, found.rules, found.undecided) == ("escalate", ("high_stakes",), ())
