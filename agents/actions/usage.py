@@ -133,7 +133,7 @@ class PerRun:
 
 _HISTORY: Final = """
 SELECT input_tokens + output_tokens + cache_read_input_tokens + cache_creation_input_tokens, cost_nano FROM agents_run
-WHERE tenant_id = %s AND agent_id = %s AND status = 'completed' ORDER BY id DESC LIMIT %s
+WHERE tenant_id = %s AND agent_id = %s AND status = 'completed' AND reverses_id IS NULL ORDER BY id DESC LIMIT %s
 """
 
 

@@ -226,7 +226,7 @@ def _line(agent: Agent, figures: Mapping[str, Any]) -> Line:
 
 def _figures(agent: Agent | None = None) -> dict[Any, dict[str, Any]]:
     since = timezone.now() - timedelta(days=DAYS)
-    runs = Run.objects.filter(created_at__gte=since)
+    runs = Run.objects.filter(created_at__gte=since, reverses_id=None)  # what undoes a run is no work of the agent's
     if agent is not None:
         runs = runs.filter(agent=agent)
     rows = runs.values("agent_id").annotate(
