@@ -58,8 +58,16 @@ def retried(state: RunState, event: RunRetried) -> RunState:
 def reversal(ended: RunState) -> RunReversing:
     """Return the fact that a run undoes what `ended` did."""
     return RunReversing(
-        of=str(ended.run_id), turn=ended.turn, effects=enclose([asdict(each) for each in ended.effects])
+        of=str(ended.run_id),
+        turn=ended.turn,
+        effects=enclose([_told_of(each) for each in ended.effects]),
+        below=any(each.run is not None for each in ended.effects),
     )
+
+
+def _told_of(effect: Effect) -> dict[str, Json]:
+    """Return the effect as it is recorded: without `run` where it has none, as former releases know it."""
+    return {name: value for name, value in asdict(effect).items() if name != "run" or value is not None}
 
 
 def reversing(state: RunState, event: RunReversing) -> RunState:

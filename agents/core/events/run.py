@@ -155,13 +155,17 @@ class RunRetried(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReversing(Event):
-    """The run undoes what another one did. of: that one's id; turn: its last. effects: what it did (enclosed)."""
+    """The run undoes what another one did. of: that one's id; turn: its last. effects: what it did (enclosed).
+
+    below: whether runs below it did some of that. A release that cannot undo such does not know this field.
+    """
 
     action = "run.reversing"
     erasable = frozenset({"effects"})
     of: str
     turn: int
     effects: Json
+    below: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

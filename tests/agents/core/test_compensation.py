@@ -1,15 +1,18 @@
 """What is undone when a run ends without its output, in which order, and when a person is asked about it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from agents.core import continuing
 from agents.core.decide import recover, repeated
-from agents.core.events import Event, RunCancelRequested, ToolRequested
+from agents.core.events import Event, RunCancelRequested, ToolRequested, facts_and_payload
+from agents.core.exact import disclose
 from agents.core.fold import fold_all
 from agents.core.holdings import Holdings
 from agents.core.spec import AgentSpec, Approval, Limits
-from agents.core.state import RunState
+from agents.core.state import Effect, RunState
 from agents.tools.seam import Failed, Finished, Outcome, OutcomeUnknown
 from tests.agents.core.simulation import DAN, RUN, Simulation, agent, failing, rule, text, tool, uses
 
@@ -291,3 +294,13 @@ def test_a_compensation_lost_in_mid_air_is_made_again_if_it_may_be(idempotent: b
     assert repeated(state, spec) == frozenset()
     lost: list[Event] = recover(state, spec, Holdings.none((DAN,)))
     assert [event.action for event in lost] == ([] if idempotent else ["tool.unknown"])
+
+
+def test_a_record_of_what_is_undone_names_runs_below_only_where_there_are_some() -> None:
+    own = Effect(1, 0, "toolu_1", "book", {}, "done")
+    plain = facts_and_payload(continuing.reversal(RunState(RUN, effects=(own,), turn=2)))
+    below = facts_and_payload(continuing.reversal(RunState(RUN, effects=(replace(own, run=str(RUN)),), turn=2)))
+    assert plain[0] == {"of": str(RUN), "turn": 2}  # as the release before writes and reads it
+    assert "run" not in disclose((plain[1] or {})["effects"])[0]
+    assert below[0]["below"] is True  # a field that the release before refuses
+    assert disclose((below[1] or {})["effects"])[0]["run"] == str(RUN)
