@@ -228,10 +228,15 @@ WITH {_GIVEN}, proof AS MATERIALIZED (
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only
 
+#: Whether the step `c` is the run's next one, and its worker the one that has the run: nothing is reserved for others.
+_IS_NEXT: Final = """EXISTS (
+    SELECT FROM agents_run n WHERE n.tenant_id = c.tenant AND n.id = c.run AND n.seq = c.seq
+    AND n.epoch = CASE WHEN c.taker IS NULL THEN c.epoch ELSE c.epoch - 1 END)"""
+
 #: The same on the condition that the tenant's month has room for what the run reserves, and no other budget counts. The
 #: caller holds the run's row.
 _STEP_IF_RESERVED: Final = f"""
-WITH {_GIVEN}, {reservations.change_sql(given="given", alone=True)},
+WITH {_GIVEN}, {reservations.change_sql(given="given", alone=True, when=_IS_NEXT)},
 source AS ({_UPDATE} AND EXISTS (SELECT FROM budget) {_RETURNING}), {journal.APPEND}
 SELECT {_NOW} FROM source
 """  # noqa: S608 - constants only

@@ -118,14 +118,14 @@ def _counts(budget: str, *, agent: str, user: str) -> str:
         OR ({budget}.of = 'user' AND {budget}.of_id = {user}))"""
 
 
-def change_sql(*, given: str, source: str | None = None, alone: bool = False) -> str:
+def change_sql(*, given: str, source: str | None = None, alone: bool = False, when: str = "true") -> str:
     """Return the CTE `budget`, which reserves or settles in the tenant's month beside a run's step.
 
     given: a relation of one row with the columns `tenant`, `window_on` (date), `hold_usd`, `hold_tokens` (added to what
     is reserved: negative gives back) and `spent_usd`, `spent_tokens` (bigint). source: a relation that has a row when
     the change shall happen. alone: whether nothing shall happen when more than the month counts; then `agent` and
-    `for_user` (uuid) are given too. Holds a row when the month was changed, not when the limits do not allow it; it
-    says whether the soft limit is spent and nobody was told.
+    `for_user` (uuid) are given too. when: a condition over the given relation as `c`. Holds a row when the month was
+    changed, not when the limits do not allow it; it says whether the soft limit is spent and nobody was told.
     """
     others = f"""
       AND NOT EXISTS (SELECT FROM quotas_budget o WHERE o.tenant_id = c.tenant AND o.id <> b.id
@@ -135,7 +135,7 @@ budget (soft_spent) AS (
     UPDATE quotas_window w {_SET}
     FROM quotas_budget b, {given} c{f", {source}" if source else ""}
     WHERE b.tenant_id = c.tenant AND b.of = 'tenant' AND b.period = 'month' AND w.budget_id = b.id
-      AND w.starts_on = c.window_on AND {_USD_FITS} AND {_TOKENS_FIT}{others if alone else ""}
+      AND w.starts_on = c.window_on AND {_USD_FITS} AND {_TOKENS_FIT} AND {when}{others if alone else ""}
     RETURNING {SOFT_SPENT}
 )
 """

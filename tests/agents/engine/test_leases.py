@@ -32,6 +32,8 @@ from db import embedded, pool
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
+from quotas.models import Window
+from quotas.reservations import reservation
 from tests.agents.engine.serving import serving
 from tests.worlds import LEDGER, LOOKUP, PAY, World, world
 
@@ -136,6 +138,25 @@ def test_an_irreversible_call_lost_in_mid_air_waits_for_a_person(
     assert LEDGER.effects[f"pay 500 to {acme.slug}"] == 0
     with tenant_scope(acme.tenant_id):
         assert Escalation.objects.get(run_id=run.id).kind == "reconcile"
+
+
+def test_a_step_that_others_were_faster_than_reserves_nothing(acme: World, means: Means) -> None:
+    run = lookup_run(acme)
+    executor = claim_and_begin(means, run)
+    cancel(run.id, acting_as=acme.alice)
+    event = ModelFailed(turn=1, model="m", code="overloaded", retryable=True, error="late")
+    more = reservation(10, 10, on=executor.run.now().date())
+
+    def reserved() -> list[tuple[int, int]]:
+        with tenant_scope(acme.tenant_id):
+            return list(Window.objects.values_list("reserved_usd_nano", "reserved_tokens"))
+
+    before = reserved()
+    with store.step(executor.run) as step, pytest.raises(Overtaken):
+        step.append(fold(executor.state, event), [event], budget=more)
+
+    assert len(before) == 1
+    assert reserved() == before
 
 
 def test_what_others_append_is_seen_before_the_next_step(acme: World, means: Means) -> None:
