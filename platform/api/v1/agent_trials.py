@@ -59,7 +59,10 @@ _TRIED = component(
         "runs": _COUNT,
         "answers": {**_COUNT, "description": "Finished answers of theirs that were judged."},
         "erased": {**_COUNT, "description": "Runs of which a part has been erased; what stands before it was judged."},
-        "undecided": {**_COUNT, "description": "Answers that some rule could not be evaluated for."},
+        "undecided": {
+            **_COUNT,
+            "description": "Answers that some rule could not be evaluated for, or was not as a list is too long.",
+        },
         "counts": {
             "type": "object",
             "additionalProperties": _COUNT,
