@@ -25,7 +25,7 @@ class UnknownOrder(RetentionError):
 class AlreadyDecided(RetentionError):
     """This was confirmed or refused already; nothing of it is left to decide."""
 
-    code = "already_decided"
+    code = "order_already_decided"
     status = 409
 
 

@@ -39,6 +39,8 @@ class BadUrl(WebhookError):
 class HostNotAllowed(BadUrl):
     """The tenant's settings (`webhook_hosts`) do not name this host."""
 
+    code = "host_not_allowed"
+
 
 class BadSecret(WebhookError):
     """A secret reads whsec_ and base64 of 24 to 64 bytes; two with a space between while one replaces the other."""

@@ -66,7 +66,7 @@ def test_a_hold_from_request_to_release(keep: Keep, cora: Caller, olga: Caller) 
     release = olga.post(f"{path}/release", {"reason": "settled"}).json["release"]
     assert release["status"] == "asked"
     again = olga.post(f"{path}/confirm")  # what confirmed the hold, sent again: no release is meant by it
-    assert (again.status, again.code) == (409, "already_decided")
+    assert (again.status, again.code) == (409, "order_already_decided")
     which = {"order": release["id"]}
     assert olga.post(f"{path}/confirm", which).code == "same_person"
     assert cora.post(f"{path}/confirm", {"order": str(new_id())}).status == 404

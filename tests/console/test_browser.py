@@ -228,6 +228,8 @@ def test_axe_finds_nothing_in_an_empty_tenant(visit: Any, web_server: str, datab
     empty = peopled()
     visitor = visit(None)
     visitor.sign_in(email(empty, "alice"))
+    assert visitor.findings() == []
+    visitor.page.goto(f"/{empty.slug}/runs/")
     expect(visitor.page.get_by_role("heading", name="No run yet")).to_be_visible()
     assert visitor.findings() == []
     options = visitor.page.locator(".empty .unbroken")

@@ -133,7 +133,7 @@ def test_of_fifty_who_confirm_at_once_one_does(keep: Keep) -> None:
     for thread in threads:
         thread.join()
 
-    assert came == {"confirmed": 1, "already_decided": 49}
+    assert came == {"confirmed": 1, "order_already_decided": 49}
     with tenant_scope(keep.world.tenant_id):
         assert Record.objects.filter(stream=order.id, action="erasure.confirmed").count() == 1
 
