@@ -332,7 +332,7 @@ def test_a_tenant_says_whom_its_webhooks_and_callbacks_may_tell(
     [refused] = send_all(acme)
     assert "webhook_hosts" in (refused.error or "")
     assert receiver.came == []
-    assert owner.post("webhooks", {"name": "erp", "url": receiver.url}).code == "bad_url"
+    assert owner.post("webhooks", {"name": "erp", "url": receiver.url}).code == "host_not_allowed"
     started = owner.post("runs", {"agent": "talker", "input": {}, "callback_url": receiver.url})
     assert [fault["pointer"] for fault in started.json["errors"]] == ["/callback_url"]
 
