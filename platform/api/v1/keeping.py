@@ -1,5 +1,6 @@
 """What holds, erasures and terms of retention share: one person asks, another confirms."""
 
+from abc import abstractmethod
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -54,9 +55,9 @@ class Keeping(View):
 
     kind: ClassVar[str]
 
+    @abstractmethod
     def json(self, order: Order) -> dict[str, Json]:
         """Return one of them as it is answered."""
-        raise NotImplementedError
 
     def rows(self) -> "QuerySet[Order]":
         """Return the tenant's orders of that kind."""
