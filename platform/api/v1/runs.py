@@ -1,4 +1,4 @@
-"""Runs: start, list, follow, end."""
+"""Runs: start, list, read, end. What happens in one: `run_events`."""
 
 import hashlib
 import json
@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
-from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,20 +18,17 @@ from agents.actions import runs
 from agents.core.lifecycle import TERMINAL, TRANSITIONS
 from agents.core.shapes import SLUG
 from agents.models import Run
-from agents.presenters import event_json, runs_json, with_names
-from api import streams
+from agents.presenters import runs_json, with_names
 from api.bodies import NOTHING, Body, instant
 from api.errors import BadHeader, Fault, InvalidBody
 from api.queries import Page, Query
 from api.schema import PAGING, answer_header, call, component, header, nullable, page_of, query
 from api.views import View, found, identifier
-from audit import journal
 from escalations.actions import appeals
 from escalations.models import Escalation
 from learning import links
 from learning.actions import feedback
 from learning.models import Feedback
-from quotas import streams as places
 from webhooks import secrets_of, signing
 from webhooks.actions import endpoints
 from webhooks.errors import BadUrl
@@ -42,8 +38,7 @@ Json = Any
 STATUSES = sorted({status for status, _ in TRANSITIONS} | TERMINAL)
 APPEALED = ("none", "open", "upheld", "rejected", "expired", "withdrawn")
 MAX_METADATA = 16
-MAX_EVENTS = 1000
-MAX_SEQ = 2**31 - 1
+MAX_VERSION = 2**31 - 1
 
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?\Z")
 
@@ -57,7 +52,12 @@ _START = Body(
                 "description": "Its slug.",
             },
             "input": {"description": "JSON that fits the agent's input schema."},
-            "version": {"type": "integer", "minimum": 1, "maximum": MAX_SEQ, "description": "Instead of the live one."},
+            "version": {
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_VERSION,
+                "description": "Instead of the live one.",
+            },
             "on_behalf_of": {"type": "string", "maxLength": 254, "description": "E-mail address of a member."},
             "budget": {
                 "type": "object",
@@ -184,18 +184,7 @@ RUN = component(
     },
     optional=("appeal", "feedback"),
 )
-_EVENT = component(
-    "RunEvent",
-    {
-        "seq": {"type": "integer", "minimum": 1, "description": "1, 2, 3 … within the run."},
-        "type": {"type": "string", "examples": ["model.answered"]},
-        "at": _TIME,
-        "actor": {"type": "string", "description": "An opaque id."},
-        "data": {"type": "object", "description": "By type. What a viewer may not see is null."},
-    },
-)
 _RUNS = page_of("RunPage", RUN)
-_EVENTS = page_of("RunEventPage", _EVENT)
 PATH = {"run_id": "The run's id."}
 
 
@@ -289,93 +278,6 @@ class Cancel(View):
             self.body(NOTHING)
             run = runs.cancel(run.id, acting_as=self.principal)
             return Response(shown([run], payloads=self.shows_payloads)[0], status=202)
-
-
-class Events(View):
-    """What happened in a run."""
-
-    @call(
-        "listRunEvents",
-        "Read a run's events",
-        answer=_EVENTS,
-        path=PATH,
-        parameters=(
-            query("after", "Only events beyond this number.", {"type": "integer", "minimum": 0, "default": 0}),
-            query("limit", "How many at most.", {"type": "integer", "minimum": 1, "maximum": MAX_EVENTS}),
-            query("cursor", "`next` of the page before; the same as `after`."),
-        ),
-        refusals=(404, 422),
-    )
-    def get(self, request: Request, run_id: str) -> Response:
-        """Return the events in order, none missing."""
-        with self.scope():
-            run = seen(run_id)
-            self.require("runs:read")
-            wanted = Query(self.plain_request, ("after", "limit", "cursor"))
-            after = wanted.number("after", 0, minimum=0, maximum=MAX_SEQ)
-            after = wanted.number("cursor", after, minimum=0, maximum=MAX_SEQ)
-            limit = wanted.number("limit", MAX_EVENTS, minimum=1, maximum=MAX_EVENTS)
-            events = journal.read(run.id, after=after, limit=limit, whole=True)
-            results = [event_json(event, payloads=self.shows_payloads) for event in events]
-        more = bool(events) and (events[-1].seq or 0) < run.seq
-        return Response({"results": results, "next": str(events[-1].seq) if more else None})
-
-
-class EventStreamRenderer(BaseRenderer):
-    """Names the media type; the stream itself is not rendered."""
-
-    media_type = "text/event-stream"
-    format = "event-stream"
-
-
-#: One server-sent event, as clients parse it.
-_MESSAGE = {
-    "type": "object",
-    "description": "Each server-sent event: its `data` is a RunEvent as JSON, or at the `end` the run's `status`.",
-    "properties": {
-        "id": {"type": "string", "description": "The event's number."},
-        "event": {"type": "string", "enum": ["message", "end"]},
-        "data": {"type": "string"},
-    },
-}
-
-
-class Stream(View):
-    """A run's events as they happen."""
-
-    http_method_names = ["get"]  # noqa: RUF012 - Django declares it so
-    renderer_classes = (EventStreamRenderer,)
-
-    @call(
-        "streamRunEvents",
-        "Follow a run",
-        answer=_MESSAGE,
-        media_types=("text/event-stream",),
-        path=PATH,
-        parameters=(
-            query("after", "Only events beyond this number.", {"type": "integer", "minimum": 0, "default": 0}),
-            header("Last-Event-ID", "Number of the last event received; goes before `after`."),
-        ),
-        refusals=(400, 404, 422),
-    )
-    def get(self, request: Request, run_id: str) -> HttpResponseBase:
-        """Send each event of the run once, in order, with its number as the `id`; then `end` with the final status.
-
-        Connect again with `Last-Event-ID` to go on where the connection broke.
-        """
-        with self.scope():
-            run = found(Run.objects.only("id"), id=identifier(run_id))
-            self.require("runs:read")
-        after = Query(self.plain_request, ("after",)).number("after", 0, minimum=0, maximum=MAX_SEQ)
-        after = _last_event_id(self.plain_request, after)
-        who = self.principal
-        place = places.take(key=str(who.key_id), user_id=who.user_id, tenant_id=who.tenant_id)
-        watched = streams.Watched(who, run.id, self.shows_payloads, str(request.auth))
-        return StreamingHttpResponse(
-            places.Placed(place, streams.stream(watched, after=after)),
-            content_type="text/event-stream",
-            headers=streams.HEADERS,
-        )
 
 
 def seen(run_id: str) -> Run:
@@ -482,15 +384,6 @@ def idempotency_key(request: HttpRequest) -> str | None:
     if key is not None and not _KEY.match(key):
         raise BadHeader("`Idempotency-Key` is 1 to 255 printable ASCII characters.")
     return key
-
-
-def _last_event_id(request: HttpRequest, after: int) -> int:
-    text = request.headers.get("Last-Event-ID", "").strip()
-    if not text:
-        return after
-    if not (text.isascii() and text.isdigit() and len(text) < 11 and int(text) <= MAX_SEQ):
-        raise BadHeader("`Last-Event-ID` is the number of the last event received.")
-    return int(text)
 
 
 def started_json(submitted: runs.Submitted) -> dict[str, Json]:

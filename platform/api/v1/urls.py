@@ -25,6 +25,7 @@ from api.v1 import (
     models,
     policies,
     retention,
+    run_events,
     run_people,
     runs,
     secret_values,
@@ -41,8 +42,8 @@ from api.v1 import (
 urlpatterns = [
     path("runs", runs.Runs.as_view(), name="runs"),
     path("runs/<str:run_id>", runs.OneRun.as_view(), name="run"),
-    path("runs/<str:run_id>/events", runs.Events.as_view(), name="run-events"),
-    path("runs/<str:run_id>/stream", runs.Stream.as_view(), name="run-stream"),
+    path("runs/<str:run_id>/events", run_events.Events.as_view(), name="run-events"),
+    path("runs/<str:run_id>/stream", run_events.Stream.as_view(), name="run-stream"),
     path("runs/<str:run_id>/cancel", runs.Cancel.as_view(), name="run-cancel"),
     path("runs/<str:run_id>/retry", run_people.Retry.as_view(), name="run-retry"),
     path("runs/<str:run_id>/appeal", run_people.Appeal.as_view(), name="run-appeal"),
