@@ -19,3 +19,6 @@ os.environ["DATA_DIR"] = os.environ.get("TEST_DATA_DIR") or str(_root / ".data" 
 os.environ["RATE_LIMITS_REFUSALS"] = os.environ["RATE_LIMITS_FAILURES"] = "60000/minute"
 
 from config.settings import *  # noqa: E402, F403
+
+# Hundreds of tests sign in. What a stolen database costs an attacker is asked of the product's own settings.
+PASSWORD_HASHERS = ["tests.hashers.QuickArgon2PasswordHasher"]
