@@ -25,7 +25,7 @@ from agents.engine.leases import Claimed, LostLease
 from agents.engine.toolbox import perform_call
 from agents.tools.caching import cache
 from metrics.counters import count, flush
-from quotas.provider import Gate
+from quotas.provider import Gate, Place
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +60,9 @@ class Driver:
     ) -> None:
         self.name = f"{socket.gethostname()}/{os.getpid()}"
         self._stopping = stopping
-        self._lock = threading.Lock()  # guards the four below
+        self._lock = threading.Lock()  # guards the five below
         self._active: dict[UUID, Claimed] = {}
+        self._told = 0  # how often something was said to be ready
         self._threads = 0
         self._saturated = False
         self._last_tenant = UUID(int=0)
@@ -192,6 +193,7 @@ class Driver:
         another as far as one can see.
         """
         with self._lock:
+            self._told += 1
             if self._threads >= RUNS:
                 self._saturated = True
                 return
@@ -207,9 +209,10 @@ class Driver:
         try:
             self._drive_next(chain, calling)
         except LostLease as lost:
+            log.warning("lease lost", extra={"run": str(lost)})
             if not self._stopping():  # then it was given back
                 count("leases_lost")
-            log.warning("lease lost", extra={"run": str(lost)})
+                self.claim_soon()  # whoever has the run may have come for another one
         except psycopg.OperationalError as error:
             log.warning("database unavailable; the lease will run out and the run goes on: %s", error)
         except Exception:
@@ -233,9 +236,25 @@ class Driver:
                     self._full = True
                     return
                 leaving.callback(place.leave)
+            begun = self._claimed(leaving, place, chain, calling)
+            if begun is not None:
+                self._drive(*begun)
+
+    def _claimed(
+        self, leaving: ExitStack, place: Place | None, chain: bool, calling: bool
+    ) -> tuple[RunExecutor, Command] | None:
+        """Claim a run and begin with it; returns what drives it, and what to do first, or None when none is ready.
+
+        A claim sees what was ready when its statement began. Whoever is told of a later run may take the one that this
+        claim was for, before it comes to it; then that later run is nobody's, although each has had its claim. So one
+        that finds nothing looks again if something was said to be ready meanwhile.
+        """
+        told = None
+        while told != self._told:
+            told = self._told
             with claims.claim(self.name, after=self._last_tenant, calling=calling) as claimed:
                 if claimed is None:
-                    return
+                    continue
                 count("claims")
                 step, run = claimed
                 self._last_tenant = run.tenant_id
@@ -244,7 +263,8 @@ class Driver:
                 executor = RunExecutor(run, self._means, place)
                 leaving.callback(executor.leave)
                 command = executor.begin(step)
-            self._drive(executor, command)
+            return executor, command
+        return None
 
     def _drive(self, executor: RunExecutor, command: Command) -> None:
         run = executor.run

@@ -1,19 +1,26 @@
 """Runs driven by a real driver: claimed, executed, parked, woken, ended."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from access import grants
 from agents.actions.runs import Request, submit
+from agents.engine import claims
 from agents.engine.driver import Driver
 from agents.models import Run, Tool
+from agents.providers.claude import ClaudeProvider
 from db.scope import tenant_scope
 from escalations.actions.decisions import Answer, decide
 from escalations.models import Escalation
 from tenants.models import Role
+from tests.agents.engine.conftest import PATIENCE_S
 from tests.agents.engine.serving import serving
 from tests.worlds import LEDGER, LOOKUP, PAY, World
 
@@ -98,3 +105,41 @@ def test_whoever_lost_a_run_leaves_it_to_the_thread_that_has_it_now(acme: World,
         driver._drive(SimpleNamespace(run=old, until=None, carry_on=carry_on), None)  # type: ignore[arg-type]
 
         assert driver._active.pop(old.id) is new
+
+
+def test_a_claim_that_looked_before_the_last_run_was_there_looks_again(
+    acme: World, model_url: str, settles: Settles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early = _EarlyClaim(claims.claim, acme)
+    monkeypatch.setattr(claims, "claim", early)
+    acme.define("looker", role="You look keys up.", tool_specs={"lookup": LOOKUP})
+    driver = Driver(ClaudeProvider("rehearsal", model_url).answer)  # nobody polls: each run has its one claim
+    try:
+        runs = [acme.submit("looker", {"a": f"a{acme.slug}", "b": f"b{acme.slug}"})]
+        driver.claim_soon(chain=False)
+        assert early.begun.wait(PATIENCE_S)
+        runs.append(acme.submit("looker", {"a": f"a{acme.slug}", "b": f"b{acme.slug}"}))
+        driver.claim_soon(chain=False)
+
+        assert [settles(acme, run.id).status for run in runs] == ["completed", "completed"]
+    finally:
+        driver.close()
+
+
+class _EarlyClaim:
+    """Claims runs of one tenant. The first claim began before the second run was there, and finds its own one taken."""
+
+    def __init__(self, claim: Callable[..., Any], acme: World) -> None:
+        self._claim, self._after = claim, UUID(int=acme.tenant_id.int - 1)
+        self._first, self._taken, self.begun = threading.Lock(), threading.Event(), threading.Event()
+
+    @contextmanager
+    def __call__(self, worker: str, *, after: UUID, calling: bool = True) -> Iterator[Any]:
+        if self._first.acquire(blocking=False):
+            self.begun.set()
+            assert self._taken.wait(PATIENCE_S)
+            yield None
+            return
+        with self._claim(worker, after=self._after, calling=calling) as claimed:
+            yield claimed
+        self._taken.set()
