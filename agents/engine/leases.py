@@ -134,17 +134,18 @@ def _dispatch() -> Iterator[Connection]:
 def heartbeat(runs: Sequence[Claimed]) -> set[UUID]:
     """Renew the leases of `runs`; returns the ids of those that are still this worker's.
 
-    What takes longer than it may is not renewed, so that another worker takes the run up.
+    What takes longer than it may is not renewed, so that another worker takes the run up. Nor is one whose row is
+    locked at this moment, until the next time; it is still this worker's.
     """
     begun = lease_clock()
     runs = [run for run in runs if not run.given_back and (run.busy_until is None or run.busy_until > begun)]
     parameters = {"lease": LEASE, "runs": [run.id for run in runs], "epochs": [run.epoch for run in runs]}
     with _dispatch() as connection:
-        kept = {row[0] for row in connection.execute(statements.HEARTBEAT, parameters)}
+        kept = dict(connection.execute(statements.HEARTBEAT, parameters).fetchall())  # and whether it was renewed
     for run in runs:
-        if run.id in kept:
+        if kept.get(run.id):
             run.lease_until = begun + LEASE.total_seconds()
-    return kept
+    return set(kept)
 
 
 _BRIEFLY: Final = "SELECT set_config('lock_timeout', %(brief)s, true), set_config('statement_timeout', %(brief)s, true)"

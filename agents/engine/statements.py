@@ -436,15 +436,21 @@ WHERE_IT_IS: Final = "SELECT epoch, seq FROM agents_run WHERE tenant_id = %s AND
 
 HOLDINGS: Final = holdings_sql(_GRANTS)
 
-#: Locks the rows in the order of the runs' ids, so that two of these, or giving back, wait for each other in turn.
+#: Renews the leases that are still the worker's, and tells of each whether it did. It waits for no row: whoever has one
+#: locked is most often the run's own step, which renews the lease itself when half of it is gone; and who waits for one
+#: row while it holds others stands in the way of steps, which take them in an order of their own.
 HEARTBEAT: Final = """
-UPDATE agents_run r SET due_at = now() + %(lease)s
-FROM (
+WITH mine AS MATERIALIZED (
     SELECT held.id FROM unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS mine(id, epoch)
     JOIN agents_run held ON held.id = mine.id AND held.epoch = mine.epoch
     WHERE held.worker IS NOT NULL AND held.ready_at IS NULL
-    ORDER BY held.id FOR NO KEY UPDATE OF held) AS kept
-WHERE r.id = kept.id RETURNING r.id
+), free AS MATERIALIZED (
+    SELECT r.id FROM agents_run r JOIN unnest(%(runs)s::uuid[], %(epochs)s::integer[]) AS m(id, epoch)
+    ON r.id = m.id AND r.epoch = m.epoch
+    WHERE r.worker IS NOT NULL AND r.ready_at IS NULL FOR NO KEY UPDATE OF r SKIP LOCKED
+), renewed AS (
+    UPDATE agents_run r SET due_at = now() + %(lease)s FROM free WHERE r.id = free.id RETURNING r.id)
+SELECT mine.id, EXISTS (SELECT FROM renewed WHERE renewed.id = mine.id) FROM mine
 """
 
 #: Also of a run whose step was committed after its lease was given back, and of a claimed one before its first step; a

@@ -64,19 +64,29 @@ def two(acme: World, means: Means) -> tuple[Claimed, Claimed]:
     return first, last
 
 
-@pytest.mark.parametrize("does", [leases.heartbeat, lambda runs: leases.release(*runs)], ids=["renewed", "given back"])
-def test_they_are_locked_in_the_order_of_their_runs(
-    does: Callable[[list[Claimed]], object], acme: World, means: Means
-) -> None:
+def test_they_are_locked_in_the_order_of_their_runs(acme: World, means: Means) -> None:
     first, last = two(acme, means)
     leases.heartbeat([first])  # which writes its row behind the other's
     with ThreadPoolExecutor(1) as thread:
         with tenant_scope(acme.tenant_id):
             Run.objects.select_for_update().get(id=first.id)
-            done = thread.submit(does, [last, first])
+            done = thread.submit(leases.release, last, first)
             until_waited_for()
             assert Run.objects.select_for_update(nowait=True).get(id=last.id)
         done.result(PATIENCE_S)
+
+
+def test_a_heartbeat_waits_for_nobody_who_has_a_run_locked(acme: World, means: Means) -> None:
+    first, last = two(acme, means)
+    believed = first.lease_until, last.lease_until
+    with ThreadPoolExecutor(1) as thread, tenant_scope(acme.tenant_id):
+        Run.objects.select_for_update().get(id=first.id)
+        kept = thread.submit(leases.heartbeat, [last, first]).result(PATIENCE_S)
+
+    assert kept == {first.id, last.id}
+    assert first.lease_until == believed[0]
+    assert last.lease_until > believed[1]
+    assert acme.run(last.id).due_at > acme.run(first.id).due_at
 
 
 def test_a_heartbeat_revives_no_lease_that_was_given_back_meanwhile(
