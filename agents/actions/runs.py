@@ -21,7 +21,7 @@ from agents.core.schema import problems
 from agents.core.screening import Verdict, recorded, screened, words
 from agents.core.spec import AgentSpec
 from agents.core.subjects import MOST, subjects
-from agents.engine import about, statements
+from agents.engine import about, new_runs
 from agents.engine.seam import engine_of, name_for_new_runs
 from agents.engine.signals import asked_again
 from agents.engine.specs import spec_of
@@ -180,7 +180,7 @@ def _runnable(request: Request, user_ids: Set[UUID]) -> Runnable:
     number = None if request.version is None else str(request.version)
     users = f"{{{','.join(map(str, user_ids))}}}"
     values = [str(current_tenant_id()), request.agent, number, users]
-    (rows,) = trip.make_here((statements.RUNNABLE, values))
+    (rows,) = trip.make_here((new_runs.RUNNABLE, values))
     if not rows:
         raise UnknownAgent(f"There is no agent {request.agent!r}.")
     agent_id, version_id, found, holders, now = rows[0]
@@ -276,10 +276,10 @@ def queue(
         engine=name_for_new_runs(),
         dedupe_key=dedupe_key,
     )
-    row = json.dumps({name: getattr(run, name) for name in statements.QUEUED}, default=str)
+    row = json.dumps({name: getattr(run, name) for name in new_runs.QUEUED}, default=str)
     entries = journal.entries_parameter([entry(event, by.actor)])
     persons = about.rows(subjects(version.spec.subject, disclose(event.input)))
-    (made,) = trip.make_here((statements.QUEUE, [row, persons, entries]))
+    (made,) = trip.make_here((new_runs.QUEUE, [row, persons, entries]))
     if not made:
         return None
     if request.callback_url is not None:

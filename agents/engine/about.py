@@ -1,4 +1,4 @@
-"""Whom runs are about, as keyed hashes beside them: what `statements.QUEUE` and `START_CHILD` take."""
+"""Whom runs are about, as keyed hashes beside them: what `new_runs.QUEUE` and `START_CHILD` take."""
 
 import json
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ from agents.core.exact import enclose, scrubbed
 from agents.core.fold import fold_all
 from agents.core.spec import AgentSpec, ToolSpec
 from agents.core.state import Call, RunState
-from agents.engine import about, seam, statements
+from agents.engine import about, new_runs, seam, statements
 from agents.engine.leases import Claimed
 from agents.engine.specs import spec_of
 from agents.tools.perform import checked
@@ -49,7 +49,7 @@ _USED: Final = (
 
 _CALLEES: Final = f"""
 SELECT a.slug, a.id, a.live_id, (SELECT count(*) FROM ({
-    statements.may_run_sql(agents="ARRAY[a.id]", users="%(users)s::uuid[]", tenant="a.tenant_id")
+    new_runs.may_run_sql(agents="ARRAY[a.id]", users="%(users)s::uuid[]", tenant="a.tenant_id")
 }) AS holders)
 FROM agents_agent a WHERE a.tenant_id = %(tenant)s AND a.slug = ANY(%(slugs)s)
 """  # noqa: S608 - constants only
@@ -92,7 +92,7 @@ class Start:
     first: tuple[Event, ...]
     tenant_id: UUID
     subjects: tuple[str, ...] | None = None
-    statement: trip.Statement = statements.START_CHILD
+    statement: trip.Statement = new_runs.START_CHILD
 
 
 # --- before the call ------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def _start_reversal(run: Claimed, event: ChildStarted, reversal: Reversal | None
     )
     row = {"id": event.run, "tenant": str(run.tenant_id), "parent": str(run.id), "reverses": event.reverses}
     first = (submitted, reversal.reversing)
-    return Start(UUID(event.run), json.dumps(row), first, run.tenant_id, statement=statements.START_REVERSAL)
+    return Start(UUID(event.run), json.dumps(row), first, run.tenant_id, statement=new_runs.START_REVERSAL)
 
 
 def made(connection: Connection, start: Start, entries: str) -> tuple[str | None, int] | None:
@@ -327,13 +327,13 @@ def take_in(connection: Connection, tenant_id: UUID, events: Iterable[Event]) ->
     """Note of the children whose ends a step of their parent takes in that its row holds what they used."""
     runs = [UUID(event.run) for event in events if isinstance(event, ChildFinished)]
     if runs:
-        connection.execute(statements.HEARD, {"tenant": tenant_id, "runs": runs})
+        connection.execute(new_runs.HEARD, {"tenant": tenant_id, "runs": runs})
 
 
 def wake_parent(connection: Connection, tenant_id: UUID, parent: UUID, child: UUID) -> seam.Afterwards:
     """Make the parent of a run that has ended claimable if it waits; returns what to do once that is committed."""
     values = {"tenant": tenant_id, "run": parent, "child": child}
-    row = connection.execute(statements.WAKE_PARENT, values).fetchone()
+    row = connection.execute(new_runs.WAKE_PARENT, values).fetchone()
     return None if row is None else seam.made_ready(connection, row[0], parent, tenant_id, wakes=True)
 
 
@@ -345,7 +345,7 @@ def stop(tenant_id: UUID, parent: UUID, run_id: UUID) -> None:
     values = [str(tenant_id), str(run_id), entries]
     afterwards = None
     with transaction_connection() as connection, trip.transaction(connection, (SCOPE, [str(tenant_id)])):
-        (rows,) = trip.make(connection, (statements.STOP_CHILD, values))
+        (rows,) = trip.make(connection, (new_runs.STOP_CHILD, values))
         if rows:
             engine = None if rows[0][0] is None else str(rows[0][0], "ascii")
             afterwards = seam.made_ready(connection, engine, run_id, tenant_id, wakes=True)
