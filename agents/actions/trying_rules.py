@@ -6,7 +6,6 @@ differs is what would have changed. Behind the first answer that it changes for,
 nobody can tell any more.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from agents.actions import agents, tools
 from agents.actions.checking import refuse
 from agents.actions.versions import spec_of_run
 from agents.core import document
-from agents.core.conversation import COMPLETE, final_text
+from agents.core.conversation import COMPLETE
 from agents.core.events import OutputAccepted, OutputRejected, event_of
 from agents.core.exact import disclose
 from agents.core.fold import fold
@@ -44,10 +43,6 @@ MOST_RUNS: Final = 500
 #: For how long answers are begun to be looked at, in seconds; `Trial.next` says where to go on.
 LONGEST_S: Final = 10.0
 
-#: The longest list or object that rules are tried on. What a rule makes of one takes as long as that is, squared, and
-#: holds up all else that the process does: an answer with longer ones counts as undecided.
-LONGEST_LIST: Final = 500
-
 #: What of an agent's document can be laid over what is being worked on, to be tried.
 CHANGEABLE: Final = ("rules", "decisions", "thresholds", "escalate_when", "templates", "output_schema")
 
@@ -68,9 +63,8 @@ class Trial:
     """What came of it.
 
     runs: looked at. answers: of theirs, judged. erased: runs whose history is not there any more as a whole. undecided:
-    answers that a rule could not be evaluated for, or was not for the length of a list (`LONGEST_LIST`). changes: of
-    each run the first answer that it changes for, newest run first. next: the oldest run looked at, when there are more
-    behind it or time was up within it; None otherwise.
+    answers that a rule could not be evaluated for. changes: of each run the first answer that it changes for, newest
+    run first. next: the oldest run looked at, when there are more behind it or time was up within it; None otherwise.
     """
 
     runs: int = 0
@@ -167,35 +161,12 @@ def _look(tried: AgentSpec, run: Run, found: Trial, is_late: Callable[[], bool])
     for place, (state, content, seq) in enumerate(_answers(run, pinned, found)):
         if place and is_late():
             return True
-        if any(_is_long(each) for each in (state.input, dict(state.results), _value(content))):
-            found.answers += 1
-            found.undecided += 1
-            continue
         before, after = said(pinned, state, content), said(tried, state, content)
         found.answers += 1
         found.undecided += bool(after.undecided)
         if before.then != after.then:
             found.changes.append(Change(run.id, seq, run.version.number, before, after))
             break
-    return False
-
-
-def _value(content: Json) -> Json:
-    try:
-        return json.loads(final_text(content))
-    except (ValueError, RecursionError):
-        return None  # no rule is asked about it
-
-
-def _is_long(value: Json) -> bool:
-    """Say whether there is a list or an object in `value` that rules are not tried on."""
-    left = [value]
-    while left:
-        each = left.pop()
-        if isinstance(each, dict | list):
-            if len(each) > LONGEST_LIST:
-                return True
-            left += each.values() if isinstance(each, dict) else each
     return False
 
 

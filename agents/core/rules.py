@@ -1,15 +1,18 @@
 """Rules as data: CEL expressions, compiled once, evaluated with a bounded budget.
 
-A run-time error (a missing key, a wrong type) is never a yes: `holds` says False for it and `asks` says True, so each
-caller states which way is safe.
+A run-time error (a missing key, a wrong type, more work than `cel_work.MOST`) is never a yes: `holds` says False for it
+and `asks` says True, so each caller states which way is safe.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from cel_expr_python import cel
 
+from agents.core import cel_work
+from agents.core.cel_tree import Node, tree
 from agents.core.wording import words_of_cel
 
 Json = Any
@@ -25,6 +28,20 @@ MAX_LENGTH = 4_000
 
 class BadRule(ValueError):
     """The expression does not compile, or does not yield what it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An expression that compiles. program: cel-cpp's; tree: what its work is told from; names: it may speak of."""
+
+    program: Any
+    tree: Node
+    names: tuple[str, ...]
+
+    def eval(self, values: Mapping[str, Json]) -> Any:
+        """Return what cel-cpp says of it; raises `TooMuchWork` in place of taking long."""
+        cel_work.check(self.tree, values)
+        return self.program.eval(data={name: values.get(name) for name in self.names})
 
 
 def check(expression: str, names: tuple[str, ...]) -> None:
@@ -45,7 +62,9 @@ def check_value(expression: str, names: tuple[str, ...]) -> None:
 def value(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> Json:
     """Return the JSON value of the expression; raises `BadRule` when it has none."""
     try:
-        return _json(_valued(expression, names).eval(data={name: values.get(name) for name in names}))
+        return _json(_valued(expression, names).eval(values))
+    except cel_work.TooMuchWork as error:
+        raise BadRule(f"{expression} takes too much work here: there is too much to go through.") from error
     except (RuntimeError, TypeError, OverflowError) as error:
         raise BadRule(f"{expression} has no value here ({type(error).__name__}).") from error
 
@@ -72,21 +91,25 @@ def speaks_of(expression: str, names: tuple[str, ...], name: str) -> bool:
 
 def _evaluate(expression: str, names: tuple[str, ...], values: Mapping[str, Json]) -> bool | None:
     try:
-        result = _compiled(expression, names).eval(data={name: values.get(name) for name in names})
-    except (RuntimeError, TypeError, ValueError, OverflowError):
+        result = _compiled(expression, names).eval(values)
+    except (cel_work.TooMuchWork, RuntimeError, TypeError, ValueError, OverflowError):
         return None
     # An error comes back as a value, whose `.value()` is a truthy string: only a real boolean counts.
     return result.value() if result.type() == cel.Type.BOOL else None
 
 
 @lru_cache(maxsize=4096)
-def _compiled(expression: str, names: tuple[str, ...]) -> Any:
-    return _compile(expression, dict.fromkeys(names, cel.Type.DYN))
+def _compiled(expression: str, names: tuple[str, ...]) -> _Ready:
+    return _ready(_compile(expression, dict.fromkeys(names, cel.Type.DYN)), names)
 
 
 @lru_cache(maxsize=4096)
-def _valued(expression: str, names: tuple[str, ...]) -> Any:
-    return _parsed(expression, dict.fromkeys(names, cel.Type.DYN))
+def _valued(expression: str, names: tuple[str, ...]) -> _Ready:
+    return _ready(_parsed(expression, dict.fromkeys(names, cel.Type.DYN)), names)
+
+
+def _ready(program: Any, names: tuple[str, ...]) -> _Ready:
+    return _Ready(program, tree(program.serialize()), names)
 
 
 def _json(found: Any) -> Json:

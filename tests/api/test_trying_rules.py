@@ -149,13 +149,15 @@ def test_nor_another_answer_of_the_same_run(judging: World) -> None:
     assert found.next is not None
 
 
-def test_rules_are_not_tried_on_lists_that_they_would_take_long_for(
-    judging: World, alice: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rule_that_would_hold_up_the_process_is_undecided(judging: World, alice: Caller) -> None:
     decide(judging, of("approve", 85))
-    monkeypatch.setattr(trying_rules, "LONGEST_LIST", 1)  # of what an object holds, too
-    told = alice.post("agents/judge/try", {"changes": {"decisions": [HIGH]}}).json
-    assert (told["answers"], told["undecided"], told["counts"]) == (1, 1, {})
+    looping = f"'{'y' * 3000}'.matches('{'(x?){900}' * 9}z') || true"
+    told = alice.post(
+        "agents/judge/try", {"changes": {"rules": [{"id": "slow", "assert": looping, "message": "No."}]}}
+    ).json
+    assert (told["answers"], told["undecided"]) == (1, 1)
+    (change,) = told["changes"]
+    assert change["after"]["undecided"] == ["slow"]
 
 
 def test_a_template_whose_rule_has_the_name_of_another_one_is_refused(judging: World, alice: Caller) -> None:
