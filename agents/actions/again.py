@@ -1,6 +1,7 @@
 """Runs made of others: one that ended is tried again, or what it did is undone."""
 
 import hashlib
+from collections.abc import Iterator
 from typing import Final, Literal
 from uuid import UUID
 
@@ -63,9 +64,10 @@ def reverse(run: Run, *, by: Principal) -> list[Run]:
     A call of an agent that has a tool to undo it is undone by that one alone. They act for whom `run` acted for, and
     are of the versions that did it. One does for all, but for what children did whose ends do not tell of it, as those
     of former releases: each of these is undone by one more. Nothing is undone twice: not what a run undoes already, nor
-    what the run itself settled before it ended without its output. `run`: with agent and version.
+    what the run itself settled before it ended without its output, nor what a tool of a run above undoes as a whole.
+    `run`: with agent and version.
     """
-    if _is_undone(runs.locked(run.id)):
+    if _is_undone(runs.locked(run.id)) or _is_undone_above(run):
         return []
     history = histories.events_of(run)
     ended = fold_all(history, RunState(run.id, undoable=spec_of_run(run).undoable))
@@ -84,6 +86,33 @@ def reverse(run: Run, *, by: Principal) -> list[Run]:
 def _is_undone(run: Run) -> bool:
     """Say whether another run undoes this one, or has. Whoever makes one holds the row of the run that it undoes."""
     return Run.objects.filter(reverses_id=run.id).exclude(status__in=("failed", "cancelled")).exists()
+
+
+def _is_undone_above(run: Run) -> bool:
+    """Say whether the call that the run is a part of is undone by a run above, or was, or left so by a person.
+
+    A step that begins to holds the rows of the runs below that call, as whoever undoes one of them does.
+    """
+    while run.parent_id is not None:
+        child, run = run, Run.objects.select_related("version").get(id=run.parent_id)
+        started = _started(histories.events_of(run), child)
+        undoing = [run, *Run.objects.select_related("version").filter(reverses_id=run.id)]
+        if started in {place for each in undoing for place in _undoes(histories.state_of(each))}:
+            return True
+    return False
+
+
+def _undoes(state: RunState) -> Iterator[tuple[int, int]]:
+    """Yield turn and place of each call that it undoes, or has undone: its own, or of the run that it reverses."""
+    effects = [call.undoes for call in state.calls if call.undoes is not None]
+    for effect in (*effects, *(state.effects if state.reverses is not None else ())):
+        yield effect.turn, effect.index
+
+
+def _started(history: list[Event], child: Run) -> tuple[int, int] | None:
+    """Return the turn and the place of the call that started the child; None of one that undoes something."""
+    found = (event for event in history if isinstance(event, ChildStarted) and event.run == str(child.id))
+    return next(((event.turn, event.call) for event in found if event.reverses is None), None)
 
 
 def _reversal(run: Run, submitted: RunSubmitted, ended: RunState, by: Principal) -> Run:

@@ -54,8 +54,8 @@ class Callee:
 class Callees:
     """agents: by slug, as far as there are such agents. ids: of the runs a call would start, by its place.
 
-    reversal: of the run that did what is to be undone now, if it can be had. is_undone: whether it is not to be had
-    because another run undoes that one already, or has.
+    reversal: of the run that did what is to be undone now, if it can be had. is_undone: whether another run undoes
+    that, or a part of it, already, or has.
     """
 
     agents: Mapping[str, Callee] = field(default_factory=dict)

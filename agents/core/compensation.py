@@ -91,6 +91,9 @@ def _plan_below(state: RunState, spec: AgentSpec, call: Call, held: Holdings) ->
 
 def _plan_own(state: RunState, spec: AgentSpec, call: Call, held: Holdings) -> Event:
     undone = _undone(call)
+    if held.callees.is_undone:
+        why = "Another run undoes that, or a part of it, already, or it cannot be told any more."
+        return calls.denied(state, call, "undone_already", why)
     tool, arguments, wrong = _template(spec, call, undone)
     if tool is None or wrong:
         return calls.denied(state, call, "invalid_arguments" if tool else "unknown_tool", wrong)

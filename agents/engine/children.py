@@ -30,7 +30,7 @@ from agents.core.events import (
 from agents.core.exact import enclose, scrubbed
 from agents.core.fold import fold_all
 from agents.core.spec import AgentSpec, ToolSpec
-from agents.core.state import Call, RunState
+from agents.core.state import Call, Effect, RunState
 from agents.engine import about, new_runs, seam, statements
 from agents.engine.leases import Claimed
 from agents.engine.specs import spec_of
@@ -70,6 +70,22 @@ _UNDONE: Final = """
 SELECT EXISTS (SELECT FROM agents_run WHERE tenant_id = %s AND reverses_id = %s
     AND status NOT IN ('failed', 'cancelled'))
 """
+
+#: Locks these runs and all below them, so that nobody begins to undo one of them beside this step.
+_LOCK_BELOW: Final = """
+WITH RECURSIVE below (id) AS (
+    SELECT unnest(%(runs)s::uuid[])
+    UNION SELECT r.id FROM agents_run r JOIN below ON r.parent_id = below.id WHERE r.tenant_id = %(tenant)s
+)
+SELECT r.id FROM agents_run r JOIN below USING (id) WHERE r.tenant_id = %(tenant)s ORDER BY r.id FOR NO KEY UPDATE OF r
+"""
+
+_ANY_UNDONE: Final = """
+SELECT EXISTS (SELECT FROM agents_run WHERE tenant_id = %s AND reverses_id = ANY(%s)
+    AND status NOT IN ('failed', 'cancelled'))
+"""
+
+_WHOSE: Final = "SELECT coalesce(reverses_id, id) FROM agents_run WHERE tenant_id = %s AND id = %s"
 
 #: Reads what was appended to a run behind a number: (connection, run, tenant, number).
 Read = Callable[[Connection, UUID, UUID, int], list[Event]]
@@ -128,11 +144,16 @@ def _spec(connection: Connection, tenant_id: UUID, version_id: UUID | None) -> A
 def reversal(connection: Connection, run: Claimed, of: Sequence[Call], read: Read) -> Callees:
     """Return the run that would undo what a child did, if the first of these calls is to undo that.
 
-    None when the child or a part of its history is not there any more, or when another run undoes it already.
+    None when the child or a part of its history is not there any more, or when another run undoes it already. Of a call
+    of agents that is undone by a tool of its own, whether another run undoes a part of it.
     """
-    done_by = of[0].undoes.run if of and of[0].undoes is not None else None
-    if done_by is None:
+    effect = of[0].undoes if of else None
+    if effect is None:
         return NOBODY
+    done_by = effect.run
+    if done_by is None:
+        by_agents = effect.tool in run.spec.tools and run.spec.tools[effect.tool].agents
+        return Callees(is_undone=True) if by_agents and _is_undone_below(connection, run, effect, read) else NOBODY
     found = connection.execute(_DONE_BY, [run.tenant_id, done_by]).fetchone()
     if found is None:
         return NOBODY
@@ -151,6 +172,20 @@ def reversal(connection: Connection, run: Claimed, of: Sequence[Call], read: Rea
     if not history or not isinstance(history[0], RunSubmitted):
         return NOBODY
     return Callees(reversal=Reversal(new_id(), agent_id, number, history[0].input, continuing.reversal(ended)))
+
+
+def _is_undone_below(connection: Connection, run: Claimed, effect: Effect, read: Read) -> bool:
+    """Say whether what the runs of a call did, or runs below them, is undone already; also when it cannot be told."""
+    (whose,) = cast(tuple[UUID], connection.execute(_WHOSE, [run.tenant_id, run.id]).fetchone())
+    try:
+        history = read(connection, whose, run.tenant_id, 0)
+    except TypeError:  # a payload that is needed is not there
+        return True
+    place = (effect.turn, effect.index)
+    called = [each.run for each in history if isinstance(each, ChildStarted) and (each.turn, each.call) == place]
+    below = [row[0] for row in connection.execute(_LOCK_BELOW, {"tenant": run.tenant_id, "runs": called}).fetchall()]
+    # A statement of its own: it sees what whoever held the rows before has written.
+    return cast(tuple[bool], connection.execute(_ANY_UNDONE, [run.tenant_id, below]).fetchone())[0]
 
 
 def starts(

@@ -205,6 +205,55 @@ def test_what_another_run_has_undone_is_a_persons_to_settle_and_not_undone_again
     assert undone(outside) == ["c", "b", "a"]
 
 
+def asked_as_a_whole(acme: World, outside: Effects) -> None:
+    """A desk that has the booker book, of which a tool of its own undoes all; who appeals against the booker may."""
+    define(acme, outside, rules=[], appeal={"allowed": True})
+    whole = asks("booker") | {"compensate_with": {"tool": "undo", "arguments": {"of": "1", "what": "'all of it'"}}}
+    acme.define("desk", role="You have it booked.", tool_specs={"ask_booker": whole}, more_tools=["book"], **CONFIRMED)
+
+
+def uphold_below(acme: World, child: Run) -> list[Run]:
+    """Have an appeal against the booker's run upheld; the runs that undo it, ended."""
+    sam = acme.member("sam", Role.REVIEWER)
+    acme.grant("review", acme.agent("booker"), sam)
+    made = appeals.make(child.id, "It was wrong.", acting_as=acme.alice)
+    decide(made.id, Answer("approve", made.digest), acting_as=sam)
+    with tenant_scope(acme.tenant_id):
+        return [ended(acme, each) for each in Run.objects.filter(reverses_id=child.id)]
+
+
+def test_what_a_tool_above_undid_as_a_whole_is_not_undone_again_by_an_appeal_against_the_child(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    asked_as_a_whole(acme, outside)
+    run = acme.submit("desk", TRIP)
+    with serving(model_url):
+        reject(acme, "desk", only_question(acme, run))
+        assert ended(acme, run).status == "failed"
+        (child,) = children_of(acme, run)
+        assert uphold_below(acme, child) == []
+    assert undone(outside) == ["own", "all of it"]
+
+
+def test_what_an_appeal_against_the_child_undid_is_not_undone_as_a_whole_by_a_tool_above(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    asked_as_a_whole(acme, outside)
+    run = acme.submit("desk", TRIP)
+    with serving(model_url):
+        question = only_question(acme, run)
+        (child,) = children_of(acme, run)
+        assert [each.status for each in uphold_below(acme, child)] == ["completed"]
+        assert undone(outside) == ["c", "b", "a"]
+        reject(acme, "desk", question)
+        until(acme, run, lambda _: acme.actions(run.id).count("decision.requested") == 2)
+        asked = only_question(acme, run)
+        assert (asked.kind, asked.reason) == ("reconcile", "compensation_failed")
+        decide(asked.id, Answer("approve", asked.digest, message="undone before"), acting_as=acme.rita)
+        assert ended(acme, run).error_code == "output_rejected"
+    assert undone(outside) == ["c", "b", "a", "own"]
+
+
 def appeals_of(acme: World, run: Run) -> str | None:
     """Why the run cannot be appealed against."""
     with tenant_scope(acme.tenant_id):
