@@ -30,7 +30,7 @@ def event_json(stored: Stored, *, payloads: bool) -> dict[str, Json]:
 
 
 def _data(stored: Stored, *, payloads: bool) -> dict[str, Json]:
-    data = dict(stored.facts)
+    data = {name: value for name, value in stored.facts.items() if name != "via"}  # of the record, not the event
     if "cost_nano" in data:
         data["cost_usd"] = to_usd(data.pop("cost_nano"))
     if "usd_nano" in data:

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from audit import leaf
+from audit import leaf, source
 from audit.canonical import canonical, commitment
 from db.scope import current_tenant_id
 
@@ -35,7 +35,8 @@ class Entry:
     """One fact to append.
 
     action: event type. v: version of its shape. actor, subject: opaque ids, see `audit.models.Record`.
-    facts: opaque ids, codes and numbers; never anything about a person. payload: the rest, or None.
+    facts: opaque ids, codes and numbers; never anything about a person. What is written while a request is answered
+    says its source as well (`audit.source`). payload: the rest, or None.
     """
 
     action: str
@@ -166,13 +167,14 @@ def entries_parameter(entries: Iterable[Entry]) -> str:
 
 def _row(entry: Entry) -> str:
     """Return the entry as JSON, put together by hand: its facts are written out once, for their check and for this."""
+    came_from = source.current()
     facts = leaf.check_fits(
         v=entry.v,
         action=entry.action,
         actor=entry.actor,
         subject=entry.subject,
         outcome=entry.outcome,
-        facts=entry.facts,
+        facts=entry.facts if came_from is None else came_from.facts() | entry.facts,
     )
     told = f'"action":{_quoted(entry.action)},"actor":{_quoted(entry.actor)},"outcome":{_quoted(entry.outcome)}'
     row = f'"v":{entry.v},{told},"facts":{facts}'
@@ -260,12 +262,16 @@ def check_unbroken(stream: UUID, seqs: Iterable[int | None], *, after: int) -> N
 
 
 def read_parameters(tenant_id: UUID, stream: UUID, *, after: int, limit: int) -> dict[str, Any]:
-    """Return the parameters of `READ`.
+    """Return the parameters of `READ`."""
+    return {"tenant": tenant_id, "stream": stream, "after": after, "limit": limit, "since": since_of(stream)}
+
+
+def since_of(stream: UUID) -> UUID:
+    """Return an id that no record of the run is below.
 
     A run's id is a UUIDv7 of the web server's clock, its records' ids of the database's: a day covers the difference.
     """
-    since = max(0, (stream.int >> 80) - _DAY_MS) << 80
-    return {"tenant": tenant_id, "stream": stream, "after": after, "limit": limit, "since": UUID(int=since)}
+    return UUID(int=max(0, (stream.int >> 80) - _DAY_MS) << 80)
 
 
 def stored(row: Sequence[Any]) -> Stored:

@@ -12,8 +12,8 @@ _SEALED = {"SELECT, INSERT": ("*",)}
 TABLES = (
     Table("audit_record", APPEND, seal={"SELECT": ("*",)}, check=_NOW, erase="for ever, and without a word on anybody"),
     Table("audit_payload", APPEND, check=_WITH_ITS_RECORD, erase="by functions of the journal's owner (`retention`)"),
-    Table("audit_outbox", "INSERT", seal={"SELECT, DELETE": ("*",)}, erase="ids, until they are sealed"),
-    Table("audit_outbox_aside", "", seal={"SELECT, INSERT, DELETE": ("*",)}, erase="ids, until they are sealed"),
+    Table("audit_outbox", "SELECT, INSERT", seal={"SELECT, DELETE": ("*",)}, erase="ids, until they are sealed"),
+    Table("audit_outbox_aside", READ, seal={"SELECT, INSERT, DELETE": ("*",)}, erase="ids, until they are sealed"),
     Table("audit_log", READ, seal=_SEALED),
     Table("audit_leaf", READ, seal=_SEALED, erase="hashes of records"),
     Table("audit_tile", READ, seal=_SEALED),

@@ -220,6 +220,7 @@ def _event(
         deadline=request.deadline.isoformat() if request.deadline else None,
         parent=None if parent is None else str(parent),
         start_by=(version.now + timedelta(seconds=queued_s)).isoformat() if queued_s else None,
+        idempotency_key=request.idempotency_key,
         **({} if verdict is None else recorded(verdict)),
     )
 

@@ -79,6 +79,7 @@ def _submitted(state: RunState, e: events.RunSubmitted) -> RunState:
         is_tainted=bool(e.untrusted),
         has_read_private=bool(e.private),
         suspected=tuple(found["finder"] for found in e.guard if found["then"] == "escalate"),
+        trace=e.trace,
     )
 
 

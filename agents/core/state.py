@@ -191,8 +191,9 @@ class RunState:
     parent, levels: of a run that a tool call started, see `events.RunSubmitted`. within: what of its parent's
     reservation is set aside for it, once it has taken it; `held` then is what people added, beside that. below: what
     its own children used, whose cost up to what is set aside for them is in `cost_nano` and `spent_tokens`, too.
-    guidance: what people have said that stands in no message yet. guides: who has ever said so, as opaque ids;
-    advisers: who has answered a question in words. reverses: the run whose effects this one undoes.
+    trace: see `events.RunSubmitted`. guidance: what people have said that stands in no message yet. guides: who has
+    ever said so, as opaque ids; advisers: who has answered a question in words. reverses: the run whose effects this
+    one undoes.
     """
 
     run_id: UUID
@@ -253,6 +254,7 @@ class RunState:
     guides: frozenset[str] = frozenset()
     advisers: frozenset[str] = frozenset()
     reverses: str | None = None
+    trace: str | None = None
 
     @property
     def open_children(self) -> tuple[Child, ...]:

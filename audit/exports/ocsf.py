@@ -1,6 +1,7 @@
 """A record as an event of the Open Cybersecurity Schema Framework: API Activity, class 6003, version 1.5.0. Pure.
 
-https://schema.ocsf.io/1.5.0/classes/api_activity. Facts, payload and commitment are `unmapped`.
+https://schema.ocsf.io/1.5.0/classes/api_activity, with the profile `trace` where a record has a trace id. Facts,
+payload and commitment are `unmapped`.
 No addresses of people are in a record, so the source endpoint is the part of the platform that acted.
 """
 
@@ -63,10 +64,11 @@ def event(row: dict[str, Json], log: str) -> dict[str, Json]:
         "severity_id": _SEVERITY[row["outcome"]],
         "status_id": _STATUS[row["outcome"]],
         "status_code": row["outcome"],
-        "actor": {"user": _user(row["actor"])},
+        "actor": {"user": _user(row["actor"]) | _credential(row["facts"])},
         "api": {"operation": row["action"], "version": str(row["v"]), "service": {"name": "countersign"}},
         "src_endpoint": {"svc_name": _service(row["actor"])},
         "resources": resources,
+        **({"trace": {"uid": row["trace"]}} if row["trace"] is not None else {}),
         "metadata": {
             "version": VERSION,
             "product": {"name": "Countersign", "vendor_name": "Countersign"},
@@ -75,6 +77,7 @@ def event(row: dict[str, Json], log: str) -> dict[str, Json]:
             "correlation_uid": row["stream"],
             **({"sequence": row["seq"]} if row["seq"] is not None else {}),
             **({"log_name": log} if log else {}),
+            **({"profiles": ["trace"]} if row["trace"] is not None else {}),
         },
     }
 
@@ -87,6 +90,12 @@ def _user(actor: str) -> dict[str, Json]:
     if kind == "key":
         return {"uid": name, "type_id": _SERVICE, "type": "Service account"}
     return {"uid": actor, "name": name if separator else kind, "type_id": _SYSTEM}
+
+
+def _credential(facts: str) -> dict[str, Json]:
+    """Return by which API key the request came that the record was written in."""
+    key = json.loads(facts).get("via", {}).get("key") if '"via"' in facts else None
+    return {} if key is None else {"credential_uid": key}
 
 
 def _service(actor: str) -> str:

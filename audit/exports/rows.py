@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID
 
+from audit import journal, source
 from audit.exports import ocsf
 from audit.exports.bundle import LARGE, ONE
 from audit.exports.period import Span
@@ -37,6 +38,8 @@ COLUMNS: Final = (
     "commitment",
     "payload",
     "erased",
+    "v",
+    "trace",
 )
 
 #: A page by the primary key, or by a run's own index; then what is wanted of it. The last id is told of an empty one
@@ -56,6 +59,12 @@ LEFT JOIN page r ON (%(actor)s::text IS NULL OR r.actor = %(actor)s)
 LEFT JOIN audit_payload p ON p.record_id = r.id AND p.tenant_id = r.tenant_id AND %(payloads)s
 ORDER BY r.id
 """  # noqa: S608 - constants only
+
+#: What the first records of these runs say: the trace id of all that follows in them.
+_TRACES: Final = """
+SELECT stream::text, facts->>'trace' FROM audit_record
+WHERE tenant_id = %(tenant)s AND stream = ANY (%(runs)s::uuid[]) AND seq = 1 AND id >= %(since)s
+"""
 
 #: What a spreadsheet takes for the beginning of a formula, at a cell's beginning, also behind blanks. Some take more
 #: than the comma for the end of a cell, so what stands behind such a separator begins one too.
@@ -112,7 +121,7 @@ def page(span: Span, after: UUID | None, *, payloads: bool, wanted: Filter | Non
     rows = execute(_PAGE, of)
     if not rows:
         return Page(None)
-    return Page(rows[0][0], [_values(row[2:], payloads=payloads) for row in rows if row[1] is not None])
+    return Page(rows[0][0], _traced([_values(row[2:], payloads=payloads) for row in rows if row[1] is not None]))
 
 
 def text_of(page: Page, form: str, *, log: str = "") -> Iterator[str]:
@@ -147,7 +156,20 @@ def _values(row: Row, *, payloads: bool) -> dict[str, Json]:
     erased = payloads and commitment is not None and not there
     shown = _LARGE if there and value is None else value
     found = (record_id, at, action, actor, subject, stream, seq, outcome, facts, commitment, shown, erased)
-    return {**dict(zip(COLUMNS, found, strict=True)), "v": v}
+    trace = json.loads(facts).get("trace") if '"trace"' in facts else None
+    return dict(zip(COLUMNS, (*found, v, trace), strict=True))
+
+
+def _traced(rows: list[dict[str, Json]]) -> list[dict[str, Json]]:
+    """Say of each step of a run the run's trace id, which its first record alone holds."""
+    steps = [row for row in rows if row["seq"] is not None]
+    runs = sorted({row["stream"] for row in steps})
+    if runs:
+        of = {"tenant": current_tenant_id(), "runs": runs, "since": journal.since_of(UUID(runs[0]))}  # they ascend
+        found: dict[str, str | None] = dict(execute(_TRACES, of))
+        for row in steps:
+            row["trace"] = found.get(row["stream"]) or source.own_trace(UUID(row["stream"]))
+    return rows
 
 
 def _csv(row: dict[str, Json], _: str) -> str:

@@ -5,6 +5,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from api.errors import NoKey
+from audit import source
 from quotas import guesses, rates
 from quotas.addresses import client_address, network
 from tenants.actions import api_keys
@@ -21,6 +22,8 @@ class BearerKey(BaseAuthentication):
         text = key_of(plain)
         with guesses.limited(network(client_address(plain)), text):
             principal = api_keys.authenticate(text)
+        if principal.key_id is not None:
+            source.came_by(principal.key_id)
         rates.count(
             plain,
             ("key", str(principal.key_id)),

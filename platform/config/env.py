@@ -43,6 +43,7 @@ KNOWN = (
     "EMAIL_URL",
     "ENGINE",
     "ENVIRONMENT",
+    "EXPORTS_BYTES",
     "FIELD_KEYS",
     "LEASE_SECONDS",
     "LOG_LEVEL",

@@ -99,6 +99,9 @@ STREAMS: dict[str, int] = {
 }
 """Streams of events and live pages that one web process keeps open, by whose they are. key: an API key or a session."""
 
+EXPORTS_BYTES: int = _env.integer("EXPORTS_BYTES", 50 * 10**9, minimum=10**6, maximum=10**15)
+"""Bytes that a tenant's kept exports may have together, before they are compressed to about a fifth in the database."""
+
 API_KEY_MAX_DAYS: int = _env.integer("API_KEY_MAX_DAYS", 0, minimum=0, maximum=3650)
 """How many days an API key lives at most; 0 lets it live until it is revoked."""
 
@@ -264,6 +267,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "web.sources.Sources",  # before anything that leaves a record
     "web.rate_limits.RateLimits",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

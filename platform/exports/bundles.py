@@ -7,7 +7,7 @@ them, and the manifest and the directory after all others; nothing is kept in me
 import hashlib
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +24,8 @@ from audit.sealer import keys
 from audit.sealer.errors import LogRefused
 from audit.stored import BrokenLog, StoredLog
 from audit.verify import manifest
-from exports import parts
+from db.scope import tenant_scope
+from exports import moments, parts
 from exports.actions import exports
 from exports.models import Export
 
@@ -33,25 +34,27 @@ Json = Any
 #: The archive's stretches, in their order.
 HEAD, BUNDLES, LINES_HEADER, LINES, MANIFEST_HEADER, MANIFEST, END = range(7)
 
-#: Tiles of a step; how long sealing is waited for, and seconds between two looks at it.
+#: Tiles of a step, and how long sealing is waited for.
 TILES: Final = 256
 PATIENCE: Final = timedelta(seconds=60)
-LOOK_S: Final = 1.0
 
-#: Whether a checkpoint was signed since the export was asked for, or there is nothing of before that it lacks.
+#: Parts of the leaves' lines that are read at once, once all are there.
+PARTS: Final = 16
+
+#: Whether nothing of before waits to be sealed, nor is sealed beyond the checkpoint. A row's first id is its least.
 _SEALED: Final = """
-SELECT NOT EXISTS (
-    SELECT FROM audit_record r WHERE r.tenant_id = %(tenant)s AND r.id < %(before)s AND r.id >= %(lately)s
-      AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.record_id = r.id AND l.tenant_id = r.tenant_id
-                      AND l.generation = %(generation)s AND l.index < %(size)s))
+SELECT NOT EXISTS (SELECT FROM audit_outbox o WHERE o.tenant_id = %(tenant)s AND o.record_ids[1] < %(before)s)
+   AND NOT EXISTS (SELECT FROM audit_outbox_aside o WHERE o.tenant_id = %(tenant)s AND o.record_ids[1] < %(before)s)
+   AND NOT EXISTS (SELECT FROM audit_leaf l WHERE l.tenant_id = %(tenant)s AND l.generation = %(generation)s
+                   AND l.index >= %(size)s AND l.record_id < %(before)s)
 """
 
-#: How far back what is not sealed yet is looked for.
-_LATELY: Final = timedelta(minutes=2)
 
+def step(export: Export, digest: str | None = None) -> float:
+    """Add what comes next; returns for how many seconds nothing is to be done.
 
-def step(export: Export) -> float:
-    """Add what comes next; returns for how many seconds nothing is to be done."""
+    digest: of the leaves' lines, from `digest_of`, once all of them are there.
+    """
     if "size" not in export.state:
         return _begin(export)
     log, period = _pinned(export)
@@ -68,13 +71,34 @@ def step(export: Export) -> float:
         export.state["tiles"] = done + TILES
     elif export.state["at"] < chunks.end:
         _add_leaves(export, chunks, period)
+    elif digest is not None:
+        _finish(export, log, period, signers, digest)
     else:
-        _finish(export, log, period, signers)
+        export.state["written"] = True
     return 0
 
 
+def digest_of(tenant_id: UUID, export_id: UUID, go_on: Callable[[], bool]) -> str | None:
+    """Return the SHA-256 of the leaves' lines in hex, once all of them are there; None when `go_on` says so.
+
+    Some parts a transaction, in which nothing is locked but for what `go_on` does. What it read stays as it is: nobody
+    adds to this stretch any more, and who lets the export go moves it on from this hold.
+    """
+    digest = hashlib.sha256()
+    for at in itertools.count(step=PARTS):
+        with tenant_scope(tenant_id):
+            if not go_on():
+                return None
+            some = parts.data(export_id, LINES, at, PARTS)
+        for data in some:
+            digest.update(zlib.decompress(data))
+        if len(some) < PARTS:
+            break
+    return digest.hexdigest()
+
+
 def _begin(export: Export) -> float:
-    """Choose the tree's head; waits for one that has all that was recorded when the export was asked for."""
+    """Choose the tree's head; waits for one that has all that was recorded until the export's moment."""
     log = StoredLog.of(export.tenant_id)
     signed = log.signed() if log else None
     if log is None or signed is None or not _sealed(export, log, signed.head.size):
@@ -82,7 +106,7 @@ def _begin(export: Export) -> float:
             if signed is None:
                 raise NothingSealed
             raise LogRefused("The log is not sealed; see docs/compliance.md, “When a log is not sealed”.")
-        return LOOK_S
+        return moments.LOOK_S
     period = of_time(log, since=export.since, until=export.until)
     export.state |= {
         "generation": log.generation,
@@ -99,13 +123,12 @@ def _begin(export: Export) -> float:
 
 
 def _sealed(export: Export, log: StoredLog, size: int) -> bool:
-    before = int(export.created_at.timestamp() * 1000)
+    before = UUID(int=int(moments.moment(export).timestamp() * 1000) << 80)
     of: dict[str, Any] = {
         "tenant": export.tenant_id,
         "generation": log.generation,
         "size": size,
-        "before": UUID(int=before << 80),
-        "lately": UUID(int=(before - int(_LATELY.total_seconds() * 1000)) << 80),
+        "before": before,
     }
     with connection.cursor() as cursor:
         cursor.execute(_SEALED, of)
@@ -155,13 +178,11 @@ def _add_leaves(export: Export, chunks: bundle.Chunks, period: Period) -> None:
     export.percent = min(99, (chunk.upto - chunks.start) * 100 // whole)
 
 
-def _finish(export: Export, log: StoredLog, period: Period, signers: list[Signer]) -> None:
+def _finish(export: Export, log: StoredLog, period: Period, signers: list[Signer], digest: str) -> None:
     """Write the manifest, the headers that were not known before, and the archive's directory."""
-    state, digest = export.state, hashlib.sha256()
-    for data in parts.data(export, LINES):
-        digest.update(data)
+    state = export.state
     lines = Member(bundle.LINES, state["crc"], state["length"])
-    parts.add(export, LINES_HEADER, lines.header, [[lines.name, digest.hexdigest(), lines.crc, lines.size]])
+    parts.add(export, LINES_HEADER, lines.header, [[lines.name, digest, lines.crc, lines.size]])
     files = ((name, sha256) for name, sha256, *_ in parts.told(export, HEAD, BUNDLES, LINES_HEADER))
     sha256, crc, length = hashlib.sha256(), 0, 0
     text = manifest.written(

@@ -36,6 +36,16 @@ class TooManyKept(ExportError):
     status = 409
 
 
+class TooMuchKept(ExportError):
+    """The tenant's exports would take more bytes than the installation keeps: delete some, or ask for a shorter period.
+
+    `EXPORTS_BYTES` says how many it keeps.
+    """
+
+    code = "exports_too_large"
+    status = 409
+
+
 class UnknownExport(ExportError):
     """There is no such export."""
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from audit.exports import period, rows
 from audit.stored import StoredLog
-from exports import parts
+from exports import moments, parts
 from exports.actions import exports
 from exports.models import Export
 
@@ -17,7 +17,8 @@ _LANE: Final = 0
 
 def step(export: Export) -> float:
     """Add the next page, and say where the one after begins; returns for how many seconds nothing is to be done."""
-    until = min(export.until, export.created_at) if export.until else export.created_at
+    moment = moments.moment(export)
+    until = min(export.until, moment) if export.until else moment
     span = period.span(since=export.since, until=until)
     last = export.state.get("after")
     after = UUID(last) if last else None

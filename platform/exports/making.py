@@ -13,13 +13,14 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, connections
+from django.db.models import QuerySet
 
 from agents.actions.runs import transaction_time
 from audit.stored import BrokenLog
 from db.errors import Refusal
 from db.roles import dispatch
 from db.scope import tenant_scope
-from exports import bundles, listings
+from exports import bundles, listings, moments
 from exports.actions import exports
 from exports.models import Export
 
@@ -89,8 +90,9 @@ def work(hold: _Hold, *, turn_s: float = TURN_S) -> None:
     try:
         if not _begin(hold):
             return
-        while _step(hold, leave=time.monotonic() >= until):
-            pass
+        digest = None
+        while _step(hold, digest, leave=time.monotonic() >= until):
+            digest = _digest(hold)
     except (Refusal, BrokenLog) as error:
         with tenant_scope(hold[0]):
             export = _held(hold)
@@ -114,19 +116,43 @@ def _begin(hold: _Hold) -> bool:
         return True
 
 
-def _step(hold: _Hold, *, leave: bool) -> bool:
+def _digest(hold: _Hold) -> str | None:
+    """Return what a bundle ends with, and what takes long to read, when all else of it is there.
+
+    The export's row is not held meanwhile: who lets it go, or erases, need not wait; the hold is, from read to read.
+    """
+    tenant_id, export_id, epoch = hold
+
+    def ours() -> "QuerySet[Export]":
+        return Export.objects.filter(id=export_id, epoch=epoch, status__in=exports.OPEN)
+
+    with tenant_scope(tenant_id):
+        if not ours().filter(state__written=True).exists():
+            return None
+
+    def go_on() -> bool:
+        return bool(ours().update(next_at=transaction_time() + timedelta(seconds=HOLD_S)))
+
+    return bundles.digest_of(tenant_id, export_id, go_on)
+
+
+def _step(hold: _Hold, digest: str | None = None, *, leave: bool) -> bool:
     """Take one step; says whether another is to follow at once. leave: whether the turn is over."""
     with tenant_scope(hold[0]):
         export = _held(hold)
         if export is None:
             return False
-        maker = bundles if export.format == exports.BUNDLE else listings
-        waits_s = maker.step(export)
+        exports.check_room(export)
+        if not moments.settle(export):
+            waits_s = moments.LOOK_S
+        else:
+            waits_s = bundles.step(export, digest) if export.format == exports.BUNDLE else listings.step(export)
         if export.status not in exports.OPEN:
             return False
         export.status = "running"
         export.state["tries"] = 0
         now = transaction_time()
+        leave = leave and not export.state.get("written")  # what was read of it by then would be read again
         export.next_at = now + timedelta(seconds=waits_s if leave or waits_s else HOLD_S)
         export.save()
         return not leave and not waits_s

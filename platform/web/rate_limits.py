@@ -47,7 +47,8 @@ class RateLimits(MiddlewareMixin):
         return _refusal(request, exception) if isinstance(exception, RateLimited) else None
 
 
-def _is_interface(request: HttpRequest) -> bool:
+def is_interface(request: HttpRequest) -> bool:
+    """Say whether the request is one to the API, not of a browser's page."""
     return request.path == API or request.path.startswith(f"{API}/")
 
 
@@ -60,7 +61,7 @@ def _count(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _refusal(request: HttpRequest, limited: RateLimited) -> HttpResponseBase:
-    if _is_interface(request):
+    if is_interface(request):
         return problems.of(limited)
     page = render(request, "429.html", status=limited.status)
     page["Retry-After"] = str(limited.retry_after_s)
@@ -70,7 +71,7 @@ def _refusal(request: HttpRequest, limited: RateLimited) -> HttpResponseBase:
 def _tell(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     counted = rates.counted(request)
     told = [*counted, *_refusing(response, counted)]
-    if not told or not _is_interface(request):
+    if not told or not is_interface(request):
         return response
     response["RateLimit-Policy"] = ", ".join(f'"{each.policy}";q={each.quota};w={each.window_s}' for each in told)
     if "RateLimit" not in response:

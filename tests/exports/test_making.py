@@ -1,17 +1,20 @@
 """Exports are whole, whoever made them and however often he died; and nobody else's."""
 
+import csv
 import io
 import json
 import threading
 import zipfile
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
+from pytest_django import Settings
 
 from access.errors import AccessDenied
 from agents.actions.runs import transaction_time
@@ -19,9 +22,11 @@ from audit import journal
 from audit.exports import bundle, rows
 from audit.exports.period import of_time
 from audit.exports.rows import Filter
+from audit.journal import Entry
 from audit.log.note import VerifierKey
 from audit.models import Record
 from audit.sealer.loop import sealer
+from audit.source import Source, answering
 from audit.verify.__main__ import main as audit_verify
 from audit.verify.bundle import verify
 from audit.verify.files import files_of
@@ -110,6 +115,7 @@ def test_rows_are_all_there_in_order_however_many_steps_it_takes(acme: World, co
     export = made(acme, Asked("jsonl"), cora)
 
     read = [json.loads(line) for line in whole(acme, export).decode().splitlines()]
+    before = [*before, ids(acme)[len(before)]]  # and that somebody asked for it, before it was answered to
     assert [each["id"] for each in read] == before
     assert (export.status, export.percent, export.done, export.total) == ("ready", 100, len(before), len(before))
     assert {"name": 599} in [each["payload"] for each in read]
@@ -161,10 +167,10 @@ def test_another_worker_goes_on_where_one_died_and_the_file_is_the_same(
     steps, died = 0, 0
     step = bundles.step if form == "bundle" else listings.step
 
-    def dies(each: Export) -> float:
+    def dies(each: Export, *digest: str | None) -> float:
         nonlocal steps, died
         steps += 1
-        waits = step(each)  # what it wrote is rolled back
+        waits = step(each, *digest)  # what it wrote is rolled back
         if steps % 3 == 0:
             died += 1
             raise Died
@@ -222,14 +228,49 @@ def test_a_filter_narrows_and_what_is_rare_is_found_far_away(
         assert json.loads(line)["stream"] == str(run)
 
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+def recorded_in_a_request(acme: World) -> str:
+    """Record something as a request does that came by a key and in a trace; returns the record's id."""
+    with tenant_scope(acme.tenant_id), answering(Source("api", TRACE, UUID(int=7))):
+        return str(journal.record("thing.done", stream=new_id(), actor="user:two"))
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_each_record_says_its_trace_and_the_steps_of_a_run_their_runs(acme: World, cora: Principal, form: str) -> None:
+    own, given = new_id(), new_id()
+    with tenant_scope(acme.tenant_id):
+        with answering(Source("api", TRACE)):
+            journal.append_at(given, 0, [Entry("run.submitted", "user:two")])
+        journal.append_at(given, 1, [Entry("run.started", "engine")])
+        journal.append_at(own, 0, [Entry("run.submitted", "user:two"), Entry("run.started", "engine")])
+    recorded_in_a_request(acme)
+
+    text = whole(acme, made(acme, Asked(form), cora)).decode()
+
+    read = (
+        [json.loads(line) for line in text.splitlines()] if form == "jsonl" else list(csv.DictReader(io.StringIO(text)))
+    )
+    *_, submitted, started, of_itself, again, done, asked = read
+    assert (asked["action"], asked["trace"]) in [("export.requested", None), ("export.requested", "")]
+    assert [each["trace"] for each in (submitted, started, done)] == [TRACE] * 3
+    assert [each["trace"] for each in (of_itself, again)] == [own.hex] * 2
+    assert {str(each["v"]) for each in read} == {"1"}
+    assert read[0]["trace"] in (None, "")
+
+
 def test_ocsf_is_what_the_public_schema_says(acme: World, cora: Principal) -> None:
+    traced = recorded_in_a_request(acme)
     export = made(acme, Asked("ocsf"), cora)
-    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema("1.5.0")).get_class_schema("api_activity")
+    schema = OcsfJsonSchemaEmbedded(get_ocsf_schema("1.5.0")).get_class_schema("api_activity", ["trace"])
     validator = Draft202012Validator(schema)
 
     events = [json.loads(line) for line in whole(acme, export).decode().splitlines()]
 
-    for event in (*events[:20], events[-1]):
+    [told] = [each for each in events if each["metadata"]["uid"] == traced]
+    assert (told["trace"], told["actor"]["user"]["credential_uid"]) == ({"uid": TRACE}, "key:" + str(UUID(int=7)))
+    for event in (*events[:20], told, events[-1]):
         assert [error.message for error in validator.iter_errors(event)] == []
     assert {(each["class_uid"], each["type_uid"] // 100) for each in events} == {(6003, 6003)}
     assert {"name": 599} in [each["unmapped"]["payload"] for each in events]
@@ -340,8 +381,7 @@ def test_what_breaks_again_and_again_is_given_up(acme: World, cora: Principal, m
         assert hold is not None
         with pytest.raises(ZeroDivisionError):
             making.work(hold)
-        with roles.dispatch(), connection.cursor() as cursor:
-            cursor.execute("UPDATE exports_export SET next_at = now() WHERE id = %s", [export.id])
+        due(export)
     make()
 
     assert (of(acme, export.id).status, of(acme, export.id).error) == ("failed", "export_broke")
@@ -434,3 +474,80 @@ class _Sparse(io.RawIOBase):
         found = self._end[start:] if size < 0 else self._end[start : start + size]
         self._at += len(found)
         return found
+
+
+def due(export: Export) -> None:
+    """Have it looked at now."""
+    with roles.dispatch(), connection.cursor() as cursor:
+        cursor.execute("UPDATE exports_export SET next_at = now() WHERE id = %s", [export.id])
+
+
+def test_what_was_recorded_before_and_is_committed_after_is_in_it(acme: World, cora: Principal) -> None:
+    late, written, commit = new_id(), threading.Event(), threading.Event()
+
+    def takes_its_time() -> None:
+        with tenant_scope(acme.tenant_id):
+            journal.record("thing.done", stream=late, actor="user:two")
+            written.set()
+            commit.wait()
+        connections.close_all()
+
+    thread = threading.Thread(target=takes_its_time)
+    thread.start()
+    written.wait()
+    export = exports.ask(Asked("jsonl"), acting_as=cora)
+    make()
+    waits = of(acme, export.id)
+    commit.set()
+    thread.join()
+    due(export)
+    make()
+
+    assert (waits.status, waits.size) == ("running", 0)
+    read = [json.loads(line)["stream"] for line in whole(acme, of(acme, export.id)).splitlines()]
+    assert (str(late) in read, str(export.id) in read) == (True, True)
+
+
+def test_a_bundle_waits_for_what_was_put_aside_however_old(acme: World, cora: Principal, superuser: Superuser) -> None:
+    seal(acme)
+    with tenant_scope(acme.tenant_id):
+        journal.record("thing.done", stream=new_id(), actor="user:two")
+    superuser.execute(
+        "WITH taken AS (DELETE FROM audit_outbox WHERE tenant_id = %s RETURNING tenant_id, record_ids)"
+        " INSERT INTO audit_outbox_aside (tenant_id, record_ids) SELECT tenant_id, record_ids FROM taken",
+        [acme.tenant_id],
+    )
+    export = exports.ask(Asked("bundle"), acting_as=cora)
+    make()
+    waits = of(acme, export.id)
+    seal(acme)
+    due(export)
+    make()
+
+    assert (waits.status, "size" in waits.state) == ("running", False)
+    assert of(acme, export.id).status == "ready"
+
+
+def test_who_lets_it_go_does_not_wait_while_the_leaves_are_read_over(
+    acme: World, cora: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digest_of = bundles.digest_of
+
+    def let_go_meanwhile(tenant_id: UUID, export_id: UUID, go_on: Callable[[], bool]) -> str | None:
+        exports.withdraw(export_id, acting_as=cora)
+        return digest_of(tenant_id, export_id, go_on)
+
+    monkeypatch.setattr(bundles, "digest_of", let_go_meanwhile)
+    export = made(acme, Asked("bundle"), cora)
+
+    assert (export.status, export.size) == ("expired", 0)
+
+
+def test_what_would_take_more_room_than_there_is_fails(acme: World, cora: Principal, settings: Settings) -> None:
+    settings.EXPORTS_BYTES = 10_000
+
+    export = made(acme, Asked("csv"), cora)
+
+    assert (export.status, export.error, export.size) == ("failed", "exports_too_large", 0)
+    with tenant_scope(acme.tenant_id):
+        assert not Part.objects.exists()

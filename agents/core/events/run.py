@@ -19,11 +19,13 @@ class RunSubmitted(Event):
     start_by: ISO time until which a worker must have begun it. levels: of a run that a tool call of its parent started:
     how many levels of children there may be below it; what it may spend is set aside by its parent then. untrusted,
     private: what its parent had read already. context: the conversation that its parent hands over. guard: what its
-    agent's guards found in the input, `{finder, then, count}` each; detectors: which versions of them looked.
+    agent's guards found in the input, `{finder, then, count}` each; detectors: which versions of them looked. trace:
+    W3C trace id of the request, or of the run that started this one; None for the run's own id. idempotency_key: the
+    client's, which may hold anything.
     """
 
     action = "run.submitted"
-    erasable = frozenset({"input", "context"})
+    erasable = frozenset({"input", "context", "idempotency_key"})
     agent: str
     version: int
     principal: str
@@ -40,6 +42,8 @@ class RunSubmitted(Event):
     context: str | None = None
     guard: Sequence[Mapping[str, Json]] = ()
     detectors: str | None = None
+    trace: str | None = None
+    idempotency_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import fields
 
 from agents.core.events import budget, child, decision, model, output, run, tool
 from agents.core.events.event import Event, Json
+from audit.source import FACTS
 
 #: Where event types are defined: all are known here once these are imported.
 ROOMS = (run, model, tool, child, output, decision, budget)
@@ -51,11 +52,17 @@ def event_of(action: str, v: int, facts: Mapping[str, Json], payload: Mapping[st
     if cls is None or v > cls.v:
         raise UnknownEvent(f"{action} version {v}")
     data = {**facts, **(payload or {})}
+    for name in (data.keys() & FACTS) - _names(cls):  # of the request it was written in: no part of the event
+        del data[name]
     for version in range(v, cls.v):
         data = UPCASTERS[action, version](data)
     try:
         return cls(**data)
     except TypeError as error:
-        if unknown := data.keys() - {field.name for field in fields(cls)}:
+        if unknown := data.keys() - _names(cls):
             raise UnknownEvent(f"{action} with {', '.join(sorted(unknown))}") from error
         raise
+
+
+def _names(cls: type[Event]) -> set[str]:
+    return {field.name for field in fields(cls)}

@@ -71,3 +71,11 @@ def test_a_payload_that_was_erased_is_no_matter_of_releases() -> None:
 def test_what_only_a_later_release_knows_is_refused(action: str, v: int) -> None:
     with pytest.raises(UnknownEvent):
         event_of(action, v, {}, None)
+
+
+def test_what_the_journal_says_of_the_request_is_no_part_of_an_event() -> None:
+    via, trace = {"face": "api", "key": "key:01a201f7-488c-7312-915a-d008fc86246e"}, "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    event = event_of("run.cancel_requested", 1, {"by": "user:u", "via": via, "trace": trace}, None)
+
+    assert facts_and_payload(event) == ({"by": "user:u"}, None)

@@ -71,6 +71,7 @@ def test_a_call_is_a_run_of_its_own_whose_output_is_the_result(office: World, mo
 
     (child,) = children_of(office, run)
     assert (child.agent.slug, child.status, child.principal_id) == ("clerk", "completed", office.alice.user_id)
+    assert [each["trace"] for each in facts(office, child, "run.submitted")] == [run.id.hex], "one trace for both"
     assert output(office, child) == "Both were looked up."
     assert output(office, run) == "The clerk says: Both were looked up."
     wanted = ["tool.requested", "child.started", "run.waiting", "run.resumed", "child.finished", "tool.finished"]

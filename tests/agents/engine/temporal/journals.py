@@ -12,7 +12,7 @@ from tests.worlds import World
 Json = Any
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_NAMES = re.compile(rf"{_UUID}|(?:req|msg|toolu)_\w+")
+_NAMES = re.compile(rf"{_UUID}|\b[0-9a-f]{{32}}\b|(?:req|msg|toolu)_\w+")
 _TIMES = {"at", "until"}
 _RESULTS = {"tool.finished", "tool.failed", "tool.unknown"}
 
