@@ -1,15 +1,11 @@
 """The log as files to take away."""
 
-import asyncio
 import re
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
-from django.db import connection
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -22,11 +18,9 @@ from api.records import ACTION, ACTOR, RECORD_ID, SUBJECT
 from api.schema import PAGING, answer_header, call, component, header, nullable, page_of
 from api.views import View, found, identifier
 from audit.exports.rows import Filter
-from db.scope import tenant_scope
-from exports import parts
+from exports import download
 from exports.actions import exports
 from exports.actions.exports import ALL_FORMATS, Asked
-from exports.errors import RangeNotThere
 from exports.models import Export
 from tenants.actions import members
 from tenants.errors import UnknownMember
@@ -103,19 +97,6 @@ _EXPORT = component(
 _PAGE = page_of("ExportPage", _EXPORT)
 _PATH = {"export_id": "The export's id."}
 
-_MEDIA: Final = {
-    "bundle": ("application/zip", "zip"),
-    "csv": ("text/csv; charset=utf-8", "csv"),
-    "jsonl": ("application/x-ndjson", "jsonl"),
-    "ocsf": ("application/x-ndjson", "ocsf.jsonl"),
-}
-
-#: One range of bytes (RFC 9110, section 14.1.2). Anything else that a client may write is answered with the whole.
-_RANGE: Final = re.compile(r"bytes=(?:([0-9]{1,18})-([0-9]{0,18})|-([0-9]{1,18}))")
-
-#: Threads of a process that read for downloads; whoever downloads holds none of them while it takes what was read.
-_READERS: Final = ThreadPoolExecutor(4, thread_name_prefix="download")
-
 
 class Exports(View):
     """The tenant's exports."""
@@ -186,7 +167,7 @@ class Download(View):
         "Download an export",
         also=206,
         answer={"type": "string", "format": "binary"},
-        media_types=sorted({media.partition(";")[0] for media, _ in _MEDIA.values()}),
+        media_types=sorted({media.partition(";")[0] for media, _ in download.MEDIA.values()}),
         path=_PATH,
         parameters=(
             header("Range", "One range of bytes, to go on where a download broke off."),
@@ -199,64 +180,7 @@ class Download(View):
         with self.scope():
             export = found(Export.objects.all(), id=identifier(export_id))
             self.require("audit:export")
-            export = exports.ready(export.id)
-            tag = f'"{export.id}"'
-            part = _range(request, export.size, tag)
-            first, end = part or (0, export.size)
-            if request.method != "HEAD":
-                exports.download(export.id, first=first, end=end, acting_as=self.principal)
-        media, ending = _MEDIA[export.format]
-        headers = {
-            "Accept-Ranges": "bytes",
-            "Cache-Control": "no-store",
-            "Content-Disposition": f'attachment; filename="audit-{export.id}.{ending}"',
-            "Content-Length": str(end - first),
-            "ETag": tag,
-        }
-        if part:
-            headers["Content-Range"] = f"bytes {first}-{end - 1}/{export.size}"
-        return StreamingHttpResponse(
-            _bytes(export.tenant_id, export.id, first, end),
-            status=206 if part else 200,
-            content_type=media,
-            headers=headers,
-        )
-
-
-def _range(request: Request, size: int, tag: str) -> tuple[int, int] | None:
-    """Return the bytes asked for, to before the second number; None for all of them. Raises `RangeNotThere`."""
-    given = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if given is None or request.headers.get("If-Range", tag) != tag:
-        return None
-    first, last, suffix = given.groups()
-    if suffix is not None:
-        begin, end = max(0, size - int(suffix)), size
-    else:
-        begin, end = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < begin:
-            return None
-    if begin >= size or begin >= end:
-        raise RangeNotThere
-    return begin, end
-
-
-async def _bytes(tenant_id: UUID, export_id: UUID, at: int, end: int) -> AsyncIterator[bytes]:
-    """Yield the file's bytes, a part at a time: whoever takes them slowly holds no thread and no connection."""
-    loop = asyncio.get_running_loop()
-    while at < end:
-        data = await loop.run_in_executor(_READERS, _read, tenant_id, export_id, at)
-        if not data:
-            raise ConnectionAbortedError("The export was let go while it was downloaded.")
-        yield data[: end - at]
-        at += len(data)
-
-
-def _read(tenant_id: UUID, export_id: UUID, at: int) -> bytes:
-    try:
-        with tenant_scope(tenant_id):
-            return parts.at(export_id, at)
-    finally:
-        connection.close()
+            return download.answer(self.plain_request, export.id, acting_as=self.principal)
 
 
 def _moment(body: dict[str, Json], key: str, days: int) -> datetime | None:
