@@ -72,11 +72,15 @@ class Key:
     may_rotate: bool
 
 
-def keys(member: Member) -> list[Key]:
-    """Return the keys the member may see, those that work first and the newest first among them."""
-    rows = list(_keys(member).order_by("-id")[: 5 * PAGE])
-    shown = [_key(row, member) for row in rows]
-    return sorted(shown, key=lambda key: key.status != "active")[:PAGE]
+def keys(member: Member, before: UUID | None = None) -> tuple[list[Key], UUID | None]:
+    """Return a page of the keys the member may see, the newest, and the last one's id when there are more.
+
+    On the page those that work come first. before: the last of the page before.
+    """
+    rows = _keys(member).order_by("-id")
+    some = list((rows.filter(id__lt=before) if before else rows)[: PAGE + 1])
+    shown = [_key(row, member) for row in some[:PAGE]]
+    return sorted(shown, key=lambda key: key.status != "active"), some[PAGE - 1].id if len(some) > PAGE else None
 
 
 def key(key_id: UUID, member: Member) -> ApiKey:

@@ -95,10 +95,14 @@ def _people(rows: Sequence[Membership], me: UUID) -> list[Person]:
     ]
 
 
-def pending() -> list[Invitation]:
-    """Return the invitations that can still be accepted, newest first."""
+def pending(before: UUID | None = None) -> tuple[list[Invitation], UUID | None]:
+    """Return a page of the invitations that can still be accepted, newest first, and the last one's id if there are
+    more. before: the last of the page before.
+    """
     waiting = Invitation.objects.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
-    return list(waiting.select_related("invited_by").order_by("-created_at")[:PAGE])
+    rows = waiting.select_related("invited_by").order_by("-id")
+    some = list((rows.filter(id__lt=before) if before else rows)[: PAGE + 1])
+    return some[:PAGE], some[PAGE - 1].id if len(some) > PAGE else None
 
 
 def invitation(invitation_id: UUID) -> Invitation:
@@ -135,4 +139,4 @@ def has_team(slug: str) -> bool:
 def services() -> list[Membership]:
     """Return the accounts of services that keys can be made for, by name; with their users."""
     rows = Membership.objects.select_related("user").filter(user__is_service=True, is_active=True, user__is_active=True)
-    return list(rows.order_by("user__name")[:PAGE])
+    return list(rows.order_by("user__name"))

@@ -13,6 +13,7 @@ from console import key_pages, people_pages
 from console.attempts import attempt, say
 from console.members import MemberRequest, member_page
 from console.pages import show
+from console.run_list import uuid_of
 from tenants.actions import api_keys
 from tenants.errors import UnknownMember
 from tenants.models import ApiKey
@@ -49,7 +50,7 @@ def rotate(request: MemberRequest, api_key: UUID) -> HttpResponse:
     found = key_pages.key(api_key, request.member)
     made, refusal = attempt(request, lambda: _rotated(request, found))
     if made is None:
-        answer = _page(request, problem=str(refusal))
+        answer = _page(request, refused=f"{found.name} is not replaced. {refusal}")
         answer.status_code = refusal.status if refusal else 422
         return answer
     return _shown_once(request, *made)
@@ -99,9 +100,12 @@ def _shown_once(request: MemberRequest, key: ApiKey, text: str) -> HttpResponse:
 
 
 def _page(request: MemberRequest, **more: object) -> HttpResponse:
-    member = request.member
+    member, before = request.member, uuid_of(request.GET.get("before", ""))
+    listed, older = key_pages.keys(member, before)
     context = {
-        "keys": key_pages.keys(member),
+        "keys": listed,
+        "older": older,
+        "is_later": before is not None,
         "scopes": key_pages.scopes(member),
         "services": people_pages.services() if member.can("admin") else [],
         "ends": key_pages.ENDS.items(),

@@ -14,6 +14,7 @@ from console import people_pages
 from console.attempts import attempt, say
 from console.members import MemberRequest, member_page
 from console.pages import show
+from console.run_list import uuid_of
 from db.errors import Refusal
 from db.scope import tenant_scope
 from signin import mail
@@ -168,10 +169,13 @@ def _chosen(role: str) -> Role:
 
 def _members(request: MemberRequest, *, given: dict[str, str] | None = None, problem: str = "") -> HttpResponse:
     words, may_write = request.GET.get("q", "")[:100], request.member.can("admin")
-    after = request.GET.get("after", "")[:254]
+    after, invited = request.GET.get("after", "")[:254], uuid_of(request.GET.get("invited", ""))
+    pending, more = people_pages.pending(invited) if may_write else ([], None)
     context = {
         "listed": people_pages.listed(request.member.user.id, services=False, words=words, after=after),
-        "pending": people_pages.pending() if may_write else [],
+        "pending": pending,
+        "pending_more": more,
+        "pending_later": invited is not None,
         "words": words,
         "after": after,
     }

@@ -34,15 +34,15 @@ def listing(request: MemberRequest) -> HttpResponse:
 def add(request: MemberRequest) -> HttpResponse:
     """Add one and show its secret, this once."""
     given = {"name": request.POST.get("name", "").strip(), "url": request.POST.get("url", "").strip()}
-    events = _events(request)
+    events, form = _events(request), _form(request)
 
     def act() -> tuple[Endpoint, str]:
         check_slug(given["name"])
-        return endpoints.add(given["name"], given["url"], events, acting_as=request.member.principal)
+        return endpoints.add(given["name"], given["url"], events, form=form, acting_as=request.member.principal)
 
     made, refusal = attempt(request, act)
     if made is None:
-        answer = _page(request, given=given | {"events": events}, problem=str(refusal))
+        answer = _page(request, given=given | {"events": events, "form": form}, problem=str(refusal))
         answer.status_code = refusal.status if refusal else 422
         return answer
     endpoint, secret = made
@@ -74,7 +74,7 @@ def change(request: MemberRequest, webhook: UUID) -> HttpResponse:
         active = do == "resume"
         say(request, lambda: endpoints.change(found.id, {"active": active}, acting_as=principal), told)
     else:
-        changes = {"url": request.POST.get("url", "").strip(), "events": _events(request)}
+        changes = {"url": request.POST.get("url", "").strip(), "events": _events(request), "form": _form(request)}
         _, refusal = attempt(request, lambda: endpoints.change(found.id, changes, acting_as=principal))
         if refusal is not None:
             answer = _one(request, found, given=changes, problem=str(refusal))
@@ -100,6 +100,10 @@ def _events(request: MemberRequest) -> list[str]:
     return [event for event in request.POST.getlist("events") if event in EVENTS]
 
 
+def _form(request: MemberRequest) -> str:
+    return "chat" if request.POST.get("form") == "chat" else "standard"
+
+
 def _page(request: MemberRequest, **more: object) -> HttpResponse:
     context = {"webhooks": key_pages.webhooks(), "events": EVENTS, "given": {}}
     return show(request, "console/developers/webhooks.html", context | more, place=PLACE)
@@ -113,7 +117,7 @@ def _one(request: MemberRequest, found: Endpoint, secret: str | None = None, **m
         "webhook": found,
         "secret": secret,
         "events": EVENTS,
-        "given": {"url": found.url, "events": found.events},
+        "given": {"url": found.url, "events": found.events, "form": found.form},
         "deliveries": listed,
         "further": further,
         "status": status,
