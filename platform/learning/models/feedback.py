@@ -30,7 +30,10 @@ class Feedback(TenantModel):
                 fields=["run_id"], condition=models.Q(user_id__isnull=True), name="one_feedback_by_link"
             ),
         )
-        indexes = (models.Index(fields=["tenant_id", "agent_id", "version_id"], name="feedback_of_version"),)
+        indexes = (
+            models.Index(fields=["tenant_id", "agent_id", "version_id"], name="feedback_of_version"),
+            models.Index(fields=["tenant_id", "agent_id", "created_at", "id"], name="feedback_of_agent"),
+        )
 
     def __str__(self) -> str:
         return f"feedback on run {self.run_id}"
