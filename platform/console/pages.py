@@ -64,6 +64,14 @@ class Tab:
 
 
 TABS: Final[Mapping[str, tuple[Tab, ...]]] = {
+    "console:audit": (
+        Tab("Search", "console:audit", "audit:read"),
+        Tab("Exports", "console:exports", "audit:export"),
+        Tab("Holds", "console:holds", "audit:read"),
+        Tab("Erasures", "console:erasures", "audit:read"),
+        Tab("Retention", "console:retention", "audit:read"),
+        Tab("Log", "console:log", "audit:read"),
+    ),
     "console:developers": (
         Tab("Start", "console:developers", "runs:write"),
         Tab("Keys", "console:keys", "keys:write"),
@@ -74,6 +82,7 @@ TABS: Final[Mapping[str, tuple[Tab, ...]]] = {
         Tab("Teams", "console:teams", "people:read"),
         Tab("Service accounts", "console:accounts", "people:read"),
         Tab("Signing in", "console:sign_in", "admin"),
+        Tab("General", "console:general", "admin"),
         Tab("Standing in", "console:delegations", "escalations:decide"),
         Tab("E-mail", "console:notices", "escalations:read"),
     ),
@@ -99,6 +108,9 @@ COMMANDS: Final = (
     Command("New agent", "plus", "console:agent_new", "agents:write"),
     Command("New tool", "plus", "console:tool_new", "tools:write"),
     Command("New policy", "plus", "console:policy_new", "tools:write"),
+    Command("Export the journal", "download", "console:exports", "audit:export"),
+    Command("Legal holds", "lock", "console:holds", "audit:hold"),
+    Command("Erase what is held about a person", "eraser", "console:erasures", "audit:erase"),
 )
 
 

@@ -3,25 +3,34 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 from console.views import (
+    afterwards,
     agents,
     audit,
+    audit_log,
     budgets,
     developers,
+    erasures,
+    exports,
     feedback,
     find,
+    holds,
     home,
     inbox,
     inbox_life,
     keys,
+    learning,
     live,
     notices,
     people,
+    retention,
     run_people,
     runs,
     saved,
     settings_home,
     sign_in,
+    stories,
     teams,
+    tenant_settings,
     tools,
     usage,
     webhooks,
@@ -39,6 +48,9 @@ _run = [
     path("cancel/", run_people.cancel, name="cancel"),
     path("guide/", run_people.guide, name="guide"),
     path("again/", run_people.again, name="again"),
+    path("afterwards/", afterwards.afterwards, name="afterwards"),
+    path("appeal/", afterwards.appeal, name="appeal"),
+    path("feedback/", afterwards.give, name="feedback_give"),
     path("live/", live.live, name="live"),
 ]
 
@@ -51,6 +63,7 @@ _inbox = [
     path("release/", inbox_life.release, name="inbox_release"),
     path("assign/", inbox_life.assign, name="inbox_assign"),
     path("snooze/", inbox_life.snooze, name="inbox_snooze"),
+    path("keep/", learning.keep, name="inbox_keep"),
 ]
 
 _agent = [
@@ -60,6 +73,10 @@ _agent = [
     path("roll-back/", agents.roll_back, name="agent_roll_back"),
     path("run/", agents.run, name="agent_run"),
     path("versions/<int:before>...<int:after>/", agents.compare, name="agent_compare"),
+    path("cases/", learning.cases, name="cases"),
+    path("cases/<uuid:case>/", learning.case, name="case"),
+    path("cases/<uuid:case>/remove/", learning.remove, name="case_remove"),
+    path("feedback/", learning.feedback, name="agent_feedback"),
 ]
 
 _tool = [
@@ -89,6 +106,7 @@ _settings = [
     path("sign-in/providers/<slug:slug>/", sign_in.provider, name="provider"),
     path("sign-in/providers/<slug:slug>/remove/", sign_in.remove_provider, name="provider_remove"),
     path("notices/", notices.notices, name="notices"),
+    path("general/", tenant_settings.general, name="general"),
     path("delegations/", sign_in.stand_ins, name="delegations"),
     path("delegations/<uuid:delegation>/end/", sign_in.end_stand_in, name="delegation_end"),
 ]
@@ -104,6 +122,31 @@ _developers = [
     path("webhooks/<uuid:webhook>/", webhooks.one, name="webhook"),
     path("webhooks/<uuid:webhook>/change/", webhooks.change, name="webhook_change"),
     path("webhooks/<uuid:webhook>/deliveries/<uuid:delivery>/replay/", webhooks.replay, name="webhook_replay"),
+]
+
+_audit = [
+    path("", audit.records, name="audit"),
+    path("<uuid:record>/", audit.record, name="audit_record"),
+    path("<uuid:record>/proof/", audit.proof, name="audit_proof"),
+    path("stories/<uuid:run>/", stories.story, name="story"),
+    path("exports/", exports.listing, name="exports"),
+    path("exports/new/", exports.ask, name="export_new"),
+    path("exports/<uuid:export>/", exports.one, name="export"),
+    path("exports/<uuid:export>/download/", exports.take, name="export_download"),
+    path("exports/<uuid:export>/let-go/", exports.let_go, name="export_let_go"),
+    path("holds/", holds.listing, name="holds"),
+    path("holds/new/", holds.ask, name="hold_new"),
+    path("holds/<uuid:hold>/", holds.one, name="hold"),
+    path("holds/<uuid:hold>/decide/", holds.decide, name="hold_decide"),
+    path("holds/<uuid:hold>/release/", holds.release, name="hold_release"),
+    path("erasures/", erasures.listing, name="erasures"),
+    path("erasures/new/", erasures.ask, name="erasure_new"),
+    path("erasures/<uuid:erasure>/", erasures.one, name="erasure"),
+    path("erasures/<uuid:erasure>/decide/", erasures.decide, name="erasure_decide"),
+    path("retention/", retention.listing, name="retention"),
+    path("retention/change/", retention.ask, name="retention_change"),
+    path("retention/<uuid:change>/decide/", retention.decide, name="retention_decide"),
+    path("log/", audit_log.log, name="log"),
 ]
 
 _tenant: list[URLPattern | URLResolver] = [
@@ -132,8 +175,7 @@ _tenant: list[URLPattern | URLResolver] = [
     path("usage/budgets/new/", budgets.budget, name="budget_new"),
     path("usage/budgets/<str:name>/", budgets.budget, name="budget"),
     path("usage/budgets/<str:name>/remove/", budgets.remove, name="budget_remove"),
-    path("audit/", audit.records, name="audit"),
-    path("audit/<uuid:record>/", audit.record, name="audit_record"),
+    path("audit/", include(_audit)),
     path("runs/", runs.listing, name="runs"),
     path("runs/<uuid:run>/", include(_run)),
 ]

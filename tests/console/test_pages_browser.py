@@ -72,6 +72,7 @@ def test_axe_finds_nothing_on_the_pages_of_owners(visit: Any, desk: World, schem
         "settings/sign-in/",
         "settings/sign-in/providers/new/",
         "settings/delegations/",
+        "settings/general/",
         "developers/",
         "developers/keys/",
         "developers/webhooks/",

@@ -1,37 +1,39 @@
 """The journal, for those who answer for it. Each reading leaves a record of its own."""
 
 import json
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any, Final
+from urllib.parse import urlencode
 from uuid import UUID
 
+from django.contrib import messages
 from django.http import Http404, HttpResponse, QueryDict
-from django.utils.dateparse import parse_date
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_safe
 
-from agents.core.events import BY_ACTION
 from agents.models import Run
 from agents.presenters import payload_json
-from audit import search, terms
+from audit import proving, search
+from audit.exports.errors import NothingSealed
 from audit.models import Record
+from audit.proving import NotSealedYet
 from audit.search import Wanted
-from console import wording
+from console import audit_log, audit_query, wording
+from console.audit_query import Unreadable
 from console.events import pretty
 from console.members import MemberRequest, member_page
 from console.pages import show
 from console.run_list import name_of, uuid_of
-from tenants.actions import members
-from tenants.errors import UnknownMember
+from tenants.errors import TenantError
 from tenants.models import User
 
 Json = Any
 
 PAGE: Final = 50
 
-_ACTION: Final = re.compile(r"[a-z_]{1,60}\.[a-z_]{1,60}")
-_OPAQUE: Final = re.compile(r"engine|anonymous|[a-z_]{1,40}:[A-Za-z0-9_-]{1,80}")
+#: What narrows an export as it does a search.
+EXPORTED: Final = ("actor", "action", "subject", "run", "from", "to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ def records(request: MemberRequest) -> HttpResponse:
         "given": request.GET,
         "problem": problem,
         "older": query.urlencode() if len(some) > PAGE else "",
+        "newest": _without(request.GET, "before") if before else "",
+        "export": _export(request.GET) if request.member.can("audit:export") else "",
     }
     return show(request, "console/audit/records.html", context, place="console:audit")
 
@@ -89,57 +93,45 @@ def record(request: MemberRequest, record: UUID) -> HttpResponse:
         "payload": "" if shown is None else pretty(shown),
         "erased": found.commitment is not None and payload is None,
         "commitment": bytes(found.commitment).hex() if found.commitment is not None else "",
+        "leaf": audit_log.place_of(found),
     }
     return show(request, "console/audit/record.html", context, place="console:audit")
 
 
+@require_safe
+@member_page("audit:read")
+def proof(request: MemberRequest, record: UUID) -> HttpResponse:
+    """Give the record's proof as a file (C2SP tlog-proof); the page of the record says how to check it."""
+    found = Record.objects.filter(id=record).first()
+    if found is None:
+        raise Http404
+    try:
+        _, proven, _ = proving.proof_of(found.tenant_id, found.id)
+    except (NothingSealed, NotSealedYet) as error:
+        messages.error(request, str(error))
+        return redirect("console:audit_record", tenant=request.member.tenant.slug, record=found.id)
+    search.leave_record(actor=request.member.principal.actor, facts={"record": str(found.id), "proof": True})
+    named = {"Content-Disposition": f'attachment; filename="record-{found.id}.tlog-proof"'}
+    return HttpResponse(proven.text, content_type="text/plain; charset=utf-8", headers=named)
+
+
+def _without(given: QueryDict, name: str) -> str:
+    rest = given.copy()
+    rest.pop(name, None)
+    return rest.urlencode() or "newest"
+
+
+def _export(given: QueryDict) -> str:
+    """Return the query of an export of what is searched for; words narrow none."""
+    return urlencode({name: given[name] for name in EXPORTED if given.get(name)}) or "of=all"
+
+
 def _wanted(given: QueryDict) -> tuple[Wanted, str]:
     """Return what is asked for, and what cannot be read of it in a sentence."""
-    action, run = given.get("action", "").strip(), given.get("run", "").strip()
     try:
-        if action and not _ACTION.fullmatch(action):
-            raise ValueError("Write a type of record, such as agent.published.")
-        if run and uuid_of(run) is None:
-            raise ValueError("Write the whole id of a run.")
-        wanted = Wanted(
-            actor=_who(given.get("actor", "").strip()),
-            action=action or None,
-            beyond_runs=bool(action) and action not in BY_ACTION,
-            subject=_who(given.get("subject", "").strip()),
-            run=uuid_of(run),
-            since=_day(given.get("from", ""), time.min),
-            until=_day(given.get("to", ""), time.max),
-            text=_words(given.get("q", "")),
-        )
-    except (UnknownMember, ValueError) as error:
+        return audit_query.wanted(given), ""
+    except (TenantError, Unreadable) as error:
         return Wanted(), str(error)
-    return wanted, ""
-
-
-def _who(text: str) -> str | None:
-    if not text:
-        return None
-    if "@" in text:
-        return f"user:{members.any_by_email(text).user_id}"
-    if not _OPAQUE.fullmatch(text):
-        raise ValueError("Write a member's e-mail address, engine, or an opaque id such as key:….")
-    return text
-
-
-def _words(text: str) -> tuple[str, ...]:
-    found = terms.words(text)
-    if len(found) > terms.MOST_WORDS:
-        raise ValueError(f"Write {terms.MOST_WORDS} words at most.")
-    return tuple(found)
-
-
-def _day(text: str, at: time) -> datetime | None:
-    if not text:
-        return None
-    day = parse_date(text)
-    if day is None:
-        raise ValueError("Write a day as 2030-01-31.")
-    return datetime.combine(day, at, UTC)
 
 
 def _lines(found: list[Record]) -> list[Line]:

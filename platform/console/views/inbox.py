@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from access.errors import AccessDenied
 from agents.errors import AgentError
-from console import inbox_hold, inbox_item, inbox_list, inbox_text, wording
+from console import inbox_hold, inbox_item, inbox_list, inbox_text, learning_pages, wording
 from console.events import pretty
 from console.inbox_item import Item
 from console.inbox_list import Filters
@@ -250,6 +250,7 @@ def _item(request: MemberRequest, escalation: Escalation, *, do: str = "", probl
     held = inbox_hold.hold(escalation, request.member, may_answer=bool(shown.buttons))
     context: Context = {
         "hold": held,
+        "teaches": learning_pages.to_keep(escalation, request.member),
         "deciders": inbox_hold.deciders(escalation) if do == "assign" and held and held.may_assign else (),
         "act": do if held and do in {"assign", "snooze"} else "",
         "tenant": request.member.tenant,

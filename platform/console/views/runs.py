@@ -96,6 +96,7 @@ def record(request: MemberRequest, run: UUID) -> HttpResponse:
     """Show what a run was allowed and who decided on it: for those who answer for it."""
     found = run_page.run_of(run)
     context = head_context(request.member, found) | {"live": False, "record": run_record.record_of(found)}
+    context |= {"may_audit": request.member.can("audit:read"), "may_hold": request.member.can("audit:hold")}
     return show(request, "console/runs/record.html", context, place="console:runs")
 
 

@@ -1,0 +1,185 @@
+"""What those who answer for the journal do on its pages, and who else may not."""
+
+import html
+import re
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from audit.models import Record
+from db.scope import tenant_scope
+from exports.models import Export
+from retention.actions import terms
+from retention.models import Order
+from tenants.models import Role, Tenant
+from tests.console.conftest import signed_in
+from tests.console.keepers import SUBJECT, Desk, desk
+from tests.console.test_tools import as_role
+from tests.worlds import World
+from webhooks.models import Endpoint
+
+
+@pytest.fixture
+def kept(database: None) -> Desk:
+    return desk()
+
+
+def shown(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200, path
+    return html.unescape(answer.content.decode())
+
+
+def sent(client: Client, path: str, **given: Any) -> tuple[int, str]:
+    """Send a form and follow it; returns the status of the answer itself and the page that one sees then."""
+    answer = client.post(path, given)
+    page = client.get(answer["Location"]) if answer.status_code == 302 else answer
+    return answer.status_code, html.unescape(page.content.decode())
+
+
+def orders(kept: Desk, kind: str) -> list[Order]:
+    with tenant_scope(kept.world.tenant_id):
+        return list(Order.objects.filter(kind=kind).order_by("-id"))
+
+
+def test_an_export_is_narrowed_as_the_search_was_and_a_bundle_never(kept: Desk) -> None:
+    cora, base = kept.client("cora"), f"{kept.base}audit/"
+    [link] = re.findall(r'href="([^"]*exports/\?[^"]*)"', shown(cora, f"{base}?action=decision.made&q=words"))
+    assert link == f"{base}exports/?action=decision.made"
+    assert 'value="decision.made"' in shown(cora, link)
+    new = f"{base}exports/new/"
+    for given, said in (
+        ({"format": "bundle", "action": "decision.made"}, "A bundle proves that nothing of its period is missing"),
+        ({"format": "zip"}, "Choose a format"),
+        ({"format": "csv", "from": "2030-02-01", "to": "2030-01-01"}, "The period ends before it begins"),
+        ({"format": "csv", "actor": "nobody@example.org"}, "is not a member"),
+    ):
+        status, page = sent(cora, new, **given)
+        assert (status, said in page) == (422, True), given
+    status, page = sent(cora, new, format="csv", action="decision.made", **{"from": "2030-01-01", "to": "2030-01-31"})
+    assert (status, "CSV, from 2030-01-01 to 2030-01-31" in page) == (302, True)
+    with tenant_scope(kept.world.tenant_id):
+        export = Export.objects.get()
+    assert (export.filter, export.payloads) == ({"action": "decision.made"}, False)
+    assert f"{export.until}" == "2030-02-01 00:00:00+00:00"
+    assert sent(cora, f"{base}exports/{export.id}/let-go/")[0] == 302
+    assert "no longer kept" in shown(cora, f"{base}exports/{export.id}/")
+
+
+def test_what_one_asks_for_another_confirms(kept: Desk) -> None:
+    cora, carl, base = kept.client("cora"), kept.client("carl"), f"{kept.base}audit/"
+    assert sent(cora, f"{base}holds/new/", over="subject", subject=SUBJECT, reason="")[0] == 422
+    status, page = sent(cora, f"{base}holds/new/", over="subject", subject=SUBJECT, reason=f"About {SUBJECT}")
+    assert (status, f'value="{SUBJECT}"' in page) == (422, True)
+    assert sent(cora, f"{base}holds/new/", over="run", run="nonsense", reason="Case 12")[0] == 422
+    assert sent(cora, f"{base}holds/new/", over="agent", agent="payer", reason="Case 12")[0] == 302
+    [hold] = orders(kept, "hold")
+    decide = f"{base}holds/{hold.id}/decide/"
+    assert "Another person" in sent(cora, decide, do="confirm", order=hold.id)[1]
+    assert "in force" in sent(carl, decide, do="confirm", order=hold.id)[1]
+    assert sent(carl, f"{base}holds/{hold.id}/release/", reason="Closed")[0] == 302
+    [release] = orders(kept, "release")
+    # What confirmed the hold, sent again, does not confirm its end.
+    sent(cora, decide, do="confirm", order=hold.id)
+    assert orders(kept, "release")[0].status == "asked"
+    assert "released" in sent(cora, decide, do="confirm", order=release.id)[1]
+
+    assert sent(cora, f"{base}retention/change/", runs="3", reason="R-7")[0] == 422
+    assert "These are the terms as they are" in sent(cora, f"{base}retention/change/", reason="R-7")[1]
+    assert sent(cora, f"{base}retention/change/", runs="400", reason="R-7")[0] == 302
+    [change] = orders(kept, "terms")
+    assert change.terms == {"runs": 400}
+    assert "Another person" in sent(cora, f"{base}retention/{change.id}/decide/", do="confirm")[1]
+    assert "400 days" in sent(carl, f"{base}retention/{change.id}/decide/", do="confirm")[1]
+    with tenant_scope(kept.world.tenant_id):
+        assert terms.in_force()["runs"] == 400
+
+
+def test_who_does_not_answer_for_the_journal_asks_for_nothing(kept: Desk) -> None:
+    alice, carol = kept.client("alice"), as_role(desk().world, Role.OWNER)
+    for page in ("exports/new/", "holds/new/", "erasures/new/", "retention/change/"):
+        for client, status in ((alice, 403), (carol, 404)):
+            answer = client.post(f"{kept.base}audit/{page}", {"reason": "R", "runs": "7", "subject": SUBJECT})
+            assert answer.status_code == status, page
+    assert not any(orders(kept, kind) for kind in ("hold", "erasure", "terms"))
+
+
+def test_the_story_is_told_with_its_proofs_and_reading_it_is_recorded(kept: Desk) -> None:
+    kept.seal()
+    cora, base = kept.client("cora"), f"{kept.base}audit/"
+    page = shown(cora, f"{base}stories/{kept.run.id}/")
+    for said in ("Approved with edits", "Four was agreed.", f"rita@{kept.world.slug}.example", "leaf "):
+        assert said in page, said
+    with tenant_scope(kept.world.tenant_id):
+        read = Record.objects.filter(action="log.read").latest("id")
+        made = Record.objects.get(stream=kept.run.id, action="decision.made")
+    assert read.facts["story"] == str(kept.run.id)
+    record = shown(cora, f"{base}{made.id}/")
+    assert "Download the proof" in record
+    proof = cora.get(f"{base}{made.id}/proof/").content.decode()
+    assert proof.startswith("c2sp.org/tlog-proof@v1\nindex ")
+    head = shown(cora, f"{base}log/")
+    assert "every record is sealed" in head or "waits for its seal" in head
+    assert proof.partition("\n\n")[2].split("\n")[0] in head
+
+
+def test_a_correction_is_kept_shown_and_let_go(kept: Desk) -> None:
+    rita, bob, base = kept.client("rita"), kept.client("bob"), f"{kept.base}agents/payer/cases/"
+    assert "Kept as a case" in shown(rita, f"{kept.base}inbox/{kept.question}/")
+    page = shown(rita, f"{base}{kept.case}/")
+    assert "Look at what was agreed." in page
+    assert '"amount": 4' in page
+    assert '"amount": 4' not in shown(bob, f"{base}{kept.case}/")
+    assert "No case is tagged happy" in shown(rita, f"{base}?tag=happy")
+    sent(rita, f"{base}{kept.case}/remove/")
+    assert rita.get(f"{base}{kept.case}/").status_code == 404
+    status, page = sent(rita, f"{kept.base}inbox/{kept.question}/keep/", tag="error", note="Again")
+    assert (status, "Again" in page) == (302, True)
+    assert "4.0" in shown(bob, f"{kept.base}agents/payer/feedback/")
+    assert "Right, but late." not in shown(bob, f"{kept.base}agents/payer/feedback/")
+
+
+def test_a_decision_is_appealed_against_once_by_who_may(kept: Desk) -> None:
+    path = f"{kept.base}runs/{kept.run.id}/"
+    assert kept.client("carl").post(f"{path}appeal/", {"reason": "Wrong"}).status_code == 403
+    alice = kept.client("alice")
+    assert sent(alice, f"{path}appeal/")[0] == 422
+    status, page = sent(alice, f"{path}appeal/", reason="It was paid to somebody else.")
+    assert (status, "waits to be decided" in page) == (302, True)
+    assert "already" in sent(alice, f"{path}appeal/", reason="Again")[1]
+    assert sent(alice, f"{path}feedback/", score="9")[0] == 422
+    assert "2 of 5" in sent(alice, f"{path}feedback/", score="2", comment="No.")[1]
+
+
+def test_owners_settle_what_holds_for_the_tenant(acme: World) -> None:
+    olivia, path = as_role(acme, Role.OWNER), f"/{acme.slug}/settings/general/"
+    [expected] = re.findall(r'name="expected" value="([^"]+)"', shown(olivia, path))
+    given = {"undo_s": "20", "only": "yes", "hosts": "CRM.example, b.example"}
+    assert sent(olivia, path, **given, expected="other")[0] == 412
+    assert sent(olivia, path, **given | {"undo_s": "-1"}, expected=expected)[0] == 422
+    assert sent(olivia, path, **given | {"hosts": "no host!"}, expected=expected)[0] == 422
+    assert sent(olivia, path, **given, expected=expected)[0] == 302
+    row = Tenant.objects.get(slug=acme.slug)
+    assert (row.undo_s, row.webhook_hosts) == (20, ["b.example", "crm.example"])
+
+
+def test_a_webhook_tells_a_chat_tool_and_a_refused_key_opens_no_form(acme: World) -> None:
+    olivia, base = as_role(acme, Role.OWNER), f"/{acme.slug}/developers/"
+    olivia.post(f"{base}webhooks/new/", {"name": "chat", "url": "https://chat.example/", "form": "chat"})
+    with tenant_scope(acme.tenant_id):
+        assert Endpoint.objects.get(name="chat").form == "chat"
+    alice = as_role(acme, Role.DEVELOPER)
+    key = alice.post(f"{base}keys/new/", {"name": "mine", "scopes": ["runs:read"], "ends": ""}).content.decode()
+    [rotate] = set(re.findall(r"/developers/keys/[0-9a-f-]+/rotate/", key))
+    status, page = sent(olivia, f"/{acme.slug}{rotate}")
+    assert (status, "mine is not replaced." in page) == (403, True)
+    assert '<details class="form-part card">' in page
+
+
+def test_an_unknown_one_is_not_there(kept: Desk) -> None:
+    cora = kept.client("cora")
+    for page in ("exports", "holds", "erasures", "stories"):
+        assert cora.get(f"{kept.base}audit/{page}/{uuid4()}/").status_code == 404
+    assert signed_in(kept.world, "rita").get(f"{kept.base}audit/exports/").status_code == 403
