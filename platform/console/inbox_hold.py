@@ -9,10 +9,10 @@ from django.utils import timezone
 from agents.models import Run
 from console.members import Member
 from console.run_list import name_of
+from escalations import permissions
 from escalations.actions.life import MANAGING
 from escalations.models import Escalation
-from escalations.permissions import DECIDING, may_decide
-from tenants.models import Membership, User
+from tenants.models import User
 
 #: How long a question can be put off, by what it is called in the form.
 SNOOZES: Final = {
@@ -25,7 +25,7 @@ SNOOZES: Final = {
 TOO_SOON: Final = "It is due too soon to be put off."
 
 #: How many members are offered to give a question to; by their address it goes to anybody.
-MOST_OFFERED: Final = 50
+MOST_OFFERED: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,10 @@ def until(name: str) -> datetime | None:
 
 
 def deciders(escalation: Escalation) -> list[str]:
-    """Return the addresses of members who may answer it, by name; at most `MOST_OFFERED`."""
+    """Return the addresses of members who may answer it, in their order; at most `MOST_OFFERED`."""
     run = Run.objects.select_related("agent").get(id=escalation.run_id)
-    rows = Membership.objects.filter(
-        role__in=DECIDING, is_active=True, user__is_active=True, user__is_service=False
-    ).select_related("user")
-    people = rows.order_by("user__email")[: 4 * MOST_OFFERED]
-    return [each.user.email for each in people if may_decide(each.user_id, escalation, run)][:MOST_OFFERED]
+    people = User.objects.filter(id__in=permissions.deciders(escalation, run)).order_by("email")
+    return list(people.values_list("email", flat=True)[:MOST_OFFERED])
 
 
 def _last(escalation: Escalation, otherwise: datetime) -> datetime:

@@ -4,13 +4,20 @@ import re
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from agents.core import events as core
 from agents.core.exact import disclose
+from console import inbox_hold
 from db.scope import tenant_scope
+from escalations import permissions
 from escalations.actions import appeals, queues
-from escalations.models import Escalation, Vote
+from escalations.models import Escalation, Queue, QueueMember, QueueTeam, Vote
+from tenants.actions import teams
+from tenants.models import Membership, Role
+from tenants.principal import COMMAND
 from tests.console import journals
 from tests.console.conftest import email, peopled, signed_in
 from tests.console.inboxes import Desk, desk
@@ -205,3 +212,27 @@ def test_who_steered_a_run_is_seen_by_who_approves_and_in_its_record(database: N
     alice = signed_in(at.world, "alice")
     assert "Guided" in shown(alice, f"/{at.world.slug}/runs/{run.id}/record/")
     assert "Pay it twice." in shown(alice, f"/{at.world.slug}/runs/{run.id}/conversation/")
+
+
+def test_question_is_offered_to_all_who_may_decide_it_in_a_fixed_number_of_queries(database: None) -> None:
+    at, counts = desk(1), list[int]()
+    found, run = at.escalation(), at.world.run(at.escalation().run_id)
+    for name in ("zoe", "tina"):
+        added = at.world.member(name, Role.REVIEWER)
+        with tenant_scope(at.world.tenant_id):
+            queue = Queue.objects.get(slug=found.queue)
+            if name == "zoe":
+                QueueMember.objects.create(queue=queue, user_id=added.user_id)
+            else:
+                place: Any = {"tenant_id": at.world.tenant_id, "slug": "late", "emails": [email(at.world, name)]}
+                QueueTeam.objects.create(queue=queue, team=teams.put(**place, acting_as=COMMAND))
+            with CaptureQueriesContext(connection) as queries:
+                offered = inbox_hold.deciders(found)
+            counts.append(len(queries))
+    assert counts[0] == counts[1]
+    assert {email(at.world, name) for name in ("zoe", "tina", "rita")} <= set(offered)
+    with tenant_scope(at.world.tenant_id):
+        everybody = Membership.objects.values_list("user_id", flat=True)
+        assert permissions.deciders(found, run) == {
+            each for each in everybody if permissions.may_decide(each, found, run)
+        }

@@ -55,6 +55,7 @@ READS: Final = frozenset(
         "agents.config.applying.plan",
         "access.grants.grant_of",
         "access.grants.held",
+        "access.grants.held_by",
         "access.grants.held_by_all",
         "access.grants.of",
         "access.grants.one",
