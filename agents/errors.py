@@ -142,6 +142,19 @@ class NotPublished(AgentError):
     status = 409
 
 
+class AgentStopped(AgentError):
+    """The agent was stopped and takes no new runs; whoever may edit it can let it go on."""
+
+    code = "agent_stopped"
+    status = 409
+
+
+class StopReasonMissing(AgentError):
+    """Say why the agent is stopped, in 1,000 characters at most: the reason is kept in the audit trail."""
+
+    code = "stop_reason_missing"
+
+
 class InvalidInput(AgentError):
     """The input does not fit the agent's input schema."""
 

@@ -27,6 +27,7 @@ from agents.engine.signals import asked_again
 from agents.engine.specs import spec_of
 from agents.engine.store import entry
 from agents.errors import (
+    AgentStopped,
     IdempotencyMismatch,
     InputRefused,
     InvalidInput,
@@ -109,9 +110,9 @@ def submit(request: Request, *, acting_as: Principal, parent: UUID | None = None
     """Queue a run and wake the engine, in one commit.
 
     parent: the run that it is part of: whoever that one acts for, and all up the line, must be allowed what this one
-    does, from its start on. Raises `AccessDenied`, `UnknownAgent`, `UnknownVersion`, `NotPublished`, `InvalidInput`,
-    `InputRefused`, `TooManySubjects`, `UnknownMember`, `IdempotencyMismatch`, `UnknownRun`, `RunEnded`; then nothing
-    was made.
+    does, from its start on. Raises `AccessDenied`, `UnknownAgent`, `AgentStopped`, `UnknownVersion`, `NotPublished`,
+    `InvalidInput`, `InputRefused`, `TooManySubjects`, `UnknownMember`, `IdempotencyMismatch`, `UnknownRun`,
+    `RunEnded`; then nothing was made.
     """
     permissions.check(acting_as, "runs:write")
     with tenant_scope(acting_as.tenant_id):
@@ -179,13 +180,16 @@ def _open_line(run_id: UUID) -> list[Run]:
 def _runnable(request: Request, user_ids: Set[UUID]) -> Runnable:
     number = None if request.version is None else str(request.version)
     users = f"{{{','.join(map(str, user_ids))}}}"
-    values = [str(current_tenant_id()), request.agent, number, users]
-    (rows,) = trip.make_here((new_runs.RUNNABLE, values))
+    tenant = str(current_tenant_id())
+    hold = (new_runs.HOLD_AGENT, [tenant, request.agent])
+    _, rows = trip.make_here(hold, (new_runs.RUNNABLE, [tenant, request.agent, number, users]))
     if not rows:
         raise UnknownAgent(f"There is no agent {request.agent!r}.")
-    agent_id, version_id, found, holders, now = rows[0]
+    agent_id, version_id, found, holders, now, is_stopped = rows[0]
     if trip.integer(holders) < len(user_ids):
         raise MissingGrant(f"You may not start runs of {request.agent}.")
+    if trip.integer(is_stopped):
+        raise AgentStopped
     if version_id is None:
         if request.version is None:
             raise NotPublished

@@ -124,7 +124,7 @@ def refusal(
         if not callee.may_run:
             return "not_granted", f"The person this run acts for may not run the agent {slug}. Do not try it again."
         if callee.spec is None:
-            return "not_published", f"The agent {slug} is not published. Do not call {tool.name} again."
+            return "not_published", f"The agent {slug} takes no runs now. Do not call {tool.name} again."
         wrong = problems(callee.spec.input, call.arguments) if callee.spec.input is not None else []
         if wrong:
             lines = "; ".join(f"{problem.pointer or '/'}: {problem.message}" for problem in wrong)

@@ -49,7 +49,7 @@ _USED: Final = (
 )
 
 _CALLEES: Final = f"""
-SELECT a.slug, a.id, a.live_id, (SELECT count(*) FROM ({
+SELECT a.slug, a.id, CASE WHEN a.stopped_at IS NULL THEN a.live_id END, (SELECT count(*) FROM ({
     new_runs.may_run_sql(agents="ARRAY[a.id]", users="%(users)s::uuid[]", tenant="a.tenant_id")
 }) AS holders)
 FROM agents_agent a WHERE a.tenant_id = %(tenant)s AND a.slug = ANY(%(slugs)s)

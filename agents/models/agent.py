@@ -10,13 +10,15 @@ from tenants.models.tenant import SLUG
 class Agent(TenantModel):
     """What a tenant calls an agent. live: the version that new runs get; null before the first publication.
 
-    draft: the document being worked on, not yet a version; null when there is none.
+    draft: the document being worked on, not yet a version; null when there is none. stopped_at: since when it takes no
+    new runs (`agents.actions.stopping`); null when it takes them.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     slug = models.CharField(max_length=63, validators=[SLUG])
     live = models.ForeignKey("agents.AgentVersion", null=True, on_delete=models.PROTECT, related_name="+")
     draft = OrderedJSONField(null=True)
+    stopped_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -109,3 +109,16 @@ def test_editing_takes_the_scope_and_a_role_or_a_grant(acme: World, alice: Calle
     granted = alice.post("agents/clerk/grants", {"user": f"bob@{acme.slug}.example", "permission": "edit"})
     assert granted.status == 201
     assert bob.put("agents/clerk", body, If_Match=tag).status == 200
+
+
+def test_it_is_stopped_with_its_runs_and_goes_on(acme: World, alice: Caller, bob: Caller) -> None:
+    acme.define("clerk", role="You answer.")
+    run = acme.submit("clerk", {})
+    assert bob.post("agents/clerk/stop", {"reason": "x"}).status == 403
+    assert alice.post("agents/clerk/stop", {"reason": " "}).code == "invalid_body"
+    stopped = alice.post("agents/clerk/stop", {"reason": "It loops.", "end_runs": True}).json
+    assert (stopped["asked_to_end"], stopped["under_way"], stopped["stopped_at"] is None) == (1, 1, False)
+    assert acme.actions(run.id)[-1] == "run.cancel_requested"
+    assert alice.post("runs", {"agent": "clerk", "input": {}}).code == "agent_stopped"
+    assert alice.post("agents/clerk/resume").json["stopped_at"] is None
+    assert alice.post("runs", {"agent": "clerk", "input": {}}).status == 202

@@ -111,6 +111,8 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("agent-version", "get"): Route("VRCDOW", 200),
     ("agent-publish", "post"): Route("OW", 200),
     ("agent-rollback", "post"): Route("OW", 409),
+    ("agent-stop", "post"): Route("OW", 200, body={"reason": "It loops.", "end_runs": True}),
+    ("agent-resume", "post"): Route("OW", 200),
     ("agent-preview", "get"): Route("VRCDOW", 200),
     ("agent-preview", "post"): Route("VRCDOW", 200, body={"spec": SPEC}),
     ("agent-try", "post"): Route("OW", 200, body={"changes": {"escalate_when": "true"}, "runs": 1}),

@@ -18,6 +18,7 @@ from agents.actions import (
     policies,
     runs,
     sources,
+    stopping,
     tools,
     versions,
 )
@@ -87,6 +88,15 @@ def publish(scene: Scene) -> Call:
 def roll_back(scene: Scene) -> Call:
     scene.second_version(live=True)
     return partial(versions.rollback, scene.agent, acting_as=scene.alice)
+
+
+def let_agent_go_on(scene: Scene) -> Call:
+    stopped = stopping.stop(scene.agent, reason="It loops.", acting_as=scene.alice)
+    return partial(stopping.let_go_on, stopped, acting_as=scene.alice)
+
+
+def end_runs(scene: Scene) -> Call:
+    return partial(stopping.end_runs, scene.agent, acting_as=scene.alice)
 
 
 def change_source(scene: Scene) -> Call:

@@ -15,6 +15,7 @@ from agents.actions import (
     mcp_servers,
     runs,
     sources,
+    stopping,
     tries,
     trying_policies,
     trying_rules,
@@ -52,6 +53,7 @@ from tests.journal.preparing import (
     delete_policy,
     discard_draft,
     drop_case,
+    end_runs,
     export,
     forget_key,
     give_feedback,
@@ -59,6 +61,7 @@ from tests.journal.preparing import (
     inside,
     keep_case,
     lapse,
+    let_agent_go_on,
     look,
     policy_of,
     publish,
@@ -119,6 +122,11 @@ CASES: Final[dict[str, dict[str, Case]]] = {
     "agents.actions.versions.create": {"": Case(create_version)},
     "agents.actions.versions.publish": {"": Case(publish)},
     "agents.actions.versions.rollback": {"": Case(roll_back)},
+    "agents.actions.stopping.stop": {
+        "": Case(lambda s: partial(stopping.stop, s.agent, reason="It loops.", acting_as=s.alice))
+    },
+    "agents.actions.stopping.let_go_on": {"": Case(let_agent_go_on)},
+    "agents.actions.stopping.end_runs": {"one run": Case(end_runs)},
     "agents.actions.sources.put": {
         "new": Case(lambda s: partial(sources.put, "sales", {"engine": "sqlite", "url": "a.db"}, acting_as=s.alice)),
         "changed": Case(change_source),

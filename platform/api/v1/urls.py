@@ -3,6 +3,7 @@
 from django.urls import path
 
 from api.v1 import (
+    agent_stops,
     agent_trials,
     agents,
     api_keys,
@@ -66,6 +67,8 @@ urlpatterns = [
     path("agents/<str:slug>/versions/<str:number>", agents.OneVersion.as_view(), name="agent-version"),
     path("agents/<str:slug>/versions/<str:number>/publish", agents.Publish.as_view(), name="agent-publish"),
     path("agents/<str:slug>/rollback", agents.Rollback.as_view(), name="agent-rollback"),
+    path("agents/<str:slug>/stop", agent_stops.Stop.as_view(), name="agent-stop"),
+    path("agents/<str:slug>/resume", agent_stops.GoOn.as_view(), name="agent-resume"),
     path("agents/<str:slug>/preview", agents.Preview.as_view(), name="agent-preview"),
     path("agents/<str:slug>/try", agent_trials.Trial.as_view(), name="agent-try"),
     path("agents/<str:slug>/estimate", usage.Estimate.as_view(), name="agent-estimate"),
