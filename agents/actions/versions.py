@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from access.acting import acting
 from agents.actions import agents, tools
 from agents.actions.checking import refuse
-from agents.core import agent_tools, document, partners, prompt
+from agents.core import agent_tools, document, lint, partners, prompt
 from agents.core.builtin import ESCALATE
 from agents.core.schema import Problem
 from agents.core.spec import AgentSpec
@@ -42,13 +42,14 @@ class Preview:
     """What the model will be told.
 
     system: the compiled system prompt. tools: as the model gets them. tokens: estimates of `system`, `tools`,
-    `output_schema` and their `total`, by characters.
+    `output_schema` and their `total`, by characters. hints: what to think about before it is published (`lint`).
     """
 
     system: str
     tools: tuple[Mapping[str, Json], ...]
     output_schema: Json
     tokens: Mapping[str, int]
+    hints: tuple[Problem, ...] = ()
 
 
 def create(agent: Agent, *, acting_as: Principal | str) -> Made:
@@ -137,7 +138,8 @@ def preview(slug: str, spec: Spec | None = None, *, acting_as: Principal | str) 
         "tools": _tokens(json.dumps(told)) if told else 0,
         "output_schema": _tokens(json.dumps(wanted["output_schema"])) if "output_schema" in wanted else 0,
     }
-    return Preview(system, tuple(told), wanted.get("output_schema"), {**tokens, "total": sum(tokens.values())})
+    found = tuple(lint.hints(wanted, offered))
+    return Preview(system, tuple(told), wanted.get("output_schema"), {**tokens, "total": sum(tokens.values())}, found)
 
 
 def by_number(agent: Agent, number: int) -> AgentVersion:

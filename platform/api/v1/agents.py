@@ -78,6 +78,15 @@ _PREVIEW = component(
             "properties": dict.fromkeys(("system", "tools", "output_schema", "total"), _COUNT),
             "required": ["system", "tools", "output_schema", "total"],
         },
+        "hints": {
+            "type": "array",
+            "description": "What to think about before it is published; nothing of it is refused.",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                "required": ["pointer", "detail"],
+            },
+        },
     },
 )
 _PATH = {"slug": "The agent's slug."}
@@ -299,4 +308,5 @@ def _preview(preview: versions.Preview) -> Json:
         "tools": list(preview.tools),
         "output_schema": preview.output_schema,
         "tokens": dict(preview.tokens),
+        "hints": [{"pointer": each.pointer, "detail": each.message} for each in preview.hints],
     }
