@@ -33,6 +33,9 @@ DAYS: Final = 30
 #: Among how many agents one is looked for that the reader may run.
 LOOKED_AT: Final = 20
 
+#: What stands for the draft where a version is chosen.
+DRAFT: Final = "draft"
+
 #: Versions that a page shows.
 VERSIONS: Final = 20
 
@@ -45,6 +48,7 @@ class Line:
     role: str
     live: int | None
     has_draft: bool
+    is_stopped: bool
     runs: int
     failed: str
     cost: str
@@ -100,8 +104,27 @@ def agent_of(slug: str) -> Agent:
 
 def runnable(member: Member) -> Agent | None:
     """Return the published agent that was changed last of those that the member may run."""
-    rows = Agent.objects.exclude(live=None).select_related("live").order_by("-updated_at")[:LOOKED_AT]
+    rows = Agent.objects.exclude(live=None).filter(stopped_at=None).select_related("live").order_by("-updated_at")
+    rows = rows[:LOOKED_AT]
     return next((each for each in rows if grants.held(member.principal, "run", each)), None)
+
+
+def runnable_versions(agent: Agent, member: Member) -> list[tuple[str, str]]:
+    """Return (value, words) of what a run can be started of: the live version, others, the draft for who edits it."""
+    live = [("", f"v{agent.live.number}, which is live")] if agent.live else []
+    draft = [(DRAFT, "the draft as it stands, with today's tools")] if may_edit(agent.slug, member) else []
+    numbers = agent.versions.order_by("-number").values_list("number", flat=True)[:VERSIONS]
+    others = [each for each in numbers if agent.live is None or each != agent.live.number]
+    return [*live, *draft, *((str(each), f"v{each}") for each in others)]
+
+
+def spec_of_choice(agent: Agent, chosen: str) -> Mapping[str, Json] | None:
+    """Return the document of what was chosen of `runnable_versions`; None where there is none."""
+    if chosen == DRAFT or (agent.live is None and not chosen):
+        return agents.spec_of(agent)
+    if chosen.isascii() and chosen.isdigit() and len(chosen) < 10:
+        return agent.versions.filter(number=int(chosen)).values_list("document", flat=True).first()
+    return agent.live.document if agent.live else None
 
 
 def overview(agent: Agent, member: Member) -> Overview:
@@ -129,7 +152,7 @@ def overview(agent: Agent, member: Member) -> Overview:
         system=spec.system if spec else "",
         tools=[name for name, tool in spec.tools.items() if tool.offered] if spec else [],
         may_edit=may_edit(agent.slug, member),
-        may_run=live is not None and member.can("runs:write") and grants.held(member.principal, "run", agent),
+        may_run=member.can("runs:write") and grants.held(member.principal, "run", agent),
     )
 
 
@@ -217,6 +240,7 @@ def _line(agent: Agent, figures: Mapping[str, Any]) -> Line:
         role=str(document.get("role", "")),
         live=agent.live.number if agent.live else None,
         has_draft=agent.draft is not None,
+        is_stopped=agent.stopped_at is not None,
         runs=figures.get("runs", 0),
         failed=_share(figures.get("failed", 0), figures.get("ended", 0)),
         cost=wording.usd(figures.get("cost") or 0),

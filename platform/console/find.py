@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 
 from agents.models import Agent, Run, Tool
-from console import wording
+from console import agent_pages, wording
 from console.members import Member
 from console.run_list import uuid_of
 from escalations.permissions import visible
@@ -43,8 +43,16 @@ def find(words: str, member: Member) -> list[Found]:
 
 
 def _agents(words: str, member: Member) -> Iterator[Found]:
-    for slug in Agent.objects.filter(slug__icontains=words).order_by("slug").values_list("slug", flat=True)[:EACH]:
+    named = words.removeprefix("stop").strip()
+    for slug in Agent.objects.filter(slug__icontains=named).order_by("slug").values_list("slug", flat=True)[:EACH]:
         yield Found(slug, "agent", "bot", _address(member, "agent", slug=slug))
+        if agent_pages.may_edit(slug, member):
+            yield Found(
+                f"Stop {slug}",
+                "shows first how many runs it ends",
+                "octagon-x",
+                _address(member, "agent_stop", slug=slug),
+            )
 
 
 def _tools(words: str, member: Member) -> Iterator[Found]:

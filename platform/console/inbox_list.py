@@ -146,6 +146,15 @@ def page(filters: Filters, member: Member, *, shown: UUID | None = None) -> Page
     return Page(lines, tabs, digest, more, waiting(member))
 
 
+def glance(member: Member, lines: int) -> str:
+    """Return what changes when the first lines of the inbox as it opens do; empty for a role without an inbox."""
+    if not member.can("escalations:read"):
+        return ""
+    found, now = _of_view(views_of(member)[0], member), timezone.now()
+    columns = ("id", "risk", "claimed_by_id", "assignee_id", "due_at")
+    return repr([(*row[:4], inbox_text.due(row[4], now).words) for row in found.values_list(*columns)[:lines]])
+
+
 def next_after(filters: Filters, member: Member, decided: Escalation) -> UUID | None:
     """Return the question to look at once `decided` is done: the one that stood behind it, else the first."""
     found = _chosen(replace(filters, after=None), member).exclude(id=decided.id)

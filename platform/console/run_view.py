@@ -7,7 +7,7 @@ from agents.core.lifecycle import TERMINAL
 from agents.models import Run
 from audit import journal
 from audit.journal import Stored
-from console import run_acts, run_page, wording
+from console import run_acts, run_page, run_tree, wording
 from console.conversation import conversation, lines
 from console.members import Member
 from console.run_page import Span
@@ -27,6 +27,7 @@ def run_context(member: Member, run: Run, span: Span, *, step: int | None) -> Co
         **_rows(member, run, span, events, found),
         **_detail(member, run, found, events, step),
         "live": span.latest and not _over(run),
+        "tree": run_tree.tree_of(run),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from django.urls import reverse
 
-from agents.models import Agent
+from agents.models import Agent, Run
 from console import agent_pages, inbox_list, run_list
 from console.members import Member
 from quotas.models import Budget
@@ -36,7 +36,7 @@ class Next:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """What stands now. digest: changes when anything shown does."""
+    """What stands now. digest: `glance`."""
 
     steps: list[Next]
     questions: list[inbox_list.Line]
@@ -47,12 +47,24 @@ class Now:
     digest: str
 
 
+def glance(member: Member) -> str:
+    """Return what changes when the questions or the runs that the page shows do, at the cost of three short queries."""
+    going = list(Run.objects.order_by("-id").values_list("id", "status", "waiting_for", "cost_nano")[: run_list.PAGE])
+    told = [
+        *going[: LINES + 1],
+        *(run[:3] for run in going[LINES + 1 :]),
+        len(going),
+        inbox_list.glance(member, LINES + 1),
+    ]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
 def now(member: Member, supplier: str) -> Now:
     """Return what the page shows this member. supplier: who answers for the model (`pages.supplier`)."""
+    digest = glance(member)  # before what it stands for is read, so that a change meanwhile is seen the next time
     inbox = _inbox(member)
     runs = run_list.page(run_list.Filters())
     steps = list(_steps(member, supplier, inbox, runs.lines))[:STEPS]
-    told = f"{inbox.digest if inbox else ''}{runs.digest}{[step.title for step in steps]}"
     return Now(
         steps=steps,
         questions=inbox.lines[:LINES] if inbox else [],
@@ -60,7 +72,7 @@ def now(member: Member, supplier: str) -> Now:
         runs=runs.lines[:LINES],
         more_runs=len(runs.lines) > LINES,
         may_see_inbox=inbox is not None,
-        digest=hashlib.sha256(told.encode()).hexdigest()[:16],
+        digest=digest,
     )
 
 

@@ -9,7 +9,6 @@ from typing import Any
 from django.http import Http404
 from django.utils import timezone
 
-from access import grants
 from agents.actions import mcp_pins, tries
 from agents.models import Agent, McpServerRow, Policy, Tool, ToolBreaker
 from agents.tools.breaker import state_of
@@ -18,9 +17,7 @@ from console import forms, tool_form, wording
 from console.agent_pages import example_of
 from console.events import pretty
 from console.forms import Section
-from console.run_list import name_of
 from escalations.models import Queue
-from tenants.models import Team
 
 Json = Any
 
@@ -41,14 +38,6 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
-    """A grant to use the tool."""
-
-    who: str
-    condition: str
-
-
-@dataclass(frozen=True, slots=True)
 class Page:
     """One tool, ready to render. pinned: (hash, newest hash known, whether they differ) of a tool of an MCP server."""
 
@@ -60,7 +49,6 @@ class Page:
     digest: str
     document: str
     examples: list[tuple[str, str, bool]]
-    holders: list[Holder]
     agents: list[str]
     breaker: Mapping[str, Any]
     retry_at: datetime | None
@@ -106,8 +94,8 @@ def tool_of(name: str) -> Tool:
     return tool
 
 
-def page(tool: Tool, *, people: bool) -> Page:
-    """Return everything the tool's page shows. people: whether the reader may know who holds grants."""
+def page(tool: Tool) -> Page:
+    """Return what the tool's page shows, but for who may use it (`grants_page`)."""
     live: Any = tool.live
     spec = live.document
     row = ToolBreaker.objects.filter(tool=tool).first()
@@ -120,7 +108,6 @@ def page(tool: Tool, *, people: bool) -> Page:
         digest=live.digest,
         document=pretty(spec),
         examples=[_example(each) for each in spec.get("examples", ())],
-        holders=[_holder(grant) for grant in grants.of(tool)] if people else [],
         agents=_agents_with(tool.name),
         breaker=state_of(row, timezone.now()),
         retry_at=row.retry_at if row else None,
@@ -200,12 +187,6 @@ def _agents_with(name: str) -> list[str]:
 def _offering() -> list[tuple[str, list[str]]]:
     rows = Agent.objects.exclude(live=None).order_by("slug").values_list("slug", "live__document")
     return [(slug, document.get("tools") or []) for slug, document in rows]
-
-
-def _holder(grant: grants.Grant) -> Holder:
-    holder = grant.holder
-    who = f"team {holder.slug}" if isinstance(holder, Team) else name_of(holder)
-    return Holder(who, grant.condition or "")
 
 
 def _example(given: Mapping[str, Json]) -> tuple[str, str, bool]:

@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from console.views import (
     afterwards,
+    agent_trials,
     agents,
     audit,
     audit_log,
@@ -13,6 +14,7 @@ from console.views import (
     exports,
     feedback,
     find,
+    grants,
     holds,
     home,
     inbox,
@@ -28,6 +30,7 @@ from console.views import (
     saved,
     settings_home,
     sign_in,
+    stopping,
     stories,
     teams,
     tenant_settings,
@@ -43,6 +46,7 @@ _run = [
     path("events/", runs.events, name="events"),
     path("events/<int:seq>/", runs.event, name="event"),
     path("steps/<int:seq>/", runs.step, name="step"),
+    path("tree/", runs.tree, name="tree"),
     path("conversation/", runs.talk, name="conversation"),
     path("record/", runs.record, name="record"),
     path("cancel/", run_people.cancel, name="cancel"),
@@ -69,9 +73,15 @@ _inbox = [
 _agent = [
     path("", agents.overview, name="agent"),
     path("draft/", agents.draft, name="agent_draft"),
+    path("try/", agent_trials.on_past_runs, name="agent_try"),
     path("publish/", agents.publish, name="agent_publish"),
     path("roll-back/", agents.roll_back, name="agent_roll_back"),
     path("run/", agents.run, name="agent_run"),
+    path("stop/", stopping.stop, name="agent_stop"),
+    path("end-runs/", stopping.end_runs, name="agent_end_runs"),
+    path("go-on/", stopping.go_on, name="agent_go_on"),
+    path("grants/", grants.on_agent, name="agent_grant"),
+    path("grants/<uuid:grant>/take/", grants.off_agent, name="agent_grant_take"),
     path("versions/<int:before>...<int:after>/", agents.compare, name="agent_compare"),
     path("cases/", learning.cases, name="cases"),
     path("cases/<uuid:case>/", learning.case, name="case"),
@@ -84,6 +94,8 @@ _tool = [
     path("define/", tools.define, name="tool_define"),
     path("try/", tools.attempt, name="tool_try"),
     path("approve-definition/", tools.repin, name="tool_repin"),
+    path("grants/", grants.on_tool, name="tool_grant"),
+    path("grants/<uuid:grant>/take/", grants.off_tool, name="tool_grant_take"),
 ]
 
 _settings = [

@@ -1,16 +1,20 @@
 """Agents in the console: made, published, compared, rolled back, run."""
 
+import json
 import re
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.test import Client
 
+from agents.actions import tools
 from agents.models import Agent
 from console import forms
 from console.agent_form import SECTIONS
 from console.agent_pages import example_of
 from db.scope import tenant_scope
+from tests.console import journals
 from tests.console.conftest import signed_in
 from tests.worlds import PAY, VERDICT, World
 
@@ -206,3 +210,42 @@ def test_tools_of_the_tenant_can_be_ticked(acme: World) -> None:
     page = shown(signed_in(acme, "alice"), f"/{acme.slug}/agents/payments/draft/")
     assert re.search(r'value="pay" checked', page)
     assert 'value="escalate_to_human"' in page
+
+
+def test_rules_of_the_form_are_tried_on_past_runs_and_nothing_is_saved(acme: World) -> None:
+    run = acme.submit("refund-desk", {})
+    journals.begin(acme, run.id)
+    said = [{"type": "text", "text": '{"decision": "approve", "confidence": 0.2}'}]
+    journals.append(acme, run.id, journals.ask_model(1), journals.model_answers(1, said, "end_turn"), model_calls=1)
+    journals.complete(acme, run.id, {"decision": "approve", "confidence": 0.2})
+    alice, path = signed_in(acme, "alice"), f"/{acme.slug}/agents/refund-desk/"
+    rules = '[{"id": "sure", "assert": "output.confidence > 0.5", "message": "Unsure.", "on_fail": "reject"}]'
+    page = alice.post(f"{path}try/", {**FORM, "output_schema": json.dumps(VERDICT), "rules": rules}).content.decode()
+    assert "Its rules on past runs" in page
+    assert f"/runs/{run.id}/?step=" in page
+    assert "output.confidence &gt; 0.5" in page
+    assert draft(acme, "refund-desk") is None
+    refused = alice.post(f"{path}try/", {**FORM, "rules": "[{"})
+    assert refused.status_code == 422
+    assert signed_in(acme, "bob").post(f"{path}try/", FORM).status_code == 403
+
+
+def test_draft_is_rehearsed_without_being_live(acme: World) -> None:
+    alice, path = signed_in(acme, "alice"), f"/{acme.slug}/agents/refund-desk/"
+    alice.post(f"{path}draft/", {**FORM, "role": "Second"})
+    assert "Rehearse the draft" in shown(alice, path)
+    assert 'value="draft" selected' in shown(alice, f"{path}run/?version=draft")
+    sent = alice.post(f"{path}run/", {"input": "{}", "version": "draft"})
+    run = acme.run(UUID(sent["Location"].split("/")[-2]))
+    with tenant_scope(acme.tenant_id):
+        live = Agent.objects.select_related("live").get(slug="refund-desk").live
+    assert live is not None
+    assert (run.version.number, live.number) == (2, 1)
+
+
+def test_preview_says_what_to_think_about(acme: World) -> None:
+    with tenant_scope(acme.tenant_id):
+        tools.put("pay", PAY, acting_as=acme.alice)
+    path = f"/{acme.slug}/agents/new/preview/"
+    page = signed_in(acme, "alice").post(path, {**FORM, "tools": ["pay"]}, headers={"HX-Request": "true"})
+    assert "pay: its description is vague." in page.content.decode()

@@ -63,7 +63,7 @@ def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         run = made.submit("agent", {"a": 1})
         things: dict[str, Any] = {"slug": "agent", "before": 1, "after": 1, "name": "tool", "record": uuid4()}
         ids = {"provider": "idp", "token": "token", "uidb36": "a", "key": "b-c", "pk": 1, "session": 1, "seq": 1}
-        named = ["person", "invitation", "delegation", "webhook", "delivery", "api_key", "view"]
+        named = ["person", "invitation", "delegation", "webhook", "delivery", "api_key", "view", "grant"]
         named += ["export", "hold", "erasure", "change", "case"]
         things |= {name: uuid4() for name in named}
         log = {"tenant_id": str(made.tenant_id), "generation": "1", "path": "tile/0/000.p/1"}

@@ -15,8 +15,9 @@ from access.errors import AccessDenied, MissingGrant
 from agents.actions import agents, runs, versions
 from agents.errors import AgentError
 from agents.models import Agent, AgentVersion
-from console import agent_pages, forms
+from console import agent_pages, forms, grants_page, stopping_page
 from console.events import pretty
+from console.grants_page import Given
 from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show, wants_part
 from db.errors import Refusal
@@ -44,9 +45,21 @@ def listing(request: MemberRequest) -> HttpResponse:
 @member_page("agents:read")
 def overview(request: MemberRequest, slug: str) -> HttpResponse:
     """Show one agent: how it does, its versions, what the live one is told."""
+    return shown(request, slug)
+
+
+def shown(request: MemberRequest, slug: str, *, given: Given | None = None, status: int = 200) -> HttpResponse:
+    """Show the agent's page. given: what was written in the form of grants."""
     agent = agent_pages.agent_of(slug)
-    context = {"agent": agent_pages.overview(agent, request.member), "days": agent_pages.DAYS}
-    return show(request, "console/agents/agent.html", context, place=PLACE)
+    context = {
+        "agent": agent_pages.overview(agent, request.member),
+        "days": agent_pages.DAYS,
+        "stopped": stopping_page.stopped(agent, request.member),
+        "card": grants_page.card_of(agent, request.member, given or Given()),
+    }
+    answer = show(request, "console/agents/agent.html", context, place=PLACE)
+    answer.status_code = status
+    return answer
 
 
 @require_http_methods(["GET", "POST"])
@@ -54,7 +67,7 @@ def overview(request: MemberRequest, slug: str) -> HttpResponse:
 def new(request: MemberRequest) -> HttpResponse:
     """Make an agent."""
     if request.method != "POST":
-        return _form(request, "", {"model": "claude-sonnet-5", "tools": "escalate_to_human"}, is_new=True)
+        return form(request, "", {"model": "claude-sonnet-5", "tools": "escalate_to_human"}, is_new=True)
     return _saved(request, request.POST.get("slug", "").strip(), is_new=True)
 
 
@@ -63,11 +76,11 @@ def new(request: MemberRequest) -> HttpResponse:
 def draft(request: MemberRequest, slug: str) -> HttpResponse:
     """Change what is being worked on; runs see it once it is published."""
     agent = agent_pages.agent_of(slug)
-    _check_edit(request, slug)
+    check_edit(request, slug)
     if request.method == "POST":
         return _saved(request, slug)
     values = forms.values_of(agents.spec_of(agent) or {}, agent_pages.sections())
-    return _form(request, slug, values, expected=agents.digest_of(agent))
+    return form(request, slug, values, expected=agents.digest_of(agent))
 
 
 @require_POST
@@ -75,15 +88,15 @@ def draft(request: MemberRequest, slug: str) -> HttpResponse:
 def preview(request: MemberRequest) -> HttpResponse:
     """Show what the model would be told by the form as it stands; nothing is kept."""
     slug = request.POST.get("slug", "").strip()
-    _check_edit(request, slug)
-    values = _values(request)
+    check_edit(request, slug)
+    values = values_of(request)
     spec, problems = forms.spec_of(values, agent_pages.sections())
     faults = [{"pointer": each.pointer, "detail": each.message} for each in problems]
     context = _previewed(request, slug or "new-agent", spec, faults)
     if wants_part(request):
         return render(request, "console/agents/_preview.html", context)
     is_new = request.POST.get("new") == "yes" or not slug
-    return _form(request, slug, values, is_new=is_new, expected=request.POST.get("expected", ""), **context)
+    return form(request, slug, values, is_new=is_new, expected=request.POST.get("expected", ""), **context)
 
 
 @require_POST
@@ -130,12 +143,16 @@ def run(request: MemberRequest, slug: str) -> HttpResponse:
     agent = agent_pages.agent_of(slug)
     if not grants.held(request.member.principal, "run", agent):
         raise PermissionDenied("You may not run this agent.") from MissingGrant("You may not run this agent.")
-    schema = agent.live.document.get("input_schema") if agent.live else None
+    choices = agent_pages.runnable_versions(agent, request.member)
+    first = choices[0][0] if choices else ""
+    number = request.POST.get("version", request.GET.get("version", first))
+    schema = (agent_pages.spec_of_choice(agent, number) or {}).get("input_schema")
     text = request.POST.get("input", agent_pages.example_of(schema))
     problem, errors = "", list[Json]()
     if request.method == "POST":
         try:
-            made = runs.submit(runs.Request(agent=slug, input=json.loads(text)), acting_as=request.member.principal)
+            asked = runs.Request(agent=slug, input=json.loads(text), version=_version(agent, number, request))
+            made = runs.submit(asked, acting_as=request.member.principal)
         except REFUSALS as refusal:
             record_refusal(request, refusal)
             problem, errors = str(refusal), list(getattr(refusal, "errors", ()))
@@ -145,16 +162,25 @@ def run(request: MemberRequest, slug: str) -> HttpResponse:
             return redirect("console:run", tenant=request.member.tenant.slug, run=made.run.id)
     schema_text = pretty(schema) if schema else ""
     context = {"slug": slug, "text": text, "schema": schema_text, "problem": problem, "errors": errors}
+    context |= {"choices": choices, "chosen": number}
     answer = show(request, "console/agents/run.html", context, place=PLACE)
     answer.status_code = 422 if problem else 200
     return answer
 
 
-def _check_edit(request: MemberRequest, slug: str) -> None:
+def check_edit(request: MemberRequest, slug: str) -> None:
+    """Raise `PermissionDenied`, which shows why, unless the member may change the agent."""
     try:
         agents.may_edit(slug, request.member.principal)
     except AccessDenied as error:
         raise PermissionDenied(str(error)) from error
+
+
+def _version(agent: Agent, chosen: str, request: MemberRequest) -> int | None:
+    """Return the number of the version to run; None for the live one. A draft is made a version, which stays unlive."""
+    if chosen == agent_pages.DRAFT:
+        return _made(agent, request).number
+    return int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 10 else None
 
 
 def _made(agent: Agent, request: MemberRequest) -> AgentVersion:
@@ -167,7 +193,8 @@ def _told(request: MemberRequest, slug: str, refusal: Refusal) -> HttpResponse:
     return redirect("console:agent", tenant=request.member.tenant.slug, slug=slug)
 
 
-def _values(request: MemberRequest) -> dict[str, str]:
+def values_of(request: MemberRequest) -> dict[str, str]:
+    """Return what the form's fields hold."""
     return {
         field.name: "\n".join(request.POST.getlist(field.name))
         for section in agent_pages.sections()
@@ -176,7 +203,7 @@ def _values(request: MemberRequest) -> dict[str, str]:
 
 
 def _saved(request: MemberRequest, slug: str, *, is_new: bool = False) -> HttpResponse:
-    values, expected = _values(request), request.POST.get("expected") or None
+    values, expected = values_of(request), request.POST.get("expected") or None
     spec, problems = forms.spec_of(values, agent_pages.sections())
     faults = [{"pointer": each.pointer, "detail": each.message} for each in problems]
     try:
@@ -188,9 +215,7 @@ def _saved(request: MemberRequest, slug: str, *, is_new: bool = False) -> HttpRe
     except REFUSALS as refusal:
         record_refusal(request, refusal)
         found = getattr(refusal, "errors", ())
-        answer = _form(
-            request, slug, values, is_new=is_new, expected=expected or "", problem=str(refusal), faults=found
-        )
+        answer = form(request, slug, values, is_new=is_new, expected=expected or "", problem=str(refusal), faults=found)
         answer.status_code = refusal.status
         return answer
     messages.success(request, "The draft is saved. Publish it to let new runs use it.")
@@ -209,7 +234,7 @@ def _previewed(
     return {"preview": made, "offered": [pretty(tool) for tool in made.tools], "faults": ()}
 
 
-def _form(
+def form(
     request: MemberRequest,
     slug: str,
     values: Mapping[str, str],
@@ -220,6 +245,7 @@ def _form(
     faults: Sequence[Mapping[str, str]] = (),
     **more: Any,
 ) -> HttpResponse:
+    """Show the form of a draft. more: what a preview or a trial of it came to."""
     sections = agent_pages.sections()
     spec, unread = forms.spec_of(values, sections)
     context: Context = {
@@ -231,5 +257,5 @@ def _form(
         "parts": forms.shown(sections, values, faults),
     }
     if "preview" not in more and not unread and not is_new:
-        more = _previewed(request, slug, spec, ())
+        more |= _previewed(request, slug, spec, ())
     return show(request, "console/agents/form.html", context | {"faults": faults} | more, place=PLACE)

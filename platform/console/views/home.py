@@ -35,9 +35,9 @@ def home(request: HttpRequest) -> HttpResponse:
 @member_page()
 def tenant(request: MemberRequest) -> HttpResponse:
     """Show what to do next, what waits and what goes on; a refresh that would change nothing answers 204."""
-    found = start_page.now(request.member, supplier())
-    if wants_part(request) and request.GET.get("shown") == found.digest:
+    if wants_part(request) and request.GET.get("shown") == start_page.glance(request.member):
         return HttpResponse(status=UNCHANGED)
+    found = start_page.now(request.member, supplier())
     context = {"tenant": request.member.tenant, "now": found}
     if wants_part(request):
         return render(request, "console/home/_now.html", context)

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_GET
 
 from agents.presenters import event_json
 from audit import journal
-from console import run_list, run_page, run_record
+from console import run_list, run_page, run_record, run_tree
 from console.events import pretty
 from console.members import MemberRequest, member_page
 from console.pages import show, wants_part
@@ -63,6 +63,18 @@ def step(request: MemberRequest, run: UUID, seq: int) -> HttpResponse:
     if context["detail"] is None:
         raise Http404
     return render(request, "console/runs/_detail.html", context)
+
+
+@require_GET
+@member_page("runs:read")
+def tree(request: MemberRequest, run: UUID) -> HttpResponse:
+    """Show the runs that this one is part of and those it started; a refresh that would change nothing answers 204."""
+    found = run_tree.tree_of(run_page.run_of(run))
+    if found is None:
+        raise Http404
+    if request.GET.get("shown") == found.digest:
+        return HttpResponse(status=UNCHANGED)
+    return render(request, "console/runs/_tree.html", {"tenant": request.member.tenant, "run_id": run, "tree": found})
 
 
 @require_GET

@@ -14,8 +14,9 @@ from access.errors import AccessDenied
 from agents.actions import mcp_servers, policies, tools, tries, trying_policies
 from agents.errors import AgentError
 from agents.models import Policy, Tool
-from console import forms, tool_pages
+from console import forms, grants_page, tool_pages
 from console.forms import Section
+from console.grants_page import Given
 from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show
 from db.scope import tenant_scope
@@ -38,7 +39,7 @@ def listing(request: MemberRequest) -> HttpResponse:
 @member_page("tools:read")
 def one(request: MemberRequest, name: str) -> HttpResponse:
     """Show one tool, with a form to try it."""
-    return _page(request, name)
+    return shown(request, name)
 
 
 @require_POST
@@ -62,7 +63,7 @@ def attempt(request: MemberRequest, name: str) -> HttpResponse:
         connection.close()
     with tenant_scope(tenant):
         tried = tool_pages.tried(made) if made else None
-        answer = _page(request, name, text=text, tried=tried, problem=problem, errors=errors)
+        answer = shown(request, name, text=text, tried=tried, problem=problem, errors=errors)
     answer.status_code = 422 if problem else 200
     return answer
 
@@ -159,14 +160,19 @@ def _may_write(request: MemberRequest) -> bool:
     return request.member.can("tools:write")
 
 
-def _page(request: MemberRequest, name: str, **more: Any) -> HttpResponse:
-    member = request.member
+def shown(
+    request: MemberRequest, name: str, *, given: Given | None = None, status: int = 200, **more: Any
+) -> HttpResponse:
+    """Show the tool's page. given: what was written in the form of grants; more: what came of a try."""
+    tool = tool_pages.tool_of(name)
     context = {
-        "tool": tool_pages.page(tool_pages.tool_of(name), people=member.can("people:read")),
+        "tool": tool_pages.page(tool),
         "may_write": _may_write(request),
-        "may_see_people": member.can("people:read"),
+        "card": grants_page.card_of(tool, request.member, given or Given()),
     }
-    return show(request, "console/tools/tool.html", context | more, place=TOOLS)
+    answer = show(request, "console/tools/tool.html", context | more, place=TOOLS)
+    answer.status_code = status
+    return answer
 
 
 Put = Callable[[str, Mapping[str, Json], str | None], None]
