@@ -10,7 +10,7 @@ MANAGE := $(BIN)/python manage.py
 PARALLEL = --numprocesses $(shell $(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))') \
 	--dist loadfile --no-loadscope-reorder
 
-.PHONY: help verifier setup demo up test test-all chaos hostile check types rules audit bench bench-large journals lock assets clean
+.PHONY: help verifier setup demo up test test-all chaos hostile check types rules audit bench bench-large screenshots journals lock assets clean
 
 help:
 	@echo "make setup      dependencies into .venv, assets (quick when nothing changed)"
@@ -76,6 +76,9 @@ bench: setup
 
 bench-large: setup
 	$(BIN)/python bench/run.py --large
+
+screenshots: setup
+	$(BIN)/python docs/screenshots.py
 
 journals: setup
 	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.journals.record
