@@ -14,13 +14,21 @@ def may_run_sql(*, agents: str, users: str, tenant: str) -> str:
     return granted_sql(_AGENT_GRANTS, objects=agents, users=users, tenant=tenant, permission="'run'")
 
 
+#: Holds the agent until the transaction ends, as the new run's reference does in the end: who stops the agent waits for
+#: it (`agents.actions.stopping`). Before `RUNNABLE`, which so sees the agent as it stays.
+HOLD_AGENT: Final = trip.statement(
+    "hold_agent",
+    "SELECT 1 FROM agents_agent WHERE tenant_id = %(tenant)s AND slug = %(slug)s FOR KEY SHARE",
+    *("tenant", "slug"),
+)
+
 #: What a client asks a run of: the agent, and its live version or the numbered one; how many of `users` may run it.
 RUNNABLE: Final = trip.statement(
     "runnable",
     f"""
 SELECT a.id, v.id, v.number, (SELECT count(*) FROM ({
         may_run_sql(agents="ARRAY[a.id]", users="%(users)s::uuid[]", tenant="a.tenant_id")
-    }) AS holders), {trip.MICROSECONDS}
+    }) AS holders), {trip.MICROSECONDS}, (a.stopped_at IS NOT NULL)::integer
 FROM agents_agent a LEFT JOIN agents_agentversion v ON v.tenant_id = a.tenant_id AND v.agent_id = a.id
     AND CASE WHEN %(number)s::integer IS NULL THEN v.id = a.live_id ELSE v.number = %(number)s::integer END
 WHERE a.tenant_id = %(tenant)s AND a.slug = %(slug)s
@@ -81,7 +89,7 @@ WITH source AS (
     FROM json_to_record(%(child)s::json) AS c(id uuid, tenant uuid, parent uuid, agent uuid, version uuid,
         deadline timestamptz, users json)
     JOIN agents_run p ON p.tenant_id = c.tenant AND p.id = c.parent
-    JOIN agents_agent a ON a.tenant_id = c.tenant AND a.id = c.agent AND a.live_id = c.version
+    JOIN agents_agent a ON a.tenant_id = c.tenant AND a.id = c.agent AND a.live_id = c.version AND a.stopped_at IS NULL
     WHERE json_array_length(c.users) = (SELECT count(*) FROM ({
         may_run_sql(
             agents="ARRAY[c.agent]",
@@ -89,6 +97,7 @@ WITH source AS (
             tenant="c.tenant",
         )
     }) AS holders)
+    FOR KEY SHARE OF a
     RETURNING tenant_id, id AS stream, 0 AS seq, engine, priority
 ), {_SUBJECTS}, {journal.APPEND}
 SELECT engine, priority FROM source

@@ -86,7 +86,10 @@ def test_a_heartbeat_waits_for_nobody_who_has_a_run_locked(acme: World, means: M
     assert kept == {first.id, last.id}
     assert first.lease_until == believed[0]
     assert last.lease_until > believed[1]
-    assert acme.run(last.id).due_at > acme.run(first.id).due_at
+    locked_due, due = acme.run(first.id).due_at, acme.run(last.id).due_at
+    assert locked_due
+    assert due
+    assert due > locked_due
 
 
 def test_a_heartbeat_revives_no_lease_that_was_given_back_meanwhile(
