@@ -7,7 +7,7 @@ either there to be ended when the stop is committed, or refused.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -17,7 +17,7 @@ from access import grants, permissions
 from access.acting import acting
 from access.errors import AccessDenied, MissingGrant
 from agents.actions import agents, runs
-from agents.core.lifecycle import TERMINAL
+from agents.core.lifecycle import TERMINAL, Status
 from agents.errors import RunEnded, StopReasonMissing
 from agents.models import Agent, Run
 from audit import journal
@@ -32,6 +32,9 @@ LONGEST_REASON: Final = 1000
 LONGEST_S: Final = 10.0
 
 STOPPED: Final = "agent.stopped"
+
+#: Named, and not by what they are not: so the few are found by the index on the status, however long the history is.
+_OPEN: Final = tuple(sorted(set(get_args(Status)) - TERMINAL))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,7 @@ def may_end(agent: Agent, acting_as: Principal) -> bool:
 
 def under_way(agent: Agent) -> "QuerySet[Run]":
     """Return the agent's runs that have not ended, but for those that undo what others did."""
-    return Run.objects.filter(agent=agent, reverses_id=None).exclude(status__in=TERMINAL)
+    return Run.objects.filter(agent=agent, reverses_id=None, status__in=_OPEN)
 
 
 def last_stop(agent: Agent) -> Record | None:

@@ -58,7 +58,7 @@ def changes_context(member: Member, run: Run, after: int) -> tuple[Context, int]
     changed = [step for step in steps(events) if step.last_seq > after or _ended_behind(step, after)]
     new = [event for event in events if (event.seq or 0) > after]
     context = _rows(member, run, span, events, changed) | _events(member, run, span, new)
-    return context | head_context(member, run), span.upto
+    return context | head_context(member, run) | {"tree": run_tree.tree_of(run)}, span.upto
 
 
 def detail_context(member: Member, run: Run, span: Span, seq: int) -> Context:

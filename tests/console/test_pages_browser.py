@@ -91,7 +91,7 @@ def test_runaway_agent_is_stopped_from_the_palette_with_the_count_shown_first(vi
     expect(page.get_by_text("3 runs of it are under way")).to_be_visible()
     page.get_by_label("Why").fill("It pays twice.")
     page.get_by_role("button", name="Stop it").click()
-    expect(page.get_by_text("No new run of it begins")).to_be_visible()
+    expect(page.get_by_text("No new run of it begins", exact=True)).to_be_visible()
     expect(page.get_by_text("It pays twice.")).to_be_visible()
     assert {desk.actions(run.id)[-1] for run in runs} == {"run.cancel_requested"}
     page.get_by_role("button", name="Let it go on").click()

@@ -2,9 +2,13 @@
 
 import re
 
+from django.template.loader import render_to_string
+
 from agents.actions.runs import Request, submit
-from console import run_tree
+from console import run_tree, run_view
+from console.members import Member
 from db.scope import tenant_scope
+from tenants.models import Tenant, User
 from tests.console.conftest import signed_in
 from tests.worlds import World
 
@@ -25,6 +29,9 @@ def test_page_of_each_run_shows_the_whole_tree_and_where_one_is(acme: World) -> 
             (second.id, 1),
         ]
         assert [line.id for line in tree.lines if line.is_here] == [below.id]
+        member = Member(Tenant.objects.get(id=acme.tenant_id), User.objects.get(id=acme.alice.user_id), acme.alice)
+        changes, _ = run_view.changes_context(member, acme.run(first.id), 0)
+        assert str(below.id) in render_to_string("console/runs/_live_steps.html", {**changes, "csrf_token": "x"})
     alice, path = signed_in(acme, "alice"), f"/{acme.slug}/runs/{below.id}/"
     page = alice.get(path).content.decode()
     assert f'href="/{acme.slug}/runs/{root.id}/"' in page
@@ -35,7 +42,8 @@ def test_page_of_each_run_shows_the_whole_tree_and_where_one_is(acme: World) -> 
 def test_run_by_itself_has_no_tree(acme: World, globex: World) -> None:
     run = acme.submit("refund-desk", {})
     alice = signed_in(acme, "alice")
-    assert "run-tree" not in alice.get(f"/{acme.slug}/runs/{run.id}/").content.decode()
+    page = alice.get(f"/{acme.slug}/runs/{run.id}/").content.decode()
+    assert '<div id="run-tree" hidden></div>' in page  # where it comes to stand when the run starts another one
     assert alice.get(f"/{acme.slug}/runs/{run.id}/tree/").status_code == 404
     assert signed_in(globex, "alice").get(f"/{acme.slug}/runs/{run.id}/tree/").status_code == 404
 
