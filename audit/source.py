@@ -1,8 +1,9 @@
 """Where a record comes from: the request that is being answered when it is written. Pure: standard library only.
 
-What it says goes into the facts of every record that is written meanwhile, so it is opaque: the kind of face, an API
-key's id, and the id of the trace that the client's own systems know the request by. Nothing else of a request is told:
-addresses are of people, and a client's `Idempotency-Key` may name one, so that lies in the payload of `run.submitted`.
+What it says goes into the facts of every record that is written meanwhile, so it is opaque: an API key's id, and the id
+of the trace that the client's own systems know the request by. What names no key came by a browser's session, if it is
+somebody's, or from a worker or a command, which its actor says. Nothing else of a request is told: addresses are of
+people, and a client's `Idempotency-Key` may name one, so that lies in the payload of `run.submitted`.
 """
 
 import re
@@ -10,11 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 from uuid import UUID
 
 Json = Any
-Face = Literal["api", "web"]
 
 #: The facts that a record gets from its source, whatever its type: no part of the event itself.
 FACTS: Final = frozenset({"via", "trace"})
@@ -26,16 +26,15 @@ _MOST: Final = 256
 
 @dataclass(slots=True)
 class Source:
-    """A request. face: what answers it. trace: its W3C trace id, 32 hex digits. key: the API key, once it is known."""
+    """A request. trace: its W3C trace id, 32 hex digits. key: the API key that it came by, once that is known."""
 
-    face: Face
     trace: str | None = None
     key: UUID | None = None
 
     def facts(self) -> dict[str, Json]:
         """Return what a record says of it."""
-        via = {"face": self.face} | ({} if self.key is None else {"key": f"key:{self.key}"})
-        return {"via": via} | ({} if self.trace is None else {"trace": self.trace})
+        via = {} if self.key is None else {"via": f"key:{self.key}"}
+        return via | ({} if self.trace is None else {"trace": self.trace})
 
 
 _CURRENT: ContextVar[Source | None] = ContextVar("source", default=None)

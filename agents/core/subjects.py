@@ -6,14 +6,16 @@ from typing import Any, Final
 
 Json = Any
 
-#: How many a run has at most: a submission of more is refused, and of a child's what is beyond is not found by them.
+#: How many a run has at most that is submitted: one of more is refused. A run that another one starts may have more, as
+#: many as there is room for in a model's answer, which its input is a part of.
 MOST: Final = 100
 
 
-def subjects(pointers: Sequence[str], run_input: Json, *, most: int = MOST) -> tuple[str, ...]:
+def subjects(pointers: Sequence[str], run_input: Json, *, most: int | None = None) -> tuple[str, ...]:
     """Return the ids of persons that stand at these JSON pointers (RFC 6901) of a run's input, each once.
 
-    At each stands one, or a list or object of them. A pointer to nothing is none.
+    At each stands one, or a list or object of them. A pointer to nothing is none. most: how many are looked for; None
+    for all.
     """
     found: dict[str, None] = {}
     for pointer in pointers:

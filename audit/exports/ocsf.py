@@ -94,7 +94,7 @@ def _user(actor: str) -> dict[str, Json]:
 
 def _credential(facts: str) -> dict[str, Json]:
     """Return by which API key the request came that the record was written in."""
-    key = json.loads(facts).get("via", {}).get("key") if '"via"' in facts else None
+    key = json.loads(facts).get("via") if '"via"' in facts else None
     return {} if key is None else {"credential_uid": key}
 
 

@@ -6,7 +6,7 @@ met again in the next round. Records stay for ever; only payloads go, and rows o
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,7 +25,9 @@ from retention.models import Term
 
 log = logging.getLogger(__name__)
 
-#: Of one batch: trees of runs that are looked at, records that are looked at, and payloads or rows that go.
+#: Of one batch: runs that are looked at, trees of them that are erased, records that are looked at, and payloads that
+#: go, or rows that are looked at.
+LOOKED: Final = 2000
 TREES: Final = 50
 RECORDS: Final = 5000
 PAYLOADS: Final = 2000
@@ -40,15 +42,25 @@ MOST_COUNTED: Final = 10_000
 
 _NOTHING: Final = UUID(int=0)
 
+#: Where a round over rows by time has come to is kept as microseconds since then.
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
 _DUE: Final = "SELECT tenant_id, kind FROM retention_term WHERE look_at <= now() ORDER BY look_at LIMIT %s"
 
-#: By the runs' own order, which is that of their beginning. One whose payloads are gone has its row in `audit_erased`.
+#: By the runs' own order, which is that of their beginning: some are looked at, whatever they are, and the last of them
+#: is told beside each that is due. One whose payloads are gone has its row in `audit_erased`.
 _ROOTS: Final = """
-SELECT r.id FROM agents_run r
-WHERE r.tenant_id = %(tenant)s AND r.id > %(after)s AND r.id < %(bound)s AND r.parent_id IS NULL
-AND r.ended_at < now() - make_interval(days => %(days)s)
-AND NOT EXISTS (SELECT FROM audit_erased e WHERE e.tenant_id = %(tenant)s AND e.stream = r.id AND e.why = 'term')
-ORDER BY r.id LIMIT %(limit)s
+WITH looked AS MATERIALIZED (
+    SELECT r.id, r.parent_id, r.ended_at FROM agents_run r
+    WHERE r.tenant_id = %(tenant)s AND r.id > %(after)s AND r.id < %(bound)s ORDER BY r.id LIMIT %(looked)s
+), due AS (
+    SELECT r.id FROM looked r
+    WHERE r.parent_id IS NULL AND r.ended_at < now() - make_interval(days => %(days)s)
+    AND NOT EXISTS (SELECT FROM audit_erased e WHERE e.tenant_id = %(tenant)s AND e.stream = r.id AND e.why = 'term')
+    ORDER BY r.id LIMIT %(limit)s
+)
+SELECT (SELECT id FROM looked ORDER BY id OFFSET %(looked)s - 1), due.id
+FROM (VALUES (1)) AS always LEFT JOIN due ON true ORDER BY due.id
 """
 _TREE: Final = "SELECT id FROM retention_tree(%s) AS t (id) ORDER BY id DESC"
 _EXPIRE_RUN: Final = "SELECT retention_expire_run(%s, %s)"
@@ -145,16 +157,17 @@ def _batch(term: Term) -> Batch:
 
 def _trees(term: Term) -> Batch:
     after = term.upto or _NOTHING
-    roots = _rows(_ROOTS, after=after, bound=_bound(term.days), days=term.days, limit=TREES)
+    found = _rows(_ROOTS, after=after, bound=_bound(term.days), days=term.days, limit=TREES, looked=LOOKED)
+    upto, roots = found[0][0], [root for _, root in found if root is not None]
     payloads = runs = 0
-    for (root,) in roots:
+    for root in roots:
         gone, whole = _tree(root, PAYLOADS - payloads)
         payloads += sum(gone.values())
         runs += len(gone)
         if not whole:
             return Batch(payloads, runs, after)  # the rest of this tree is the next batch's
         after = root
-    return Batch(payloads, runs, after if len(roots) == TREES else None)
+    return Batch(payloads, runs, after if len(roots) == TREES else upto)
 
 
 def _tree(root: UUID, at_most: int) -> tuple[dict[UUID, int], bool]:
@@ -180,17 +193,27 @@ def _tree(root: UUID, at_most: int) -> tuple[dict[UUID, int], bool]:
 
 
 def _table(term: Term) -> Batch:
+    """Delete rows in the order of their time, some at a time: those that were made at one moment together."""
     table, column, condition = PLACES[term.kind]
     held = "AND NOT EXISTS (SELECT FROM retention_holds_of(run_id))" if table in _of_runs() else ""
+    looked = (
+        f'SELECT max(at), count(*) FROM (SELECT {column} AS at FROM "{table}" WHERE tenant_id = %(tenant)s'  # noqa: S608
+        f" AND {column} > %(after)s AND {column} < now() - make_interval(days => %(days)s)"
+        f" ORDER BY {column} LIMIT %(limit)s) AS looked"
+    )
+    after = _EPOCH if term.upto is None else _EPOCH + timedelta(microseconds=term.upto.int)
+    last, count = _rows(looked, after=after, days=term.days, limit=PAYLOADS)[0]
+    if last is None:
+        return Batch(0, 0, None)
     statement = (
-        f'DELETE FROM "{table}" WHERE tenant_id = %(tenant)s AND id IN ('  # noqa: S608 - names of our own
-        f'SELECT id FROM "{table}" WHERE tenant_id = %(tenant)s AND {condition} {held}'
-        f" AND {column} < now() - make_interval(days => %(days)s) LIMIT %(limit)s)"
+        f'DELETE FROM "{table}" WHERE tenant_id = %(tenant)s AND {condition} {held}'  # noqa: S608 - names of our own
+        f" AND {column} > %(after)s AND {column} <= %(last)s"
     )
     with connection.cursor() as cursor:
-        cursor.execute(statement, {"tenant": current_tenant_id(), "days": term.days, "limit": PAYLOADS})
-        count = int(cursor.rowcount)
-    return Batch(count, 0, _NOTHING if count == PAYLOADS else None)
+        cursor.execute(statement, {"tenant": current_tenant_id(), "after": after, "last": last})
+        gone = int(cursor.rowcount)
+    upto = UUID(int=(last - _EPOCH) // timedelta(microseconds=1))
+    return Batch(gone, 0, upto if count == PAYLOADS else None)
 
 
 def _of_runs() -> set[str]:

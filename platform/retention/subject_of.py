@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from retention.models import Order
+from vault.errors import VaultError
 from vault.holders import Holder
 from vault.ring import keyring
 
@@ -18,6 +19,14 @@ def of(order: Order) -> str | None:
     if not order.sealed_subject:
         return None
     return keyring().open(order.sealed_subject, tenant_id=order.tenant_id, name=_name(order.id))
+
+
+def readable(order: Order) -> str | None:
+    """Return the subject; None also when its key is lost, which `secret keys` and the readiness check tell of."""
+    try:
+        return of(order)
+    except VaultError:
+        return None
 
 
 def _name(order_id: UUID) -> str:

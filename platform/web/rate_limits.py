@@ -47,8 +47,7 @@ class RateLimits(MiddlewareMixin):
         return _refusal(request, exception) if isinstance(exception, RateLimited) else None
 
 
-def is_interface(request: HttpRequest) -> bool:
-    """Say whether the request is one to the API, not of a browser's page."""
+def _is_interface(request: HttpRequest) -> bool:
     return request.path == API or request.path.startswith(f"{API}/")
 
 
@@ -61,7 +60,7 @@ def _count(request: HttpRequest) -> HttpResponseBase | None:
 
 
 def _refusal(request: HttpRequest, limited: RateLimited) -> HttpResponseBase:
-    if is_interface(request):
+    if _is_interface(request):
         return problems.of(limited)
     page = render(request, "429.html", status=limited.status)
     page["Retry-After"] = str(limited.retry_after_s)
@@ -71,7 +70,7 @@ def _refusal(request: HttpRequest, limited: RateLimited) -> HttpResponseBase:
 def _tell(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     counted = rates.counted(request)
     told = [*counted, *_refusing(response, counted)]
-    if not told or not is_interface(request):
+    if not told or not _is_interface(request):
         return response
     response["RateLimit-Policy"] = ", ".join(f'"{each.policy}";q={each.quota};w={each.window_s}' for each in told)
     if "RateLimit" not in response:

@@ -8,7 +8,6 @@ from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 from audit.source import Source, answering, trace_of
-from web.rate_limits import is_interface
 
 
 class Sources(MiddlewareMixin):
@@ -28,4 +27,4 @@ class Sources(MiddlewareMixin):
 
 
 def _source(request: HttpRequest) -> Source:
-    return Source("api" if is_interface(request) else "web", trace_of(request.headers.get("traceparent")))
+    return Source(trace_of(request.headers.get("traceparent")))

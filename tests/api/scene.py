@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -15,10 +16,11 @@ from agents.models import Agent
 from api.v1.urls import urlpatterns
 from audit.models import Record
 from audit.sealer.loop import sealer
-from db import session
+from db import roles, session
 from db.scope import tenant_scope
 from escalations.models import Delegation
 from exports import making
+from exports.actions.exports import OPEN
 from learning.models import Case
 from retention.actions import holds, terms
 from retention.actions.holds import Over
@@ -103,8 +105,15 @@ def exported(who: Caller, asked: Json) -> str:
     """Have an export made, with whatever else is due; returns its id."""
     answer = who.post("audit/exports", asked)
     assert answer.status == 202, answer.content
-    while (hold := making.take()) is not None:
-        making.work(hold, turn_s=600)
+    assert who.principal is not None
+    export = f"audit/exports/{answer.json['id']}"
+    while who.get(export).json["status"] in OPEN:
+        with session.connect() as raw:
+            sealer(raw).seal(who.principal.tenant_id)
+        with roles.dispatch(), connection.cursor() as cursor:
+            cursor.execute("UPDATE exports_export SET next_at = now() WHERE id = %s", [answer.json["id"]])
+        while (hold := making.take()) is not None:
+            making.work(hold, turn_s=600)
     return str(answer.json["id"])
 
 

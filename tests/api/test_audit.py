@@ -31,10 +31,11 @@ def olga(acme: World) -> Caller:
 
 
 def readings(of: World) -> list[Json]:
-    """Return (actor, facts) of each `log.read`, oldest first."""
+    """Return (actor, facts) of each `log.read`, oldest first; each says the key that was read with."""
     with tenant_scope(of.tenant_id):
-        found = Record.objects.filter(action="log.read").order_by("id")
-        return [(record.actor, record.facts) for record in found]
+        found = [(record.actor, record.facts) for record in Record.objects.filter(action="log.read").order_by("id")]
+    assert all(facts.pop("via").startswith("key:") for _, facts in found)
+    return found
 
 
 def test_those_who_answer_for_it_read_all_of_it_newest_first(acme: World, audrey: Caller, olga: Caller) -> None:

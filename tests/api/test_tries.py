@@ -55,7 +55,9 @@ def records(of: World) -> list[tuple[str, str, dict[str, Json], Json]]:
         payloads = dict(
             Payload.objects.filter(record_id__in=[each.id for each in found]).values_list("record_id", "value")
         )
-        return [(each.action, each.outcome, each.facts, json.loads(payloads[each.id])) for each in found]
+        told = [(each.action, each.outcome, each.facts, json.loads(payloads[each.id])) for each in found]
+    assert all(facts.pop("via").startswith("key:") for _, _, facts, _ in told)
+    return told
 
 
 def test_a_tool_is_called_once_and_both_its_beginning_and_its_end_are_recorded(acme: World, alice: Caller) -> None:

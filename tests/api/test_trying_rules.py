@@ -212,4 +212,4 @@ def test_it_is_for_who_may_edit_the_agent_and_sees_what_runs_say(judging: World,
     with tenant_scope(judging.tenant_id):
         [kept] = Record.objects.filter(action="agent.tried")
     assert kept.actor == rob.actor
-    assert kept.facts.keys() == {"digest", "runs", "answers", "changed"}
+    assert kept.facts.keys() == {"digest", "runs", "answers", "changed", "via"}

@@ -55,7 +55,7 @@ def test_one_that_is_none_tells_nothing(header: str | None) -> None:
 
 def test_requests_that_are_answered_side_by_side_are_told_apart() -> None:
     async def answer(trace: str) -> list[object]:
-        with source.answering(Source("api", trace)):
+        with source.answering(Source(trace)):
             await asyncio.sleep(0)
             found = source.current()
             return [found and found.trace, await asyncio.to_thread(lambda: source.current() is found)]
@@ -77,10 +77,12 @@ def test_a_run_says_by_which_key_and_in_which_trace_it_was_asked_for(acme: World
         record = Record.objects.get(stream=run, seq=1)
         payload = json.loads(Payload.objects.get(record_id=record.id).value)
     assert alice.principal is not None
-    via = record.facts["via"]
-    assert (via["face"], record.facts["trace"]) == ("api", TRACE)
+    assert record.facts["trace"] == TRACE
     with tenant_scope(acme.tenant_id):
-        assert ApiKey.objects.get(id=UUID(via["key"].removeprefix("key:"))).principal_id == alice.principal.user_id
+        assert (
+            ApiKey.objects.get(id=UUID(record.facts["via"].removeprefix("key:"))).principal_id
+            == alice.principal.user_id
+        )
     assert payload["idempotency_key"] == "order of ada@bank.example"
     assert "ada" not in json.dumps(record.facts), "what a client writes there may be of a person"
 

@@ -233,7 +233,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 def recorded_in_a_request(acme: World) -> str:
     """Record something as a request does that came by a key and in a trace; returns the record's id."""
-    with tenant_scope(acme.tenant_id), answering(Source("api", TRACE, UUID(int=7))):
+    with tenant_scope(acme.tenant_id), answering(Source(TRACE, UUID(int=7))):
         return str(journal.record("thing.done", stream=new_id(), actor="user:two"))
 
 
@@ -241,7 +241,7 @@ def recorded_in_a_request(acme: World) -> str:
 def test_each_record_says_its_trace_and_the_steps_of_a_run_their_runs(acme: World, cora: Principal, form: str) -> None:
     own, given = new_id(), new_id()
     with tenant_scope(acme.tenant_id):
-        with answering(Source("api", TRACE)):
+        with answering(Source(TRACE)):
             journal.append_at(given, 0, [Entry("run.submitted", "user:two")])
         journal.append_at(given, 1, [Entry("run.started", "engine")])
         journal.append_at(own, 0, [Entry("run.submitted", "user:two"), Entry("run.started", "engine")])

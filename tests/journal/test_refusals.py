@@ -53,17 +53,18 @@ def test_a_403_of_a_role_names_address_method_code_and_permission(acme: World) -
     bob = caller(acme, acme.bob)
     assert bob.post("runs", {"agent": "refund-desk", "input": {}}).code == "forbidden"
 
-    facts = {"route": "api:runs", "method": "POST", "code": "forbidden", "permission": "runs:write"}
-    user = acme.bob.user_id
-    assert refusals(acme) == [(user, f"user:{user}", f"key:{key_of(acme, bob).id}", "denied", facts)]
+    user, key = acme.bob.user_id, f"key:{key_of(acme, bob).id}"
+    facts = {"route": "api:runs", "method": "POST", "code": "forbidden", "permission": "runs:write", "via": key}
+    assert refusals(acme) == [(user, f"user:{user}", key, "denied", facts)]
 
 
 def test_a_403_of_a_key_names_the_scope(acme: World) -> None:
     narrow = caller(acme, acme.alice, "usage:read")
     assert narrow.get("agents").code == "missing_scope"
 
-    [(_, _, _, _, facts)] = refusals(acme)
-    assert facts == {"route": "api:agents", "method": "GET", "code": "missing_scope", "permission": "agents:read"}
+    [(_, _, key, _, facts)] = refusals(acme)
+    told = {"route": "api:agents", "method": "GET", "code": "missing_scope", "permission": "agents:read"}
+    assert facts == told | {"via": key}
 
 
 def test_a_403_of_an_object_leaves_one_too(acme: World) -> None:
@@ -90,8 +91,8 @@ def test_too_many_are_not_told_one_by_one(acme: World, limits: Callable[..., Non
 
     assert codes == ["forbidden"] * 3 + ["rate_limited"] * 3
     assert len(refusals(acme)) == 3
-    user = acme.bob.user_id
-    assert refusals(acme, "access.throttled") == [(user, f"user:{user}", f"key:{key_of(acme, bob).id}", "denied", {})]
+    user, key = acme.bob.user_id, f"key:{key_of(acme, bob).id}"
+    assert refusals(acme, "access.throttled") == [(user, f"user:{user}", key, "denied", {"via": key})]
     assert bob.get("runs").status == 200
     assert caller(acme, acme.alice, "usage:read").get("agents").status == 403
     assert alice.get("runs").status == 200

@@ -68,6 +68,15 @@ def test_an_export_is_sealed_up_to_now_and_verified_by_anybody(acme: World, tmp_
     assert verify(tmp_path / "b", "--key", key).returncode == 0
 
 
+def test_the_keys_of_a_log_are_told_for_auditors_to_pin(acme: World, tmp_path: Path) -> None:
+    command("audit", "export", "--tenant", acme.slug, "--out", str(tmp_path / "b"))
+
+    (tmp_path / "pinned").write_text(command("audit", "vkey", "--tenant", acme.slug))
+
+    assert (tmp_path / "pinned").read_text() == (tmp_path / "b" / "vkey").read_text()
+    assert "bundle's own word" not in verify(tmp_path / "b", "--key", tmp_path / "pinned").stdout
+
+
 def test_the_verifier_says_what_does_not_prove(acme: World, tmp_path: Path) -> None:
     command("audit", "export", "--tenant", acme.slug, "--out", str(tmp_path / "b"))
     lines = (tmp_path / "b" / "entries.jsonl").read_text().splitlines()

@@ -25,6 +25,7 @@ from retention.models import Term
 from tests.audit.conftest import superuser
 from tests.audit.sealer.conftest import Superuser
 from tests.retention.conftest import Keep
+from webhooks.models import Delivery
 
 __all__ = ["superuser"]
 
@@ -122,6 +123,49 @@ def test_a_large_tree_goes_in_bounded_batches(keep: Keep, monkeypatch: pytest.Mo
     assert len(batches) > 3
     assert all(batch.payloads <= 2 for batch in batches)
     assert all(keep.erased(run) for run in olds)
+
+
+def test_what_is_kept_for_good_does_not_make_a_batch_longer(keep: Keep, monkeypatch: pytest.MonkeyPatch) -> None:
+    olds = [keep.old(days, f"47{days}") for days in (60, 50, 40)]
+    hold = holds.ask(Over(run=olds[0].id), "a lawsuit", acting_as=keep.cora)
+    orders.confirm(hold.id, acting_as=keep.carl)
+    keep.keep_for(runs=30)
+    monkeypatch.setattr(expiring, "LOOKED", 1)
+
+    batches = keep.go_round("runs")
+
+    assert [keep.erased(run) for run in olds] == [False, True, True]
+    assert [batch.runs for batch in batches].count(1) == 2
+    assert all(batch.runs <= 1 for batch in batches)
+    keep.keep_for(runs=30)  # as the next day's round
+    assert sum(batch.payloads for batch in keep.go_round("runs")) == 0
+
+
+def test_deliveries_go_a_step_at_a_time_but_for_those_on_their_way_and_on_hold(
+    keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, free = keep.ended("4711"), keep.ended("4712")
+    hold = holds.ask(Over(run=held.id), "a lawsuit", acting_as=keep.cora)
+    orders.confirm(hold.id, acting_as=keep.carl)
+    with tenant_scope(keep.world.tenant_id):
+        for status, run, days in (
+            ("delivered", held, 60),
+            ("pending", free, 50),
+            ("delivered", free, 45),
+            ("failed", free, 40),
+            ("delivered", free, 20),
+        ):
+            at = timezone.now() - timedelta(days=days)
+            Delivery(type="run.completed", url="https://a.example", run_id=run.id, status=status, created_at=at).save()
+    keep.keep_for(deliveries=30)
+    monkeypatch.setattr(expiring, "PAYLOADS", 1)
+
+    batches = keep.go_round("deliveries")
+
+    with tenant_scope(keep.world.tenant_id):
+        left = set(Delivery.objects.values_list("status", "run_id"))
+    assert left == {("delivered", held.id), ("pending", free.id), ("delivered", free.id)}
+    assert [batch.payloads for batch in batches] == [0, 0, 1, 1, 0]
 
 
 def test_beyond_runs_sign_ins_and_configuration_have_terms_and_only_what_is_past_them_goes(

@@ -23,6 +23,7 @@ from tenants.models import Role
 from tenants.principal import COMMAND, Principal
 from tests.retention.conftest import Keep
 from tests.worlds import world
+from vault.ring import keyring
 
 Ask = Callable[[Keep, Principal], Order]
 
@@ -182,3 +183,16 @@ def test_the_database_takes_no_order_that_one_person_confirmed(keep: Keep) -> No
     ):
         with pytest.raises(DatabaseError, match="two_persons_confirm"):
             write(statement, order.id)
+
+
+def test_a_hold_whose_subject_nobody_can_read_any_more_is_released_all_the_same(keep: Keep) -> None:
+    hold = ASKING["hold"](keep, keep.cora)
+    orders.confirm(hold.id, acting_as=keep.carl)
+    with tenant_scope(keep.world.tenant_id):
+        lost = keyring().seal("4711", tenant_id=keep.world.tenant_id, name="another")
+        Order.objects.filter(id=hold.id).update(sealed_subject=lost)
+
+    release = holds.release(hold.id, "its key is lost", acting_as=keep.cora)
+
+    assert orders.confirm(release.id, acting_as=keep.carl).status == "released"
+    assert keep.order(hold.id).sealed_subject == ""

@@ -65,7 +65,7 @@ def release(hold_id: UUID, reason: str, *, acting_as: Principal) -> Order:
     """Ask for a hold's end; it stands until another person has confirmed that. Returns what is to be confirmed.
 
     Raises `AccessDenied`, `NotAPerson`, `UnknownOrder`, `NotInForce`, `ReleaseAsked`,
-    `ReasonNamesSubject`, and what its vault does when the subject's key is lost.
+    `ReasonNamesSubject`.
     """
     with acting(acting_as):
         check_ask(acting_as, "release")
@@ -76,7 +76,8 @@ def release(hold_id: UUID, reason: str, *, acting_as: Principal) -> Order:
             raise NotInForce
         if release_of(hold) is not None:
             raise ReleaseAsked
-        subject = subject_of.of(hold)
+        # A hold whose subject nobody can read any more is not to stand for ever for that; nor is it named by a reason.
+        subject = subject_of.readable(hold)
         if subject is not None:
             orders.check_reason(reason, subject)
         return orders.ask(Order(kind="release", reason=reason, of_id=hold.id), by=acting_as)

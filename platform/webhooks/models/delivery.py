@@ -34,6 +34,7 @@ class Delivery(TenantModel):
             models.Index(fields=["next_at"], name="delivery_due", condition=models.Q(next_at__isnull=False)),
             models.Index(fields=["tenant_id", "endpoint", "created_at", "id"], name="delivery_of_endpoint"),
             models.Index(fields=["tenant_id", "run_id"], name="delivery_of_run"),
+            models.Index(fields=["tenant_id", "created_at"], name="delivery_of_tenant"),
         )
 
     def __str__(self) -> str:

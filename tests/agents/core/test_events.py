@@ -74,7 +74,7 @@ def test_what_only_a_later_release_knows_is_refused(action: str, v: int) -> None
 
 
 def test_what_the_journal_says_of_the_request_is_no_part_of_an_event() -> None:
-    via, trace = {"face": "api", "key": "key:01a201f7-488c-7312-915a-d008fc86246e"}, "4bf92f3577b34da6a3ce929d0e0e4736"
+    via, trace = "key:01a201f7-488c-7312-915a-d008fc86246e", "4bf92f3577b34da6a3ce929d0e0e4736"
 
     event = event_of("run.cancel_requested", 1, {"by": "user:u", "via": via, "trace": trace}, None)
 

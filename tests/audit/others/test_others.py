@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,18 @@ from django.db import connections
 from pytest_django.plugin import DjangoDbBlocker
 
 from audit import proving
+from audit.log import note
+from audit.sealer import keys
 from audit.sealer.loop import sealer
 from db import session
 from db.scope import tenant_scope
+from tenants.models import Role
+from tests.api.conftest import caller, member, server
 from tests.audit.exports.bundles import export
 from tests.audit.sealer import logs
 from tests.worlds import World, world
+
+__all__ = ["server"]
 
 #: Where Debian's packages of Go libraries are.
 GOPATH = "/usr/share/gocode"
@@ -54,10 +61,21 @@ def exported(
 
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The program beside this file, built with Debian's packages."""
+    """The program that verifies a bundle."""
+    return built("verify", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program that reads a served log."""
+    return built("client", tmp_path_factory)
+
+
+def built(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the program of that name, beside this file, with Debian's packages."""
     go = shutil.which("go")
     assert go, "Go is missing: apt-get install golang-go golang-golang-x-mod-dev"
-    program = tmp_path_factory.mktemp("go") / "verify"
+    program = tmp_path_factory.mktemp("go") / name
     environment = {
         "PATH": os.environ["PATH"],
         "GOPATH": GOPATH,
@@ -66,13 +84,13 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "GOPROXY": "off",
         "GOFLAGS": "",
     }
-    source = Path(__file__).with_name("verify.go")
+    source = Path(__file__).with_name(f"{name}.go")
     subprocess.run([go, "build", "-o", program, source], env=environment, check=True)
     return program
 
 
-def run(*arguments: object) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(list(map(str, arguments)), capture_output=True, text=True, check=False)
+def run(*arguments: object, given: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(list(map(str, arguments)), input=given, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", ["whole", "period"])
@@ -129,3 +147,40 @@ def test_what_the_readme_says_about_openssl_is_true(exported: tuple[World, Path]
     checkpoint = tmp_path / "copy" / "checkpoint"
     checkpoint.write_text(checkpoint.read_text().replace("/log/", "/lag/", 1))
     assert follow().returncode == 1
+
+
+def test_gos_own_client_reads_the_log_that_is_served(
+    exported: tuple[World, Path], client: Path, server: tuple[str, int], tmp_path: Path
+) -> None:
+    acme, folder = exported
+    auditor = caller(acme, member(acme, Role.COMPLIANCE, "audrey"), "audit:read")
+    vkey, held = auditor.get("audit/checkpoint").json["vkeys"][0], folder / "whole" / "checkpoint"
+    with session.connect() as connection:
+        logs.append(acme, 300)
+        sealer(connection).seal(acme.tenant_id)
+    size = logs.signed(acme).head.size
+    address = f"http://{server[0]}:{server[1]}/log/{acme.tenant_id}"
+
+    ended = run(client, address, vkey, held, size - 3, given=str(auditor.key))
+
+    assert ended.returncode == 0, ended.stderr
+    leaf, said = ended.stdout.splitlines()
+    with tenant_scope(acme.tenant_id):
+        assert leaf.encode() == logs.log_of(acme).entries(size - 3, size - 2)[0]
+    assert re.fullmatch(rf"{size} leads on from 9[0-9]{{2}}", said)
+
+    (tmp_path / "other").write_bytes(_other_log(acme))
+    others = world()
+    stranger = caller(others, member(others, Role.COMPLIANCE, "carol"), "audit:read")
+    for given, checkpoint, words in (
+        (auditor.key, tmp_path / "other", "invalid transparency proof"),
+        (stranger.key, held, "404"),
+        ("", held, "401"),
+    ):
+        assert words in run(client, address, vkey, checkpoint, 5, given=str(given)).stderr
+
+
+def _other_log(acme: World) -> bytes:
+    """Return a checkpoint that the log's own key signed, of a tree that the log never was."""
+    head = replace(logs.signed(acme).head, size=500, root=bytes(32))
+    return note.sign(head.text, keys.signers(head.origin)).whole.encode()

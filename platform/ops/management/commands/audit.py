@@ -1,5 +1,6 @@
-"""`audit`: export a log as a bundle that strangers verify, tell a run's story, see what is kept (`ops.keeping`)."""
+"""`audit`: export a log as a bundle that strangers verify, tell its keys and a run's story, see what is kept."""
 
+import hashlib
 import json
 import time
 from argparse import ArgumentParser
@@ -46,6 +47,9 @@ class Command(BaseCommand):
         export.add_argument("--without-payloads", action="store_true", help="leave out what concerns people")
         keeping.add_verbs(verbs)
 
+        vkey = verbs.add_parser("vkey", help="print a log's verifier keys, newest first, for auditors to pin")
+        vkey.add_argument("--tenant", required=True, help="the tenant's slug, or platform")
+
         story = verbs.add_parser("story", help="tell a run from its submission to its effect, as JSON")
         story.add_argument("--tenant", required=True, help="the tenant's slug")
         story.add_argument("run", type=UUID, help="the run's id")
@@ -56,6 +60,8 @@ class Command(BaseCommand):
             match options["verb"]:
                 case "export":
                     self.export_period(tenant_id, options)
+                case "vkey":
+                    self.verifier_keys(tenant_id)
                 case "story":
                     self.story(tenant_id, options["run"])
                 case verb:
@@ -86,6 +92,21 @@ class Command(BaseCommand):
             facts = {"from": made.first, "to": made.end, "size": made.size, "payloads": payloads, "format": "bundle"}
             search.leave_export_record(actor=COMMAND, facts=facts)
         self.stdout.write(f"{made.end - made.first} leaves of {log.origin}, of {made.size}, are in {out}")
+
+    def verifier_keys(self, tenant_id: UUID) -> None:
+        """Print a verifier key a line, as `--key` of the verifier takes them; beside them, on stderr, fingerprints.
+
+        Whoever compares a key by telephone compares the SHA-256 of its 32 bytes, which is the same for all logs.
+        """
+        with tenant_scope(tenant_id):
+            log = StoredLog.of(tenant_id)
+        if log is None:
+            raise NothingSealed
+        for key in keys.verifiers(log.origin):
+            self.stdout.write(key.text)
+            self.stderr.write(
+                f"{key.key_id.hex()}  SHA-256 of the public key: {hashlib.sha256(key.public).hexdigest()}"
+            )
 
     def story(self, tenant_id: UUID, run_id: UUID) -> None:
         """Print the story of a run, a page a line. Leaves a record that it was read."""
