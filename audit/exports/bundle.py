@@ -39,11 +39,12 @@ CHUNK: Final = 16 * WIDTH
 LARGE: Final = 16 * 1024
 
 _ROWS: Final = f"""
-SELECT l.index, r.id IS NULL, p.record_id IS NOT NULL, CASE WHEN octet_length(p.value) <= {LARGE} THEN p.value END,
-       encode(p.salt, 'hex'), {entries.COLUMNS}
+SELECT l.index, r.id IS NULL, p.record_id IS NOT NULL,
+       CASE WHEN %(payloads)s AND octet_length(p.value) <= {LARGE} THEN p.value END,
+       CASE WHEN %(payloads)s THEN encode(p.salt, 'hex') END, {entries.COLUMNS}
 FROM audit_leaf l
 LEFT JOIN audit_record r ON r.tenant_id = l.tenant_id AND r.id = l.record_id
-LEFT JOIN audit_payload p ON p.record_id = l.record_id AND p.tenant_id = l.tenant_id AND %(payloads)s
+LEFT JOIN audit_payload p ON p.record_id = l.record_id AND p.tenant_id = l.tenant_id
 WHERE l.tenant_id = %(tenant)s AND l.generation = %(generation)s AND l.index >= %(first)s AND l.index < %(end)s
 ORDER BY l.index
 """  # noqa: S608 - constants only
@@ -186,15 +187,16 @@ class Chunks:
         """Yield the chunk's lines of entries.jsonl."""
         gone: dict[UUID, int] = {}
         for index, (there, value, salt, *row), entry in chunk.rows:
-            whole = self._large(row[0]) if there and value is None else value
+            shown = there and self._payloads
+            whole = self._large(row[0]) if shown and value is None else value
             if whole is not None:
                 payload = b'{"value":%b,"salt":"%b"}' % (whole.encode(), salt.encode())
             else:
                 payload = b"null"
-                if row[9] is not None and self._payloads:
-                    gone[UUID(row[0])] = index
-                elif row[9] is not None:
+                if there and not shown:
                     chunk.left_out.append((index, WITHHELD))
+                elif row[9] is not None:
+                    gone[UUID(row[0])] = index
             yield b'{"index":%d,"leaf":%b,"payload":%b}\n' % (index, entry, payload)
         reasons = why(gone)
         chunk.left_out += [(index, Left("erased", reasons[record_id])) for record_id, index in gone.items()]

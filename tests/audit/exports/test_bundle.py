@@ -104,6 +104,11 @@ def test_an_erased_payload_leaves_every_proof_valid(
     assert made.erased == {sealed[0]: "erased"}
     assert verified(acme, tmp_path / "bundle").problems == []
 
+    made = export(acme, tmp_path / "without", payloads=False)
+    assert made.erased == {sealed[0]: "erased"}, "and not withheld: nobody has it any more"
+    assert sealed[0] not in made.withheld
+    assert verified(acme, tmp_path / "without").problems == []
+
 
 def test_each_checkpoint_that_was_held_is_the_logs_beginning(acme: World, sealed: list[int], tmp_path: Path) -> None:
     export(acme, tmp_path / "whole")
