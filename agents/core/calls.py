@@ -215,7 +215,7 @@ def approval(
         queue=demand.queue,
         due_s=demand.due_s,
         expires_at=(now + timedelta(seconds=expires_s)).isoformat() if now and expires_s else None,
-        excluded=[call.edited_by] if call.edited_by is not None else None,
+        excluded=call.edited_by or None,  # each of them: what one put in may still stand behind another's edit
     )
 
 

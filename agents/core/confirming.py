@@ -80,6 +80,8 @@ def _ask(
     now: datetime,
     by: str | None = None,
 ) -> Event:
-    excluded = [by] if by is not None else None
+    # Who edited before is still one of its authors: what they put in may stand behind another's edit.
+    editors = question.excluded if question.reason == EDITED else ()
+    excluded = [*editors, *([by] if by is not None else [])] or None
     more = {"rule": rule, "required": question.required, "excluded": excluded, "now": now}
     return ask(state, spec, "output", EDITED, detail, proposal, **more)  # type: ignore[arg-type]

@@ -114,13 +114,13 @@ def decide(state: RunState, spec: AgentSpec, *, now: datetime, jitter: float) ->
     """
     if state.ended:
         return Finished()
+    if state.reverses is not None and state.ending is None:
+        return Record(continuing.undone_first(state))  # whoever cancels it: half undone, it would be undone twice
     over = _over(state, spec, now) if state.ending is None else []
     if over and state.open_children:
         return StopChildren(tuple(call for call in state.calls if call.phase == "delegated"))
     if over:
         return Record(over)
-    if state.reverses is not None and state.ending is None:
-        return Record(continuing.undone_first(state))
     if aside.is_open(state):
         return Park("decision", aside.REASON, aside.ends_at(state))
     if state.ending is not None:

@@ -293,7 +293,10 @@ def _with_answer(state: RunState) -> Messages:
 
 def _decision_requested(state: RunState, e: events.DecisionRequested) -> RunState:
     question = Question(
-        *(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at), required=e.required, rule=e.rule
+        *(e.escalation, e.kind, e.reason, e.call, e.digest, e.proposal, e.expires_at),
+        required=e.required,
+        rule=e.rule,
+        excluded=tuple(e.excluded or ()),
     )
     state = evolve(state, questions=(*state.questions, question), asked=state.asked + 1)
     if e.kind == "output":  # what was answered about another one has been seen to

@@ -96,7 +96,7 @@ class Call:
     digest: what a question about it is bound to; agreed: what came of it. answer, is_error: what the model is told once
     settled.
     undoes: what a compensating call is to undo; such a call is `stuck` when it failed.
-    edited_by: who changed its arguments; what is told then says so.
+    edited_by: who changed its arguments, each in turn; what is told then says so.
     """
 
     index: int
@@ -112,13 +112,13 @@ class Call:
     answer: str = ""
     is_error: bool = False
     undoes: Effect | None = None
-    edited_by: str | None = None
+    edited_by: tuple[str, ...] = ()
     children: tuple[Child, ...] = ()
 
     @property
     def told(self) -> str:
         """What the model is told came of it."""
-        if self.edited_by is None:
+        if not self.edited_by:
             return self.answer
         changed = f"[platform] A person changed this call's arguments before it was made: {readable(self.arguments)}"
         return f"{changed}\n{self.answer}"
@@ -129,7 +129,7 @@ class Question:
     """An open decision. proposal: what an approval would bring about; expires_at: ISO time, or None for never.
 
     required: how many must approve; rule: because of what. answered: whether somebody has answered, who may still take
-    it back.
+    it back. excluded: who may not answer, beside whom the run acts for.
     """
 
     escalation: str
@@ -142,6 +142,7 @@ class Question:
     required: int = 1
     rule: str | None = None
     answered: bool = False
+    excluded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

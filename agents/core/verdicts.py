@@ -46,7 +46,8 @@ def _tool_call(state: RunState, question: Question, made: DecisionMade) -> RunSt
     if made.decision == "approve":
         return with_call(state, index, phase="approved", agreed=_agreement(question, question.digest))
     if made.decision == "edit":
-        changed = {"arguments": disclose(made.arguments), "edited_by": made.by}
+        editors = (*state.calls[index].edited_by, made.by)
+        changed = {"arguments": disclose(made.arguments), "edited_by": editors}
         return with_call(state, index, phase="edited", agreed=_agreement(question, None), **changed)
     if made.decision == "respond":
         return settled(state, index, f"Not executed. A person answered instead: {made.message}", is_error=True)

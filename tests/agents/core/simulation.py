@@ -188,7 +188,7 @@ class Simulation:
         self.add(RunResumed(epoch=2, reason="woken", at=self.now.isoformat()))
         return self.play()
 
-    def answer_question(self, decision: str, **more: Json) -> "Simulation":
+    def answer_question(self, decision: str, *, by: str = "user:r", **more: Json) -> "Simulation":
         """Have a person answer the first open question, then go on."""
         question = self.state.questions[0]
         self.add(
@@ -196,7 +196,7 @@ class Simulation:
                 escalation=question.escalation,
                 kind=question.kind,
                 decision=decision,
-                by="user:r",
+                by=by,
                 digest=question.digest,
                 **more,
             )

@@ -178,6 +178,13 @@ def test_an_edited_call_is_made_with_the_new_arguments_and_the_model_is_told() -
     assert told.endswith('{"of":"refund"}')
 
 
+def test_whoever_edited_a_call_agrees_to_no_later_edit_of_it_either() -> None:
+    run = played(("refund", {"amount": 60_000}), tools=(refund(),), by=policies(large=LARGE))
+    for amount, by in ((56_000, "user:r"), (57_000, "user:q")):
+        run.answer_question("edit", by=by, arguments={"amount": amount})
+    assert [each.excluded for each in asked(run)] == [None, ["user:r"], ["user:q", "user:r"]]
+
+
 def test_an_edited_call_passes_schema_grant_and_policy_again() -> None:
     schema = {"type": "object", "properties": {"amount": {"type": "integer", "maximum": 60_000}}}
     one = refund(input_schema=schema)

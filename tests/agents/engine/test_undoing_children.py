@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from agents.actions import again
 from agents.actions.runs import cancel
 from agents.models import Run
 from db.scope import tenant_scope
@@ -252,6 +253,26 @@ def test_what_an_appeal_against_the_child_undid_is_not_undone_as_a_whole_by_a_to
         decide(asked.id, Answer("approve", asked.digest, message="undone before"), acting_as=acme.rita)
         assert ended(acme, run).error_code == "output_rejected"
     assert undone(outside) == ["c", "b", "a", "own"]
+
+
+def test_a_run_that_undoes_another_undoes_all_of_it_however_early_it_is_cancelled(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    define(acme, outside, rules=[], appeal={"allowed": True})
+    run = acme.submit("booker", TRIP)
+    with serving(model_url):
+        assert ended(acme, run).status == "completed"
+    acme.grant("review", acme.agent("booker"), acme.rita)
+    made = appeals.make(run.id, "It was wrong.", acting_as=acme.alice)
+    decide(made.id, Answer("approve", made.digest), acting_as=acme.rita)
+    with tenant_scope(acme.tenant_id):
+        reversal = Run.objects.get(reverses_id=run.id)
+    cancel(reversal.id, acting_as=acme.alice)  # no worker has begun it
+    with serving(model_url):
+        assert ended(acme, reversal).status == "completed"
+    assert undone(outside) == ["c", "b", "a"]
+    with tenant_scope(acme.tenant_id):
+        assert again.reverse(acme.run(run.id), by=acme.rita) == []
 
 
 def appeals_of(acme: World, run: Run) -> str | None:

@@ -256,6 +256,21 @@ def test_where_two_must_agree_the_author_of_an_output_is_not_one_of_them(acme: W
         decide(asked.id, approve(asked), acting_as=acme.rita)
 
 
+def test_nor_does_who_edited_before_agree_to_what_another_made_of_it(acme: World) -> None:
+    question = confirming(acme, required=2)
+    sam = acme.member("sam", Role.REVIEWER)
+    run = run_of(acme, question)
+    for editor, confidence in ((acme.rita, 0.7), (sam, 0.8)):
+        mine = {"decision": "approve", "confidence": confidence}
+        asked = question_of(acme, run)
+        decide(asked.id, Answer("edit", asked.digest, output=mine), acting_as=editor)
+        drive(run_of(acme, question), answers())
+    asked = question_of(acme, run)
+    for editor in (acme.rita, sam):
+        with pytest.raises(OwnEdit):
+            decide(asked.id, approve(asked), acting_as=editor)
+
+
 def guarded(acme: World, *, then: str) -> Escalation:
     """A question about a reason with an address in it, of an agent that keeps secrets back."""
     rules = [{"find": ["secrets"], "then": "block"}, {"find": ["email"], "then": then}]
