@@ -62,6 +62,15 @@ def put(slug: str, spec: Mapping[str, Json], *, acting_as: Principal | str) -> Q
         return queue
 
 
+def check_next(spec: Mapping[str, Json]) -> None:
+    """Raise `InvalidDocument` if `escalate_to` names no queue, as one of several files may; in its scope."""
+    after = spec.get("escalate_to")
+    if isinstance(after, str) and not Queue.objects.filter(slug=after).exists():
+        known = ", ".join(Queue.objects.order_by("slug").values_list("slug", flat=True)[:20])
+        said = f"There is no queue {after}. Known: {known or 'none'}."
+        refuse([Problem("/escalate_to", said, "document")], "The queue is not valid.")
+
+
 def spec_of(queue: Queue) -> dict[str, Json]:
     """Return the queue as a document's `spec`; what is not set is left out."""
     *_, people, groups = _state(queue)

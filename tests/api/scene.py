@@ -129,6 +129,8 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         assert alice.put(f"secrets/{name}", {"value": "long enough"}).status == 204
     for name in ("large", "larger"):
         assert alice.put(f"policies/{name}", {"spec": POLICY}, If_None_Match="*").status == 201
+    for name in ("first", "second"):
+        assert alice.put(f"queues/{name}", {"spec": {"due_s": 60}}, If_None_Match="*").status == 201
     for name in ("desk", "shelf"):
         assert alice.put(f"mcp_servers/{name}", {"spec": MCP_SERVER}, If_None_Match="*").status == 201
     for name, of in (("everything", {"tenant": True}), ("echoes", {"agent": "echo"})):
@@ -145,6 +147,7 @@ def _work(made: World, alice: Caller) -> dict[str, str]:
         "server_name": "desk",
         "secret_name": "token",
         "policy_name": "large",
+        "queue_slug": "first",
         "budget_name": "everything",
         "agent-grant/grant_id": on_agent,
         "tool-grant/grant_id": on_tool,
@@ -221,7 +224,7 @@ def _kept(made: World, cora: Principal) -> dict[str, str]:
 def nonexistent(ids: dict[str, str]) -> dict[str, str]:
     """Return ids of the same shapes that nobody has."""
     named = {"slug": "nobody", "number": "7", "tool_name": "nothing", "secret_name": "none"}
-    named |= {"policy_name": "no", "budget_name": "none"}
+    named |= {"policy_name": "no", "budget_name": "none", "queue_slug": "none"}
     return {name: named.get(name) or str(uuid4()) for name in ids}
 
 

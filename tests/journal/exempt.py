@@ -86,6 +86,7 @@ READS: Final = frozenset(
         "escalations.actions.delegations.visible",
         "escalations.actions.decisions.given",
         "escalations.actions.edits.check",
+        "escalations.actions.queues.check_next",
         "escalations.actions.queues.spec_of",
         "learning.actions.feedback.is_given",
         "learning.actions.feedback.link_of",
