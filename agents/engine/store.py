@@ -7,16 +7,12 @@ database's clock rules; `now` of a worker is its last reading of that clock plus
 """
 
 import json
-import logging
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final, Literal, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 from uuid import UUID
-
-import psycopg
 
 from agents.core.children import Callees, Ended
 from agents.core.events import (
@@ -32,15 +28,15 @@ from agents.core.holdings import Holding, Holdings, Proof
 from agents.core.policies import NONE, Policies
 from agents.core.spec import AgentSpec
 from agents.core.state import Call, RunState
-from agents.engine import children, leases, seam, soft_limits, statements
+from agents.engine import children, in_line, leases, seam, soft_limits, statements
 from agents.engine import policies as current
 from agents.engine.children import Start
 from agents.engine.counting import count_step
+from agents.engine.in_line import Ready
 from agents.engine.leases import LEASE, LEASE_TEXT, Claimed, LostLease
 from agents.engine.projection import project
 from agents.engine.signals import decision_expired, decision_requested, questions_moot
 from agents.engine.specs import spec_of
-from agents.engine.together import Together
 from audit import journal
 from audit.canonical import NotCanonical
 from audit.journal import Entry
@@ -50,15 +46,7 @@ from db.scope import SCOPE
 from quotas import reservations
 from quotas.reservations import Change
 
-log = logging.getLogger(__name__)
-
 ACTOR: Final = "engine"
-
-#: A step of more records goes by itself: the ids of one statement's records are in order up to 16,384 of them.
-MOST_ENTRIES: Final = 256
-
-#: A step of more characters, too: nobody else should wait for it.
-MOST_CHARS: Final = 1024 * 1024
 
 
 class Overtaken(Exception):
@@ -302,12 +290,7 @@ def append(
     """
     statement = _statement(state, tools=tools, budget=budget)
     values = _values(run, state, events, None, release=state.ended, tools=tools, policies=policies, budget=budget)
-    ready = _Ready(statement, *values, entries=len(events))
-    is_plain = budget is None or not budget.windows  # more windows than the month's go in an order of their own
-    goes_in_line = is_plain and len(events) <= MOST_ENTRIES and len(ready.entries_json) <= MOST_CHARS
-    written = _in_line.write(run.tenant_id, ready) if goes_in_line else "apart"
-    if written == "apart":
-        written = _write(run.tenant_id, ready, SCOPE)
+    written = in_line.write(run.tenant_id, Ready(statement, *values, entries=len(events)))
     if written is None:
         with step(run) as slow:
             slow.refused(state.seq - len(events))
@@ -317,68 +300,6 @@ def append(
         soft_limits.tell(run.tenant_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    """A plain step that is ready to be written: its statement for it alone, and that one's values."""
-
-    statement: trip.Statement
-    step: str
-    entries_json: str
-    entries: int
-
-
-#: The row of a step that was written, with its time, and when its trip began on `lease_clock`.
-_Written = tuple[Sequence[bytes | None], float]
-
-
-def _write(tenant_id: UUID, ready: _Ready, scope: trip.Statement) -> _Written | None:
-    """Write a step by itself; returns None when nothing was written."""
-    with transaction_connection() as connection:
-        begun = leases.lease_clock()
-        own = (ready.statement, (ready.step, ready.entries_json))
-        _, rows = trip.make(connection, (scope, [str(tenant_id)]), own)
-    return (rows[0], begun) if rows else None
-
-
-def _write_in_line(tenant_id: UUID, ready: Sequence[_Ready]) -> Sequence[_Written | Literal["apart"] | None]:
-    """Write steps of a tenant's runs in one transaction; returns None for what its fence or its grants did not let be.
-
-    "apart" when nothing was written, and each is to be tried by itself: the server refused one of them, or a lock was
-    not to be had at once. Raises `psycopg.OperationalError` when the connection breaks or none is to be had.
-    """
-    try:
-        if len(ready) == 1:
-            return [_write(tenant_id, ready[0], statements.SCOPE_IN_LINE)]
-        granted = any(each.statement is statements.STEP_IF_GRANTED for each in ready)
-        settle = any(each.statement is statements.STEP_AND_SETTLE for each in ready)
-        steps = (statements.STEPS[granted, settle], [_steps(ready)])
-        with transaction_connection() as connection:
-            begun = leases.lease_clock()
-            _, rows = trip.make(connection, (statements.SCOPE_IN_LINE, [str(tenant_id)]), steps)
-    except psycopg.Error as error:
-        if _is_lost(error):
-            raise
-        why = type(error).__name__  # not its words, which may hold somebody's data
-        log.warning("the database refused %s steps that stood in line (%s); each goes by itself", len(ready), why)
-        return ["apart"] * len(ready)
-    written: dict[int, _Written] = {trip.integer(member): (said, begun) for member, *said in rows}
-    return [written.get(member) for member in range(len(ready))]
-
-
-def _is_lost(error: psycopg.Error) -> bool:
-    """Say whether the connection is gone, or never came; all else is the server's word on what it was asked."""
-    state = error.sqlstate or ""
-    return isinstance(error, psycopg.OperationalError) and (not state or state.startswith(("08", "57P")))
-
-
-def _steps(ready: Sequence[_Ready]) -> str:
-    made, before = [], 0
-    for member, each in enumerate(ready):
-        made.append(f'{{"member":{member},"entries_before":{before},"entries":{each.entries_json},{each.step[1:]}')
-        before += each.entries
-    return f"[{','.join(made)}]"
-
-
 #: By whether the run ends, and whether more than its tenant's month counts.
 _BUDGETING: Final = {
     (False, False): statements.STEP_IF_RESERVED,
@@ -386,9 +307,6 @@ _BUDGETING: Final = {
     (True, False): statements.STEP_AND_SETTLE,
     (True, True): statements.STEP_AND_SETTLE_ALL,
 }
-
-_in_line: Final = Together(_write_in_line)
-os.register_at_fork(after_in_child=_in_line.start_afresh)
 
 
 def since(run: Claimed, seq: int) -> list[Event]:

@@ -21,9 +21,9 @@ TENANT = UUID(int=1)
 def main() -> None:
     """Fork, and end as the child does."""
     django.setup()
-    from agents.engine import store
+    from agents.engine import in_line
 
-    begun, never, line = threading.Event(), threading.Event(), store._in_line
+    begun, never, line = threading.Event(), threading.Event(), in_line.LINE
     parent = os.getpid()
 
     def write(_: UUID, steps: Any) -> Any:

@@ -13,7 +13,7 @@ from django.db import connection
 
 from agents.actions.runs import Request, submit
 from agents.core.decide import CallModel, Command, Perform
-from agents.engine import executor, leases, store
+from agents.engine import executor, in_line, leases, store
 from agents.engine.executor import Means, RunExecutor, Stopped
 from agents.engine.leases import Claimed, LostLease
 from agents.models import Run
@@ -43,7 +43,7 @@ class Crowd:
 
     def commit(self, first: Commit, *others: Commit) -> list[Future[Command | Stopped]]:
         """Do all of it, each in a thread of its own; returns when all have ended."""
-        whole, held = store._in_line._write, threading.Event()
+        whole, held = in_line.LINE._write, threading.Event()
 
         def write(tenant_id: UUID, ready: Sequence[Any]) -> Any:
             self.sizes.append(len(ready))
@@ -51,12 +51,12 @@ class Crowd:
                 assert held.wait(PATIENCE_S)
             return whole(tenant_id, ready)
 
-        self._patch.setattr(store._in_line, "_write", write)
+        self._patch.setattr(in_line.LINE, "_write", write)
         with ThreadPoolExecutor(1 + len(others)) as threads:
             made = [threads.submit(_in_thread, first)]
             assert eventually(lambda: bool(self.sizes))
             made += [threads.submit(_in_thread, other) for other in others]
-            assert eventually(lambda: sum(map(len, store._in_line._lines.values())) == len(others))
+            assert eventually(lambda: sum(map(len, in_line.LINE._lines.values())) == len(others))
             held.set()
         return made
 
