@@ -198,6 +198,7 @@ class Result(dict[str, Json]):
             runs_per_s=runs / self["wall"],
             p50_ms=1000 * percentile(took, 0.5),
             p95_ms=1000 * percentile(took, 0.95),
+            longest_ms=1000 * percentile(took, 1.0),
             cpu_ms_per_run=1000 * self["cpu"] / each,
             server_cpu_ms_per_run=1000 * self["server_cpu"] / each,
             rss_mib=peak_rss_mib(),

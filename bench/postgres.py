@@ -36,7 +36,7 @@ class PostgreSQL:
 
     def __init__(self, scratch: str, settings: tuple[str, ...] = ()) -> None:
         self.port = free_port()
-        self._settings = ("max_connections=200", *settings)
+        self._settings = ("max_connections=200", "track_wal_io_timing=on", *settings)
         self._account = server_account()
         self._binaries = find_binaries(self._account)
         self.home = Path(tempfile.mkdtemp(prefix="countersign-bench-", dir=scratch))
@@ -92,7 +92,7 @@ class PostgreSQL:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
 
     def counters(self, database: str) -> dict[str, float]:
-        """Commits of the database, WAL bytes, WAL syncs and CPU seconds of the server so far.
+        """Commits of the database, WAL bytes, seconds in which the WAL was synced and CPU seconds of the server so far.
 
         Exact once the peer's connections are closed: servers report late.
         """
@@ -101,7 +101,9 @@ class PostgreSQL:
             connection.execute("SELECT set_config('bench.database', %s, false)", [database])
             (commits,) = connection.execute(commits.encode()).fetchone() or (0,)
             (wal,) = connection.execute("SELECT pg_current_wal_insert_lsn() - '0/0'").fetchone() or (0,)
-        return {"commits": float(commits), "wal": float(wal), "cpu": self.cpu_seconds()}
+            syncing = "SELECT coalesce(sum(fsync_time), 0) / 1000 FROM pg_stat_io WHERE object = 'wal'"
+            (sync,) = connection.execute(syncing.encode()).fetchone() or (0,)
+        return {"commits": float(commits), "wal": float(wal), "sync": float(sync), "cpu": self.cpu_seconds()}
 
     def cpu_seconds(self) -> float:
         """Of the server and all its processes, those ended included (Linux)."""

@@ -136,7 +136,10 @@ class Throughput:
             }
             result |= {f"pg_{key}": value for key, value in result["pg"].items()}
         self.measured.rounds.setdefault(peer.name, []).append(result)
-        print(f"round {number + 1}: {peer.name}: {result['runs_per_s']:.1f} runs/s", file=sys.stderr, flush=True)
+        said = (
+            f"{result['runs_per_s']:.1f} runs/s, p50 {result['p50_ms']:.0f} ms, longest {result['longest_ms']:.0f} ms"
+        )
+        print(f"round {number + 1}: {peer.name}: {said}", file=sys.stderr, flush=True)
 
     def _once(self, peer: Peer, runs: int) -> dict[str, Any]:
         python = sys.executable if peer.environment == HERE_PYTHON else venvs.python_of(peer.environment)
@@ -167,12 +170,12 @@ def table(measured: Measured) -> str:
     """The rows as a Markdown table."""
     head = ("engine", "runs/s", "steps/s", "x floor", "/ LangGraph", "/ DBOS", "p50 ms", "p95 ms", "added CPU ms/step")
     lines = [
-        "| " + " | ".join((*head, "PG CPU ms/run", "commits/run", "WAL kB/run")) + " |",
-        "|" + "---|" * (len(head) + 3),
+        "| " + " | ".join((*head, "PG CPU ms/run", "commits/run", "WAL kB/run", "WAL sync ms/run")) + " |",
+        "|" + "---|" * (len(head) + 4),
     ]
     for name in (*(peer.name for peer in PEERS), LIMIT):
         if name in measured.missing:
-            lines.append(f"| {name} | not measured: {measured.missing[name]} |" + " |" * (len(head) + 1))
+            lines.append(f"| {name} | not measured: {measured.missing[name]} |" + " |" * (len(head) + 2))
         elif name in measured.rounds:
             lines.append("| " + " | ".join(_cells(measured, name)) + " |")
     return "\n".join(lines)
@@ -182,6 +185,7 @@ def _cells(measured: Measured, name: str) -> list[str]:
     alone = "engine only" in name or name == LIMIT
     per_s, cpu = measured.median(name, "runs_per_s"), measured.median(name, "pg_cpu")
     wal, server = measured.median(name, "pg_wal"), measured.median(name, "server_cpu_ms_per_run") or 0.0
+    sync = measured.median(name, "pg_sync")
     others = (FLOOR, LANGGRAPH, DBOS) if not alone else ("", "LangGraph, engine only", "DBOS, engine only")
     added = _cell(measured.added_cpu_ms(name) if name != FLOOR else None, ".2f")
     return [
@@ -195,4 +199,5 @@ def _cells(measured: Measured, name: str) -> list[str]:
         _cell(None if cpu is None else 1000 * cpu, ".1f"),
         _cell(measured.median(name, "pg_commits"), ".1f"),
         _cell(None if wal is None else wal / 1000, ".1f"),
+        _cell(None if sync is None else 1000 * sync, ".1f"),
     ]
