@@ -31,6 +31,7 @@ from agents.engine import toolbox
 from agents.engine.driver import Driver
 from agents.engine.temporal.hands import Hands
 from agents.providers.claude import ClaudeProvider
+from agents.tools.breaker import Breakers
 from agents.tools.perform import perform as perform_tool
 from db import trip
 from db.pool import Connection
@@ -41,7 +42,13 @@ _SAVEPOINT: Final = re.compile(r"s\d+_x\d+")
 #: Threads that drive no run: they open connections, hand in counters, do chores, send webhooks, every so many seconds.
 _BESIDE: Final = ("pool-", "totals", "chores", "webhook")
 
+#: Of this thread: whether its last claim found nothing (`empty`), and whether it does what the clock asks (`beside`).
 _local = threading.local()
+
+
+def _is_beside() -> bool:
+    """Whether what this thread does now is no point: it comes at any place of a run, by the clock."""
+    return threading.current_thread().name.startswith(_BESIDE) or getattr(_local, "beside", False)
 
 
 class Place(Protocol):
@@ -116,7 +123,7 @@ class OfWorker:
 
     def name(self, point: str) -> str | None:
         thread = threading.current_thread()
-        if thread.name.startswith(_BESIDE):
+        if _is_beside():
             return None
         with self._lock:
             if thread is threading.main_thread():
@@ -154,7 +161,7 @@ class OfTemporalWorker(OfWorker):
 
     def name(self, point: str) -> str | None:
         thread = threading.current_thread().name
-        if thread.startswith(_BESIDE):
+        if _is_beside():
             return None
         with self._lock:
             if thread.startswith(("take-up", "step", "tool")) and self._driving:
@@ -265,6 +272,23 @@ def _watch_calls(points: Points) -> None:
 
     _replace(ClaudeProvider, "answer", answer)
     _replace(toolbox, "perform", perform)
+    _look_once(Breakers._look)
+
+
+def _look_once(looks: Callable[[Breakers], None]) -> None:
+    """Have the first look at the breakers be points, which each process takes at its first call; the others it takes
+    when a second has passed, if the run lasts so long."""
+    taken = threading.Event()
+
+    def look(breakers: Breakers) -> None:
+        _local.beside = taken.is_set()
+        try:
+            looks(breakers)
+            taken.set()
+        finally:
+            _local.beside = False
+
+    _replace(Breakers, "_look", look)
 
 
 def _watch_sql(points: Points) -> None:
