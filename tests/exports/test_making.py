@@ -12,6 +12,7 @@ from uuid import UUID
 
 import pytest
 from django.db import connection, connections
+from django.db.models import F
 from jsonschema import Draft202012Validator
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from pytest_django import Settings
@@ -360,14 +361,33 @@ def test_who_erases_leaves_nothing_of_one_that_was_let_go(acme: World, cora: Pri
         assert not Part.objects.exists()
 
 
-def test_it_fails_with_the_reason_when_the_log_does_not_hold(acme: World, cora: Principal) -> None:
+def test_it_fails_with_the_reason_when_the_log_does_not_hold(
+    acme: World, cora: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles, "LOOKS", 2)
     export = exports.ask(Asked("bundle"), acting_as=cora)
-    with tenant_scope(acme.tenant_id):
-        Export.objects.filter(id=export.id).update(created_at=transaction_time() - timedelta(minutes=5))
-    make()
+    for _ in range(3):
+        due(export)
+        make()
 
     found = of(acme, export.id)
     assert (found.status, found.error) == ("failed", "nothing_sealed")
+
+
+def test_a_bundle_whose_turn_comes_late_waits_for_the_sealer_as_any_other(acme: World, cora: Principal) -> None:
+    seal(acme)
+    export = exports.ask(Asked("bundle"), acting_as=cora)
+    with tenant_scope(acme.tenant_id):
+        Export.objects.filter(id=export.id).update(created_at=F("created_at") - timedelta(minutes=5))
+    logs.append(acme, 1)  # life goes on, and the sealer is a second behind
+    make()
+    waits = of(acme, export.id)
+    seal(acme)
+    due(export)
+    make()
+
+    assert (waits.status, waits.error) == ("running", None)
+    assert of(acme, export.id).status == "ready"
 
 
 def test_what_breaks_again_and_again_is_given_up(acme: World, cora: Principal, monkeypatch: pytest.MonkeyPatch) -> None:
