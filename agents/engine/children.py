@@ -37,7 +37,6 @@ from agents.engine.specs import spec_of
 from agents.tools.perform import checked
 from agents.tools.seam import Failed, Finished, Outcome
 from audit import journal
-from audit.source import own_trace
 from db import trip
 from db.models import new_id
 from db.pool import Connection, transaction_connection
@@ -235,7 +234,7 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, e
         untrusted=state.is_tainted or None,
         private=state.has_read_private or None,
         context=context,
-        trace=_trace(run, state),
+        trace=state.trace,
         **({} if screen is None else screening.recorded(carried.screened(arguments, context, screen))),
     )
     row = {
@@ -251,11 +250,6 @@ def _start(run: Claimed, state: RunState, event: ChildStarted, callee: Callee, e
     return Start(UUID(event.run), json.dumps(row), (submitted,), run.tenant_id, persons)
 
 
-def _trace(run: Claimed, state: RunState) -> str:
-    """Return the trace id that runs which this one starts belong to: its own."""
-    return state.trace or own_trace(run.id)
-
-
 def _start_reversal(run: Claimed, state: RunState, event: ChildStarted, reversal: Reversal | None) -> Start:
     if reversal is None:
         raise ValueError("Nothing is undone of which nothing is known.")
@@ -269,7 +263,7 @@ def _start_reversal(run: Claimed, state: RunState, event: ChildStarted, reversal
         tokens=0,
         parent=str(run.id),
         levels=0,
-        trace=_trace(run, state),
+        trace=state.trace,
     )
     row = {"id": event.run, "tenant": str(run.tenant_id), "parent": str(run.id), "reverses": event.reverses}
     first = (submitted, reversal.reversing)

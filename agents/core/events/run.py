@@ -20,8 +20,8 @@ class RunSubmitted(Event):
     how many levels of children there may be below it; what it may spend is set aside by its parent then. untrusted,
     private: what its parent had read already. context: the conversation that its parent hands over. guard: what its
     agent's guards found in the input, `{finder, then, count}` each; detectors: which versions of them looked. trace:
-    W3C trace id of the request, or of the run that started this one; None for the run's own id. idempotency_key: the
-    client's, which may hold anything.
+    W3C trace id of the request, or of the run that started this one if it has one; None for the run's own id.
+    idempotency_key: the client's, which may hold anything.
     """
 
     action = "run.submitted"

@@ -10,6 +10,7 @@ from agents.actions.runs import Request, cancel, submit
 from agents.core.exact import disclose
 from agents.engine import about
 from agents.models import Run, RunSubject
+from audit.source import Source, answering
 from db.scope import tenant_scope
 from tenants.principal import Principal
 from tests.agents.engine.serving import serving
@@ -28,6 +29,7 @@ KEYS: Json = {
     "required": ["a", "b"],
 }
 CASE: Json = {"a": "x", "b": "y"}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 MORE = ["ask_clerk", "lookup"]
@@ -71,7 +73,6 @@ def test_a_call_is_a_run_of_its_own_whose_output_is_the_result(office: World, mo
 
     (child,) = children_of(office, run)
     assert (child.agent.slug, child.status, child.principal_id) == ("clerk", "completed", office.alice.user_id)
-    assert [each["trace"] for each in facts(office, child, "run.submitted")] == [run.id.hex], "one trace for both"
     assert output(office, child) == "Both were looked up."
     assert output(office, run) == "The clerk says: Both were looked up."
     wanted = ["tool.requested", "child.started", "run.waiting", "run.resumed", "child.finished", "tool.finished"]
@@ -81,6 +82,18 @@ def test_a_call_is_a_run_of_its_own_whose_output_is_the_result(office: World, mo
     assert waits["waiting_for"] == "child"
     (started,) = facts(office, run, "child.started")
     assert (started["run"], started["agent"]) == (str(child.id), str(child.agent_id))
+
+
+def test_a_child_has_its_parents_trace_and_none_when_that_has_none(office: World, model_url: str) -> None:
+    plain = office.submit("boss", CASE)
+    with answering(Source(TRACE)):
+        traced = office.submit("boss", CASE)
+    with serving(model_url):
+        assert [ended(office, run).status for run in (plain, traced)] == ["completed"] * 2
+
+    told = [facts(office, child, "run.submitted")[0] for run in (plain, traced) for child in children_of(office, run)]
+    # The release before reads no record with a trace: workers write none before web servers do.
+    assert [each.get("trace") for each in told] == [None, TRACE]
 
 
 def test_the_parents_cost_and_usage_hold_its_childrens(office: World, model_url: str) -> None:
