@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Prefetch, QuerySet
 
+from agents.core.events import own_facts
 from agents.core.exact import disclose, scrubbed
 from agents.core.money import to_usd
 from agents.models import AgentVersion, Run
@@ -30,7 +31,7 @@ def event_json(stored: Stored, *, payloads: bool) -> dict[str, Json]:
 
 
 def _data(stored: Stored, *, payloads: bool) -> dict[str, Json]:
-    data = {name: value for name, value in stored.facts.items() if name != "via"}  # of the record, not the event
+    data = own_facts(stored.action, stored.facts)
     if "cost_nano" in data:
         data["cost_usd"] = to_usd(data.pop("cost_nano"))
     if "usd_nano" in data:

@@ -87,6 +87,17 @@ def test_a_run_says_by_which_key_and_in_which_trace_it_was_asked_for(acme: World
     assert "ada" not in json.dumps(record.facts), "what a client writes there may be of a person"
 
 
+def test_events_are_told_without_the_request_that_they_were_written_in(alice: Caller, echo: str) -> None:
+    headers = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+    run = alice.post("runs", {"agent": "echo", "input": {"key": "a"}}, **headers).json["id"]
+    alice.post(f"runs/{run}/cancel", {}, **headers)
+
+    told = {each["type"]: each["data"] for each in alice.get(f"runs/{run}/events").json["results"]}
+
+    assert (told["run.submitted"]["trace"], "via" in told["run.submitted"]) == (TRACE, False)
+    assert told["run.cancel_requested"].keys() & {"trace", "via"} == set()
+
+
 def test_without_a_trace_it_is_the_runs_own(acme: World, alice: Caller, echo: str) -> None:
     run = UUID(alice.post("runs", {"agent": "echo", "input": {"key": "a"}}, traceparent="nonsense").json["id"])
 

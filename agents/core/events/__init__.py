@@ -33,7 +33,7 @@ from agents.core.events.run import (
     RunSubmitted,
     RunWaiting,
 )
-from agents.core.events.stored import BY_ACTION, UPCASTERS, UnknownEvent, event_of, facts_and_payload
+from agents.core.events.stored import BY_ACTION, UPCASTERS, UnknownEvent, event_of, facts_and_payload, own_facts
 from agents.core.events.tool import ToolCompensated, ToolDenied, ToolFailed, ToolFinished, ToolRequested, ToolUnknown
 
 __all__ = [
@@ -79,4 +79,5 @@ __all__ = [
     "UnknownEvent",
     "event_of",
     "facts_and_payload",
+    "own_facts",
 ]

@@ -51,9 +51,7 @@ def event_of(action: str, v: int, facts: Mapping[str, Json], payload: Mapping[st
     cls = BY_ACTION.get(action)
     if cls is None or v > cls.v:
         raise UnknownEvent(f"{action} version {v}")
-    data = {**facts, **(payload or {})}
-    for name in (data.keys() & FACTS) - _names(cls):  # of the request it was written in: no part of the event
-        del data[name]
+    data = {**own_facts(action, facts), **(payload or {})}
     for version in range(v, cls.v):
         data = UPCASTERS[action, version](data)
     try:
@@ -62,6 +60,13 @@ def event_of(action: str, v: int, facts: Mapping[str, Json], payload: Mapping[st
         if unknown := data.keys() - _names(cls):
             raise UnknownEvent(f"{action} with {', '.join(sorted(unknown))}") from error
         raise
+
+
+def own_facts(action: str, facts: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the facts of the event itself, without those of the request that it was written in (`audit.source`)."""
+    cls = BY_ACTION.get(action)
+    sources = FACTS - _names(cls) if cls else FACTS
+    return {name: value for name, value in facts.items() if name not in sources}
 
 
 def _names(cls: type[Event]) -> set[str]:
