@@ -5,6 +5,7 @@ one begins. So a worker may die at any moment: whoever takes the export next goe
 was overtaken writes nothing. There is one thread a process, which takes turns between exports.
 """
 
+import itertools
 import logging
 import threading
 import time
@@ -13,7 +14,6 @@ from typing import Final
 from uuid import UUID
 
 from django.db import connection, connections
-from django.db.models import QuerySet
 
 from agents.actions.runs import transaction_time
 from audit.stored import BrokenLog
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 HOLD_S: Final = 60
 TURN_S: Final = 5.0
 
-#: How often it is begun anew without a step, before it is given up.
+#: How often it is begun anew without a step, or breaks at the same one, before it is given up.
 TRIES: Final = 5
 
 _TAKE: Final = """
@@ -99,6 +99,18 @@ def work(hold: _Hold, *, turn_s: float = TURN_S) -> None:
             if export is not None:
                 code = error.code if isinstance(error, Refusal) else "log_broken"
                 exports.failed(export, code, str(error))
+    except Exception:
+        _broke(hold)
+        raise
+
+
+def _broke(hold: _Hold) -> None:
+    """Count that it broke. A process that ended meanwhile counts nothing here, so deploys do not add up."""
+    with tenant_scope(hold[0]):
+        export = _held(hold)
+        if export is not None:
+            export.state["broke"] = export.state.get("broke", 0) + 1
+            export.save()
 
 
 def _begin(hold: _Hold) -> bool:
@@ -109,7 +121,7 @@ def _begin(hold: _Hold) -> bool:
         if export is None:
             return False
         export.state["tries"] = export.state.get("tries", 0) + 1
-        if export.state["tries"] > TRIES:
+        if export.state["tries"] > TRIES or export.state.get("broke", 0) >= TRIES:
             exports.failed(export, "export_broke", "It could not be made; the workers' log says why.")
             return False
         export.save()
@@ -120,18 +132,25 @@ def _digest(hold: _Hold) -> str | None:
     """Return what a bundle ends with, and what takes long to read, when all else of it is there.
 
     The export's row is not held meanwhile: who lets it go, or erases, need not wait; the hold is, from read to read.
+    Nothing in between can be kept of a hash, so whoever follows a process that ended reads it over from the start. That
+    it ended is no fault of the export once it had read on: the try counts no more.
     """
-    tenant_id, export_id, epoch = hold
-
-    def ours() -> "QuerySet[Export]":
-        return Export.objects.filter(id=export_id, epoch=epoch, status__in=exports.OPEN)
-
+    tenant_id, export_id, _ = hold
     with tenant_scope(tenant_id):
-        if not ours().filter(state__written=True).exists():
+        export = _held(hold)
+        if export is None or not export.state.get("written"):
             return None
+    reads = itertools.count()
 
     def go_on() -> bool:
-        return bool(ours().update(next_at=transaction_time() + timedelta(seconds=HOLD_S)))
+        export = _held(hold)
+        if export is None:
+            return False
+        export.next_at = transaction_time() + timedelta(seconds=HOLD_S)
+        if next(reads):
+            export.state["tries"] = 0
+        export.save(update_fields=["next_at", "state"])
+        return True
 
     return bundles.digest_of(tenant_id, export_id, go_on)
 
@@ -143,6 +162,7 @@ def _step(hold: _Hold, digest: str | None = None, *, leave: bool) -> bool:
         if export is None:
             return False
         exports.check_room(export)
+        is_new = not export.state.get("written")
         if not moments.settle(export):
             waits_s = moments.LOOK_S
         else:
@@ -150,7 +170,8 @@ def _step(hold: _Hold, digest: str | None = None, *, leave: bool) -> bool:
         if export.status not in exports.OPEN:
             return False
         export.status = "running"
-        export.state["tries"] = 0
+        if is_new:  # there is nothing to add to what is written until its leaves are read over
+            export.state |= {"tries": 0, "broke": 0}
         now = transaction_time()
         leave = leave and not export.state.get("written")  # what was read of it by then would be read again
         export.next_at = now + timedelta(seconds=waits_s if leave or waits_s else HOLD_S)

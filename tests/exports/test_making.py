@@ -407,6 +407,55 @@ def test_what_breaks_again_and_again_is_given_up(acme: World, cora: Principal, m
     assert (of(acme, export.id).status, of(acme, export.id).error) == ("failed", "export_broke")
 
 
+def test_a_bundle_whose_leaves_cannot_be_read_over_is_given_up(
+    acme: World, cora: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> str | None:
+        raise ZeroDivisionError
+
+    export = exports.ask(Asked("bundle"), acting_as=cora)
+    seal(acme)
+    monkeypatch.setattr(bundles, "digest_of", breaks)
+    for _ in range(making.TRIES):
+        hold = making.take()
+        assert hold is not None
+        with pytest.raises(ZeroDivisionError):
+            making.work(hold, turn_s=600)
+        due(export)
+    make()
+
+    assert (of(acme, export.id).status, of(acme, export.id).error) == ("failed", "export_broke")
+
+
+@pytest.mark.usefixtures("small_steps")
+def test_processes_that_end_while_the_leaves_are_read_over_do_not_add_up(
+    acme: World, cora: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    def ends(export_id: UUID, lane: int, first: int, count: int) -> list[bytes]:
+        if first > 1:
+            raise Ended
+        return read(export_id, lane, first, count)
+
+    read = parts.data
+    monkeypatch.setattr(bundles, "PARTS", 1)
+    export = exports.ask(Asked("bundle"), acting_as=cora)
+    seal(acme)
+    with monkeypatch.context() as deploys:
+        deploys.setattr(parts, "data", ends)
+        for _ in range(making.TRIES + 2):
+            hold = making.take()
+            assert hold is not None
+            with pytest.raises(Ended):
+                making.work(hold, turn_s=600)
+            due(export)
+    make()
+
+    assert of(acme, export.id).status == "ready"
+
+
 def test_who_may_not_or_asks_for_what_cannot_be_is_refused(acme: World, cora: Principal) -> None:
     now = transaction_time()
     carol = world().member("carol", Role.OWNER)
