@@ -101,7 +101,7 @@ def _begin(export: Export) -> float:
     log = StoredLog.of(export.tenant_id)
     signed = log.signed() if log else None
     if log is None or signed is None or not _sealed(export, log, signed.head.size):
-        export.state["looks"] = export.state.get("looks", 0) + 1
+        export.state |= {"waits_for": "seal", "looks": export.state.get("looks", 0) + 1}
         if export.state["looks"] > LOOKS:
             if signed is None:
                 raise NothingSealed

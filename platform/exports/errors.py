@@ -46,6 +46,17 @@ class TooMuchKept(ExportError):
     status = 409
 
 
+class WritersLinger(ExportError):
+    """A transaction that writes records has lasted for ten minutes: ask who runs the installation to look, then again.
+
+    `pg_stat_activity` shows it. What it wrote before the export's moment would be missing.
+    """
+
+    code = "writers_linger"
+    status = 503
+    retryable = True
+
+
 class UnknownExport(ExportError):
     """There is no such export."""
 

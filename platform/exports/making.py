@@ -163,6 +163,7 @@ def _step(hold: _Hold, digest: str | None = None, *, leave: bool) -> bool:
             return False
         exports.check_room(export)
         is_new = not export.state.get("written")
+        export.state.pop("waits_for", None)
         if not moments.settle(export):
             waits_s = moments.LOOK_S
         else:

@@ -34,7 +34,7 @@ from audit.verify.files import files_of
 from db import roles, session
 from db.models import new_id
 from db.scope import tenant_scope
-from exports import bundles, listings, making, parts
+from exports import bundles, listings, making, moments, parts
 from exports.actions import exports
 from exports.actions.exports import Asked
 from exports.errors import BadPeriod, BundleIsWhole, Gone, NotReady, TooManyExports, TooManyKept, UnknownExport
@@ -551,7 +551,9 @@ def due(export: Export) -> None:
         cursor.execute("UPDATE exports_export SET next_at = now() WHERE id = %s", [export.id])
 
 
-def test_what_was_recorded_before_and_is_committed_after_is_in_it(acme: World, cora: Principal) -> None:
+def test_what_was_recorded_before_and_is_committed_after_is_in_it(
+    acme: World, cora: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
     late, written, commit = new_id(), threading.Event(), threading.Event()
 
     def takes_its_time() -> None:
@@ -567,12 +569,18 @@ def test_what_was_recorded_before_and_is_committed_after_is_in_it(acme: World, c
     export = exports.ask(Asked("jsonl"), acting_as=cora)
     make()
     waits = of(acme, export.id)
+    monkeypatch.setattr(moments, "LOOKS", 1)
+    impatient = exports.ask(Asked("jsonl"), acting_as=cora)
+    for _ in range(2):
+        due(impatient)
+        make()
     commit.set()
     thread.join()
     due(export)
     make()
 
-    assert (waits.status, waits.size) == ("running", 0)
+    assert (waits.status, waits.size, waits.state["waits_for"]) == ("running", 0, "writers")
+    assert (of(acme, impatient.id).status, of(acme, impatient.id).error) == ("failed", "writers_linger")
     read = [json.loads(line)["stream"] for line in whole(acme, of(acme, export.id)).splitlines()]
     assert (str(late) in read, str(export.id) in read) == (True, True)
 
@@ -593,7 +601,8 @@ def test_a_bundle_waits_for_what_was_put_aside_however_old(acme: World, cora: Pr
     due(export)
     make()
 
-    assert (waits.status, "size" in waits.state) == ("running", False)
+    assert (waits.status, "size" in waits.state, waits.state["waits_for"]) == ("running", False, "seal")
+    assert "waits_for" not in of(acme, export.id).state
     assert of(acme, export.id).status == "ready"
 
 

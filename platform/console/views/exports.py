@@ -78,7 +78,7 @@ def ask(request: MemberRequest) -> HttpResponse:
 def one(request: MemberRequest, export: UUID) -> HttpResponse:
     """Show one export; a refresh that would change nothing answers 204."""
     found = _found(export)
-    state = f"{found.status}.{found.percent}.{found.done}"
+    state = f"{found.status}.{found.percent}.{found.done}.{found.state.get('waits_for', '')}"
     if wants_part(request) and request.GET.get("shown") == state:
         return HttpResponse(status=UNCHANGED)
     context = _shown(found) | {"state": state, "tenant": request.member.tenant}

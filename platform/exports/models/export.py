@@ -12,8 +12,9 @@ class Export(TenantModel):
     `Filter`, opaque ids alone. payloads: whether what concerns people is in it. asked_by: the actor, an opaque id.
     status: queued, running, ready, failed, expired. next_at: when a worker looks at it next: to go on, or to let it go;
     null when there is nothing more to do. epoch: the number of the hold on it, which every step names. state: where the
-    next step begins. done, total: records, total null while it is not known. percent: 0 to 100. size: bytes of what is
-    there. error: a code, and detail: a sentence, of one that failed.
+    next step begins, and as `waits_for` what is waited for: writers or seal. done, total: records, total null while it
+    is not known. percent: 0 to 100. size: bytes of what is there. error: a code, and detail: a sentence, of one that
+    failed.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
