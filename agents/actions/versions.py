@@ -52,12 +52,13 @@ class Preview:
     hints: tuple[Problem, ...] = ()
 
 
-def create(agent: Agent, *, acting_as: Principal | str) -> Made:
+def create(agent: Agent, *, keeps_draft: bool = False, acting_as: Principal | str) -> Made:
     """Make a version of what is being worked on: the draft, else the newest version's document with the tools of today.
 
     The version pins the system prompt and every tool's live definition, with the tools that it falls back on or is
-    undone by. It changes nothing for runs until it is published. Raises `NothingToPublish`, `InvalidDocument`, and what
-    `agents.may_edit` raises.
+    undone by. It changes nothing for runs until it is published. keeps_draft: whether the draft stays being worked on,
+    for a rehearsal; publishing it unchanged then publishes the very version that was rehearsed. Raises
+    `NothingToPublish`, `InvalidDocument`, and what `agents.may_edit` raises.
     """
     with acting(acting_as) as actor:
         agents.may_edit(agent.slug, acting_as)
@@ -68,8 +69,9 @@ def create(agent: Agent, *, acting_as: Principal | str) -> Made:
         pinned = _checked(agent.slug, spec)
         digest = _digest(agent.slug, spec, pinned)
         newest = agents.newest(agent)
-        agent.draft = None
-        agent.save(update_fields=["draft", "updated_at"])
+        if not keeps_draft:
+            agent.draft = None
+            agent.save(update_fields=["draft", "updated_at"])
         if newest is not None and newest.digest == digest:
             return Made(newest, False)
         return Made(_made(agent, spec, pinned, digest, newest.number + 1 if newest else 1, actor), True)

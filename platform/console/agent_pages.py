@@ -112,7 +112,8 @@ def runnable(member: Member) -> Agent | None:
 def runnable_versions(agent: Agent, member: Member) -> list[tuple[str, str]]:
     """Return (value, words) of what a run can be started of: the live version, others, the draft for who edits it."""
     live = [("", f"v{agent.live.number}, which is live")] if agent.live else []
-    draft = [(DRAFT, "the draft as it stands, with today's tools")] if may_edit(agent.slug, member) else []
+    has_draft = agent.draft is not None and may_edit(agent.slug, member)
+    draft = [(DRAFT, "the draft as it stands, with today's tools")] if has_draft else []
     numbers = agent.versions.order_by("-number").values_list("number", flat=True)[:VERSIONS]
     others = [each for each in numbers if agent.live is None or each != agent.live.number]
     return [*live, *draft, *((str(each), f"v{each}") for each in others)]

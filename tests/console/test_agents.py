@@ -232,15 +232,30 @@ def test_rules_of_the_form_are_tried_on_past_runs_and_nothing_is_saved(acme: Wor
 
 def test_draft_is_rehearsed_without_being_live(acme: World) -> None:
     alice, path = signed_in(acme, "alice"), f"/{acme.slug}/agents/refund-desk/"
-    alice.post(f"{path}draft/", {**FORM, "role": "Second"})
+    schema = {"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]}
+    alice.post(f"{path}draft/", {**FORM, "role": "Second", "input_schema": json.dumps(schema)})
     assert "Rehearse the draft" in shown(alice, path)
+    for text in ("{", "{}"):
+        refused = alice.post(f"{path}run/", {"input": text, "version": "draft"})
+        assert refused.status_code == 422
+    with tenant_scope(acme.tenant_id):
+        agent = Agent.objects.get(slug="refund-desk")
+        assert (agent.draft is not None, agent.versions.count()) == (True, 1)  # a refused start leaves no trace
     assert 'value="draft" selected' in shown(alice, f"{path}run/?version=draft")
-    sent = alice.post(f"{path}run/", {"input": "{}", "version": "draft"})
+    sent = alice.post(f"{path}run/", {"input": '{"order": "1"}', "version": "draft"})
     run = acme.run(UUID(sent["Location"].split("/")[-2]))
     with tenant_scope(acme.tenant_id):
         live = Agent.objects.select_related("live").get(slug="refund-desk").live
     assert live is not None
     assert (run.version.number, live.number) == (2, 1)
+    assert "Rehearsed as version 2" in shown(alice, sent["Location"])
+    assert draft(acme, "refund-desk")["role"] == "Second"  # it can be worked on, and rehearsed, again
+    alice.post(f"{path}publish/")
+    with tenant_scope(acme.tenant_id):
+        agent = Agent.objects.select_related("live").get(slug="refund-desk")
+        assert (agent.live.number if agent.live else None, agent.versions.count()) == (2, 2)
+    assert "Rehearse the draft" not in shown(alice, path)
+    assert alice.post(f"{path}run/", {"input": '{"order": "1"}', "version": "draft"}).status_code == 422
 
 
 def test_preview_says_what_to_think_about(acme: World) -> None:

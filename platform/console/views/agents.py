@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -13,7 +14,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from access import grants
 from access.errors import AccessDenied, MissingGrant
 from agents.actions import agents, runs, versions
-from agents.errors import AgentError
+from agents.errors import AgentError, NothingToPublish
 from agents.models import Agent, AgentVersion
 from console import agent_pages, forms, grants_page, stopping_page
 from console.events import pretty
@@ -151,14 +152,18 @@ def run(request: MemberRequest, slug: str) -> HttpResponse:
     problem, errors = "", list[Json]()
     if request.method == "POST":
         try:
-            asked = runs.Request(agent=slug, input=json.loads(text), version=_version(agent, number, request))
-            made = runs.submit(asked, acting_as=request.member.principal)
+            given = json.loads(text)
+            with transaction.atomic():  # so that a start that is refused leaves no version of the draft behind
+                asked = runs.Request(agent=slug, input=given, version=_version(agent, number, request))
+                made = runs.submit(asked, acting_as=request.member.principal)
         except REFUSALS as refusal:
             record_refusal(request, refusal)
             problem, errors = str(refusal), list(getattr(refusal, "errors", ()))
         except ValueError as error:
             problem = f"The input is not JSON: {error}."
         else:
+            if number == agent_pages.DRAFT:
+                messages.success(request, f"Rehearsed as version {asked.version}, which is not live. The draft stays.")
             return redirect("console:run", tenant=request.member.tenant.slug, run=made.run.id)
     schema_text = pretty(schema) if schema else ""
     context = {"slug": slug, "text": text, "schema": schema_text, "problem": problem, "errors": errors}
@@ -177,9 +182,14 @@ def check_edit(request: MemberRequest, slug: str) -> None:
 
 
 def _version(agent: Agent, chosen: str, request: MemberRequest) -> int | None:
-    """Return the number of the version to run; None for the live one. A draft is made a version, which stays unlive."""
+    """Return the number of the version to run; None for the live one.
+
+    A draft is made a version, which stays unlive, and stays a draft. Raises `NothingToPublish` where there is none.
+    """
     if chosen == agent_pages.DRAFT:
-        return _made(agent, request).number
+        if agent.draft is None:
+            raise NothingToPublish("There is no draft any more: it was published, or let go. Choose a version.")
+        return versions.create(agent, keeps_draft=True, acting_as=request.member.principal).version.number
     return int(chosen) if chosen.isascii() and chosen.isdigit() and len(chosen) < 10 else None
 
 
