@@ -149,6 +149,13 @@ class AgentStopped(AgentError):
     status = 409
 
 
+class AgentNotStopped(AgentError):
+    """The agent is not stopped: its runs are ended together only then. Stop it first, or end one run by itself."""
+
+    code = "agent_not_stopped"
+    status = 409
+
+
 class StopReasonMissing(AgentError):
     """Say why the agent is stopped, in 1,000 characters at most: the reason is kept in the audit trail."""
 

@@ -18,7 +18,7 @@ from access.acting import acting
 from access.errors import AccessDenied, MissingGrant
 from agents.actions import agents, runs
 from agents.core.lifecycle import TERMINAL, Status
-from agents.errors import RunEnded, StopReasonMissing
+from agents.errors import AgentNotStopped, RunEnded, StopReasonMissing
 from agents.models import Agent, Run
 from audit import journal
 from audit.models import Record
@@ -80,14 +80,16 @@ def let_go_on(agent: Agent, *, acting_as: Principal) -> Agent:
 
 
 def end_runs(agent: Agent, *, acting_as: Principal, clock: Callable[[], float] = time.monotonic) -> Ended:
-    """Ask every run of the agent that is under way to end, each in a transaction of its own.
+    """Ask every run of the stopped agent that is under way to end, each in a transaction of its own.
 
-    What undoes another run's work goes on. Outside any transaction, so that each is asked at once. Raises what
-    `runs.cancel` raises where a right is missing, before any is asked.
+    What undoes another run's work goes on. Outside any transaction, so that each is asked at once. Raises
+    `AgentNotStopped`, and what `runs.cancel` raises where a right is missing, before any is asked.
     """
     began, asked = clock(), 0
     with tenant_scope(acting_as.tenant_id):
         check_ends(agent, acting_as)
+        if agents.locked(id=agent.id).stopped_at is None:
+            raise AgentNotStopped
         waiting = list(under_way(agent).order_by("id").values_list("id", flat=True))
     for place, run in enumerate(waiting):
         if clock() - began > LONGEST_S:

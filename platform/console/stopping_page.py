@@ -25,6 +25,12 @@ class Stopped:
     under_way: int
     may_end: bool
 
+    @property
+    def ends(self) -> str:
+        """Return what is asked before the runs are ended."""
+        runs = "the run that is" if self.under_way == 1 else f"all {self.under_way} runs that are"
+        return f"End {runs} under way? Each ends after the step it is in; what its tools did is undone where they can."
+
 
 def stopped(agent: Agent, member: Member) -> Stopped | None:
     """Return since when, by whom and why the agent is stopped; None when it is not."""

@@ -94,6 +94,18 @@ def test_agent_is_stopped_with_a_reason_and_let_go_on(desk: World) -> None:
     assert desk.agent("payments").stopped_at is None
 
 
+def test_runs_are_ended_together_only_of_a_stopped_agent_and_after_asking_back(desk: World) -> None:
+    alice, path = signed_in(desk, "alice"), f"/{desk.slug}/agents/payments/"
+    run = desk.submit("payments", {"order": "1"})
+    alice.post(f"{path}end-runs/")
+    assert "run.cancel_requested" not in desk.actions(run.id)
+    assert "The agent is not stopped" in text(alice, path)
+    alice.post(f"{path}stop/", {"reason": "It pays everybody."})
+    assert "End the run that is under way?" in text(alice, path)
+    alice.post(f"{path}end-runs/")
+    assert desk.actions(run.id)[-1] == "run.cancel_requested"
+
+
 def test_palette_leads_to_stopping_for_who_may(desk: World) -> None:
     words = f"/{desk.slug}/find/?q=stop+pay"
     assert f"/{desk.slug}/agents/payments/stop/" in text(signed_in(desk, "alice"), words)

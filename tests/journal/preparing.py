@@ -96,7 +96,8 @@ def let_agent_go_on(scene: Scene) -> Call:
 
 
 def end_runs(scene: Scene) -> Call:
-    return partial(stopping.end_runs, scene.agent, acting_as=scene.alice)
+    stopped = stopping.stop(scene.agent, reason="It loops.", acting_as=scene.alice)
+    return partial(stopping.end_runs, stopped, acting_as=scene.alice)
 
 
 def change_source(scene: Scene) -> Call:

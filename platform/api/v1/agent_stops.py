@@ -48,12 +48,13 @@ _STOPPED = component(
 class Stop(View):
     """No new runs of an agent."""
 
-    @call("stopAgent", "Stop an agent", answer=_STOPPED, body=_STOP, path=_PATH, refusals=(404, 422))
+    @call("stopAgent", "Stop an agent", answer=_STOPPED, body=_STOP, path=_PATH, refusals=(404, 409, 422))
     def post(self, request: Request, slug: str) -> Response:
         """Let no new run of the agent begin until it is let go on; with `end_runs`, end those under way.
 
         For who may edit the agent. Ending runs needs `runs:write` and the grant `run`, too, and takes ten seconds at
-        most; asked again, it goes on with those that are left.
+        most; asked again, it goes on with those that are left. `agent_not_stopped`: somebody let the agent go on before
+        its runs were ended.
         """
         with self.scope():
             agent = _found(slug)

@@ -39,7 +39,7 @@ def stop(request: MemberRequest, slug: str) -> HttpResponse:
 @require_POST
 @member_page("runs:write", scope=False)
 def end_runs(request: MemberRequest, slug: str) -> HttpResponse:
-    """End the runs of a stopped agent that are under way."""
+    """End the runs of a stopped agent that are under way; one that is not stopped keeps them."""
     return _ended(request, _editable(request, slug))
 
 

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from access.errors import AccessDenied, MissingGrant
 from agents.actions import again, stopping
 from agents.actions.runs import Request, submit
-from agents.errors import AgentStopped, StopReasonMissing
+from agents.errors import AgentNotStopped, AgentStopped, StopReasonMissing
 from agents.models import Agent
 from audit.models import Record
 from db.scope import tenant_scope
@@ -48,6 +48,15 @@ def test_runs_under_way_are_asked_to_end_and_others_are_not(acme: World) -> None
     for run in mine:
         assert acme.actions(run.id)[-1] == "run.cancel_requested"
     assert "run.cancel_requested" not in acme.actions(others.id)
+
+
+def test_runs_of_an_agent_that_is_not_stopped_are_not_ended_together(acme: World) -> None:
+    run = acme.submit("refund-desk", {})
+    stopped = stop(acme)
+    stopping.let_go_on(stopped, acting_as=acme.alice)
+    with pytest.raises(AgentNotStopped):  # whatever the row said that the caller read before
+        stopping.end_runs(stopped, acting_as=acme.alice)
+    assert "run.cancel_requested" not in acme.actions(run.id)
 
 
 def test_ending_many_stops_when_time_is_up_and_goes_on_when_asked_again(acme: World) -> None:
