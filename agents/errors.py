@@ -149,6 +149,13 @@ class AgentStopped(AgentError):
     status = 409
 
 
+class AlreadyStopped(AgentError):
+    """The agent is stopped already; what you wrote was not kept."""
+
+    code = "already_stopped"
+    status = 409
+
+
 class AgentNotStopped(AgentError):
     """The agent is not stopped: its runs are ended together only then. Stop it first, or end one run by itself."""
 

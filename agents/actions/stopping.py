@@ -18,7 +18,7 @@ from access.acting import acting
 from access.errors import AccessDenied, MissingGrant
 from agents.actions import agents, runs
 from agents.core.lifecycle import TERMINAL, Status
-from agents.errors import AgentNotStopped, RunEnded, StopReasonMissing
+from agents.errors import AgentNotStopped, AlreadyStopped, RunEnded, StopReasonMissing
 from agents.models import Agent, Run
 from audit import journal
 from audit.models import Record
@@ -45,11 +45,12 @@ class Ended:
     left: int
 
 
-def stop(agent: Agent, *, reason: str, acting_as: Principal) -> Agent:
+def stop(agent: Agent, *, reason: str, anew: bool = False, acting_as: Principal) -> Agent:
     """Let no new run of the agent begin; those under way go on until `end_runs`. Stopped already, it stays so.
 
-    reason: 1 to `LONGEST_REASON` characters, for the audit; erasable. For whoever may edit the agent. Raises
-    `StopReasonMissing`, and what `agents.may_edit` raises.
+    reason: 1 to `LONGEST_REASON` characters, for the audit; erasable. anew: raise `AlreadyStopped` where it is, for who
+    is to know that their reason is not kept. For whoever may edit the agent. Raises `StopReasonMissing`, and what
+    `agents.may_edit` raises.
     """
     with acting(acting_as) as actor:
         agents.may_edit(agent.slug, acting_as)
@@ -57,6 +58,8 @@ def stop(agent: Agent, *, reason: str, acting_as: Principal) -> Agent:
         if not reason or len(reason) > LONGEST_REASON:
             raise StopReasonMissing
         agent = agents.locked(id=agent.id)
+        if anew and agent.stopped_at is not None:
+            raise AlreadyStopped
         if agent.stopped_at is None:
             agent.stopped_at = timezone.now()
             agent.save(update_fields=["stopped_at", "updated_at"])

@@ -44,9 +44,10 @@ def find(words: str, member: Member) -> list[Found]:
 
 def _agents(words: str, member: Member) -> Iterator[Found]:
     named = words.removeprefix("stop").strip()
-    for slug in Agent.objects.filter(slug__icontains=named).order_by("slug").values_list("slug", flat=True)[:EACH]:
+    known = Agent.objects.filter(slug__icontains=named).order_by("slug")
+    for slug, stopped_at in known.values_list("slug", "stopped_at")[:EACH]:
         yield Found(slug, "agent", "bot", _address(member, "agent", slug=slug))
-        if agent_pages.may_edit(slug, member):
+        if stopped_at is None and agent_pages.may_edit(slug, member):
             yield Found(
                 f"Stop {slug}",
                 "shows first how many runs it ends",

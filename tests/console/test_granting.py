@@ -108,8 +108,22 @@ def test_runs_are_ended_together_only_of_a_stopped_agent_and_after_asking_back(d
 
 def test_palette_leads_to_stopping_for_who_may(desk: World) -> None:
     words = f"/{desk.slug}/find/?q=stop+pay"
-    assert f"/{desk.slug}/agents/payments/stop/" in text(signed_in(desk, "alice"), words)
+    alice = signed_in(desk, "alice")
+    assert f"/{desk.slug}/agents/payments/stop/" in text(alice, words)
     assert "/stop/" not in text(signed_in(desk, "bob"), words)
+    alice.post(f"/{desk.slug}/agents/payments/stop/", {"reason": "It pays."})
+    assert "/stop/" not in text(alice, words)
+
+
+def test_who_stops_an_agent_that_is_stopped_is_told_by_whom_and_why(desk: World) -> None:
+    alice, path = signed_in(desk, "alice"), f"/{desk.slug}/agents/payments/stop/"
+    alice.post(path, {"reason": "It pays everybody."})
+    again = alice.post(path, {"reason": "It is too slow.", "end": "yes"})
+    assert again.status_code == 409
+    page = again.content.decode()
+    for said in ("stopped already", email(desk, "alice"), "It pays everybody.", "It is too slow."):
+        assert said in page, said
+    assert 'name="reason"' not in text(alice, path)
 
 
 @pytest.mark.parametrize("name", ["bob", "rita", "dave"])

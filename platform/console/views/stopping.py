@@ -8,7 +8,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from agents.actions import stopping
 from agents.models import Agent
-from console import agent_pages
+from console import agent_pages, stopping_page
 from console.attempts import attempt
 from console.members import MemberRequest, member_page
 from console.pages import show
@@ -29,7 +29,8 @@ def stop(request: MemberRequest, slug: str) -> HttpResponse:
         return _form(request, agent)
     reason = request.POST.get("reason", "")
     by = request.member.principal
-    found, refusal = attempt(request, lambda: stopping.stop(agent, reason=reason.replace("\r\n", "\n"), acting_as=by))
+    why = reason.replace("\r\n", "\n")
+    found, refusal = attempt(request, lambda: stopping.stop(agent, reason=why, anew=True, acting_as=by))
     if found is None:
         return _form(request, agent, refusal)
     messages.success(request, f"{slug} is stopped: no new run of it begins.")
@@ -63,8 +64,10 @@ def _editable(request: MemberRequest, slug: str) -> Agent:
 
 def _form(request: MemberRequest, agent: Agent, refusal: Refusal | None = None) -> HttpResponse:
     with tenant_scope(request.member.tenant.id):
+        agent.refresh_from_db(fields=["stopped_at"])
         context = {
             "slug": agent.slug,
+            "stopped": stopping_page.stopped(agent, request.member),
             "under_way": stopping.under_way(agent).count(),
             "may_end": stopping.may_end(agent, request.member.principal),
             "reason": request.POST.get("reason", ""),
