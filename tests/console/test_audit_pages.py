@@ -64,6 +64,10 @@ def test_an_export_is_narrowed_as_the_search_was_and_a_bundle_never(kept: Desk) 
         export = Export.objects.get()
     assert (export.filter, export.payloads) == ({"action": "decision.made"}, False)
     assert f"{export.until}" == "2030-02-01 00:00:00+00:00"
+    kept.make()
+    page = shown(cora, f"{base}exports/{export.id}/")
+    assert f"/exports/{export.id}/download/" in page
+    assert not re.search(r"<a[^>]*\sdownload\b", page)  # a browser would save a refusal's page as the export
     assert sent(cora, f"{base}exports/{export.id}/let-go/")[0] == 302
     assert "no longer kept" in shown(cora, f"{base}exports/{export.id}/")
 
@@ -118,6 +122,7 @@ def test_the_story_is_told_with_its_proofs_and_reading_it_is_recorded(kept: Desk
     assert read.facts["story"] == str(kept.run.id)
     record = shown(cora, f"{base}{made.id}/")
     assert "Download the proof" in record
+    assert not re.search(r"<a[^>]*\sdownload\b", record)  # a browser would save a refusal's page as the proof
     proof = cora.get(f"{base}{made.id}/proof/").content.decode()
     assert proof.startswith("c2sp.org/tlog-proof@v1\nindex ")
     head = shown(cora, f"{base}log/")
