@@ -64,8 +64,15 @@ def test_an_export_is_narrowed_as_the_search_was_and_a_bundle_never(kept: Desk) 
         export = Export.objects.get()
     assert (export.filter, export.payloads) == ({"action": "decision.made"}, False)
     assert f"{export.until}" == "2030-02-01 00:00:00+00:00"
+    path, swap = f"{base}exports/{export.id}/", {"HX-Request": "true", "HX-Target": "export"}
+    assert 'popovertarget="stop-export"' in shown(cora, path)
+    part = cora.get(path, headers=swap).content.decode()
+    assert "popover" not in part  # it would be gone with the next swap, before anybody answers it
+    assert "export-stop" not in part
     kept.make()
-    page = shown(cora, f"{base}exports/{export.id}/")
+    assert '<div id="export-stop" hx-swap-oob="true"></div>' in cora.get(path, headers=swap).content.decode()
+    page = shown(cora, path)
+    assert "stop-export" not in page
     assert f"/exports/{export.id}/download/" in page
     assert not re.search(r"<a[^>]*\sdownload\b", page)  # a browser would save a refusal's page as the export
     assert sent(cora, f"{base}exports/{export.id}/let-go/")[0] == 302

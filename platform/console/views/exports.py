@@ -81,7 +81,7 @@ def one(request: MemberRequest, export: UUID) -> HttpResponse:
     state = f"{found.status}.{found.percent}.{found.done}.{found.state.get('waits_for', '')}"
     if wants_part(request) and request.GET.get("shown") == state:
         return HttpResponse(status=UNCHANGED)
-    context = _shown(found) | {"state": state, "tenant": request.member.tenant}
+    context = _shown(found) | {"state": state, "tenant": request.member.tenant, "is_swap": wants_part(request)}
     if wants_part(request):
         return render(request, "console/audit/_export.html", context)
     return show(request, "console/audit/export.html", context, place=PLACE)
