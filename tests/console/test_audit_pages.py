@@ -46,7 +46,12 @@ def orders(kept: Desk, kind: str) -> list[Order]:
 
 def test_an_export_is_narrowed_as_the_search_was_and_a_bundle_never(kept: Desk) -> None:
     cora, base = kept.client("cora"), f"{kept.base}audit/"
-    [link] = re.findall(r'href="([^"]*exports/\?[^"]*)"', shown(cora, f"{base}?action=decision.made&q=words"))
+    page = shown(cora, f"{base}?action=decision.made&q=words")
+    [link] = re.findall(r'href="([^"]*exports/\?[^"]*)"', page)
+    assert "this one has all that matches besides them" in page
+    page = shown(cora, f"{base}?q=words")  # it would export everything
+    assert ("exports/?" in page, "Words narrow no export" in page) == (False, True)
+    assert f"{base}exports/?of=all" in shown(cora, base)
     assert link == f"{base}exports/?action=decision.made"
     assert 'value="decision.made"' in shown(cora, link)
     new = f"{base}exports/new/"

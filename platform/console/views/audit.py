@@ -69,6 +69,7 @@ def records(request: MemberRequest) -> HttpResponse:
         "problem": problem,
         "older": query.urlencode() if len(some) > PAGE else "",
         "newest": _without(request.GET, "before") if before else "",
+        "may_export": request.member.can("audit:export"),
         "export": _export(request.GET) if request.member.can("audit:export") else "",
     }
     return show(request, "console/audit/records.html", context, place="console:audit")
@@ -122,8 +123,9 @@ def _without(given: QueryDict, name: str) -> str:
 
 
 def _export(given: QueryDict) -> str:
-    """Return the query of an export of what is searched for; words narrow none."""
-    return urlencode({name: given[name] for name in EXPORTED if given.get(name)}) or "of=all"
+    """Return the query of an export of what is searched for; none for words alone, which narrow no export."""
+    narrowed = urlencode({name: given[name] for name in EXPORTED if given.get(name)})
+    return narrowed or ("" if given.get("q") else "of=all")
 
 
 def _wanted(given: QueryDict) -> tuple[Wanted, str]:
