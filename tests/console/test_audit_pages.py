@@ -2,13 +2,18 @@
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from unittest.mock import patch
+from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from agents.models import Run
 from audit.models import Record
+from db.models import new_id
 from db.scope import tenant_scope
 from exports.models import Export
 from retention.actions import terms
@@ -42,6 +47,15 @@ def sent(client: Client, path: str, **given: Any) -> tuple[int, str]:
 def orders(kept: Desk, kind: str) -> list[Order]:
     with tenant_scope(kept.world.tenant_id):
         return list(Order.objects.filter(kind=kind).order_by("-id"))
+
+
+def ended_before(kept: Desk, *, days: int) -> None:
+    """Have a run that was begun and has ended so many days ago, about which nobody was asked."""
+    at = timezone.now() - timedelta(days=days)
+    with patch("agents.actions.runs.new_id", lambda: UUID(int=new_id().int - (days * 24 * 3600 * 1000 << 80))):
+        run = kept.world.submit("payer", {"customer_id": "other"})
+    with tenant_scope(kept.world.tenant_id):
+        Run.objects.filter(id=run.id).update(status="completed", created_at=at, ended_at=at)
 
 
 def test_an_export_is_narrowed_as_the_search_was_and_a_bundle_never(kept: Desk) -> None:
@@ -104,9 +118,12 @@ def test_what_one_asks_for_another_confirms(kept: Desk) -> None:
 
     assert sent(cora, f"{base}retention/change/", runs="3", reason="R-7")[0] == 422
     assert "These are the terms as they are" in sent(cora, f"{base}retention/change/", reason="R-7")[1]
-    assert sent(cora, f"{base}retention/change/", runs="400", reason="R-7")[0] == 302
+    ended_before(kept, days=500)
+    assert sent(cora, f"{base}retention/change/", runs="400", deliveries="90", reason="R-7")[0] == 302
     [change] = orders(kept, "terms")
-    assert change.terms == {"runs": 400}
+    # Twice: on the card, and in what asks back before it is confirmed.
+    assert shown(carl, f"{base}retention/").count("by these terms: runs: 1; deliveries: none.") == 2
+    assert change.terms == {"runs": 400, "deliveries": 90}
     assert "Another person" in sent(cora, f"{base}retention/{change.id}/decide/", do="confirm")[1]
     assert "400 days" in sent(carl, f"{base}retention/{change.id}/decide/", do="confirm")[1]
     with tenant_scope(kept.world.tenant_id):

@@ -76,6 +76,24 @@ def _terms(given: Mapping[str, str]) -> dict[str, int | None]:
     return found
 
 
+def _takes(change: Order) -> str:
+    """Return, for who confirms a change, how much goes at once by the terms that it makes shorter."""
+    present = terms.in_force()
+    shorter = {
+        kind: days
+        for kind, days in (change.terms or {}).items()
+        if kind in CLASSES and days is not None and days < (present[kind] or MOST_DAYS + 1)
+    }
+    if not shorter:
+        return "No term becomes shorter: nothing goes by them that would not go anyway."
+    told = "; ".join(f"{wording.code(kind)}: {_count(expiring.due(kind, days))}" for kind, days in shorter.items())
+    return f"Would go at once by these terms: {told}. What a hold is over is counted, and stays."
+
+
+def _count(due: int) -> str:
+    return f"{due:,} or more" if due >= expiring.MOST_COUNTED else f"{due:,}" if due else "none"
+
+
 def _page(request: MemberRequest, given: Mapping[str, str] | None = None, problem: str = "") -> HttpResponse:
     present, asked = terms.in_force(), terms.asked()
     counts = request.GET.get("count") == "true"
@@ -90,13 +108,15 @@ def _page(request: MemberRequest, given: Mapping[str, str] | None = None, proble
         }
         for kind, days in present.items()
     ]
+    [waiting] = keeping_pages.shown([asked], request.member) if asked else [None]
     context = {
         "classes": rows,
         "counts": counts,
         "most": expiring.MOST_COUNTED,
         "least_days": LEAST_DAYS,
         "most_days": MOST_DAYS,
-        "asked": keeping_pages.shown([asked], request.member)[0] if asked else None,
+        "asked": waiting,
+        "takes": _takes(asked) if asked and waiting and waiting.may_refuse else "",
         "may_ask": request.member.can(ERASE) and asked is None,
         "listed": keeping_pages.listed("terms", uuid_of(request.GET.get("before", "")), request.member),
         "reason": (given or {}).get("reason", ""),
