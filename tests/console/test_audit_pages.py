@@ -169,8 +169,13 @@ def test_a_correction_is_kept_shown_and_let_go(kept: Desk) -> None:
     assert "No case is tagged happy" in shown(rita, f"{base}?tag=happy")
     sent(rita, f"{base}{kept.case}/remove/")
     assert rita.get(f"{base}{kept.case}/").status_code == 404
-    status, page = sent(rita, f"{kept.base}inbox/{kept.question}/keep/", tag="error", note="Again")
-    assert (status, "Again" in page) == (302, True)
+    keep = f"{kept.base}inbox/{kept.question}/keep/"
+    for tag, note in (("none", "Look twice."), ("error", "Look twice." * 400)):
+        status, page = sent(rita, keep, tag=tag, note=note)
+        assert (status, note in page) == (422, True)
+    # A browser counts the end of a line as one character and sends two.
+    status, page = sent(rita, keep, tag="error", note="Again\r\n" * 660)
+    assert (status, "Again\nAgain" in page) == (302, True)
     assert "4.0" in shown(bob, f"{kept.base}agents/payer/feedback/")
     assert "Right, but late." not in shown(bob, f"{kept.base}agents/payer/feedback/")
 
@@ -184,7 +189,7 @@ def test_a_decision_is_appealed_against_once_by_who_may(kept: Desk) -> None:
     assert (status, "waits to be decided" in page) == (302, True)
     assert "already" in sent(alice, f"{path}appeal/", reason="Again")[1]
     assert sent(alice, f"{path}feedback/", score="9")[0] == 422
-    assert "2 of 5" in sent(alice, f"{path}feedback/", score="2", comment="No.")[1]
+    assert "2 of 5" in sent(alice, f"{path}feedback/", score="2", comment="No.\r\n" * 990)[1]
 
 
 def test_owners_settle_what_holds_for_the_tenant(acme: World) -> None:

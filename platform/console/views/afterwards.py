@@ -18,6 +18,7 @@ from console.members import Member, MemberRequest, member_page
 from console.pages import show
 from console.run_list import uuid_of
 from console.run_view import head_context
+from console.typed import typed
 from escalations.actions import appeals
 from escalations.errors import EscalationError
 from escalations.models import Escalation
@@ -51,7 +52,7 @@ def afterwards(request: MemberRequest, run: UUID) -> HttpResponse:
 @member_page("runs:read")
 def appeal(request: MemberRequest, run: UUID) -> HttpResponse:
     """Appeal against what the run decided; what was typed stays in the form when it is refused."""
-    found, reason = run_page.run_of(run), request.POST.get("reason", "").strip()
+    found, reason = run_page.run_of(run), typed(request.POST, "reason")
     try:
         appeals.check(found, acting_as=request.member.principal)
     except AccessDenied as error:
@@ -78,7 +79,7 @@ def give(request: MemberRequest, run: UUID) -> HttpResponse:
     found = run_page.run_of(run)
     if not request.member.can("runs:write"):
         raise PermissionDenied("Your role reads feedback and gives none.")
-    score, comment = request.POST.get("score", ""), request.POST.get("comment", "").strip()
+    score, comment = request.POST.get("score", ""), typed(request.POST, "comment")
 
     def act() -> Feedback:
         if score not in {"1", "2", "3", "4", "5"} or len(comment) > feedback.LONGEST:

@@ -13,6 +13,7 @@ from console.audit_query import Unreadable
 from console.members import MemberRequest, member_page
 from console.pages import show
 from console.run_list import uuid_of
+from console.typed import typed
 from console.views.holds import reason_of
 from retention.actions import erasures, orders
 from retention.models import Order
@@ -39,7 +40,7 @@ def listing(request: MemberRequest) -> HttpResponse:
 @member_page(ERASE)
 def ask(request: MemberRequest) -> HttpResponse:
     """Ask for the erasure of all that runs hold about somebody; it begins when another person has confirmed it."""
-    given = {name: request.POST.get(name, "").strip() for name in ("subject", "reason")}
+    given = {name: typed(request.POST, name) for name in ("subject", "reason")}
 
     def act() -> Order:
         if not given["subject"] or len(given["subject"]) > 500:

@@ -1,5 +1,7 @@
 """The page of a link for feedback: for whoever has it, without an account, and without anything of the run on it."""
 
+from typing import Any
+
 from django import forms
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -17,6 +19,14 @@ from quotas.addresses import client_address, network
 SCORES = (("5", "Very good"), ("4", "Good"), ("3", "Fair"), ("2", "Poor"), ("1", "Wrong"))
 
 
+class Comment(forms.CharField):
+    """A text of several lines, each end of one counted as one character, as browsers count it for `maxlength`."""
+
+    def to_python(self, value: Any) -> str:
+        """Return the text."""
+        return (super().to_python(value) or "").replace("\r\n", "\n")
+
+
 class Form(forms.Form):
     """What is said."""
 
@@ -25,7 +35,7 @@ class Form(forms.Form):
         coerce=int,
         error_messages={"required": "Choose one.", "invalid_choice": "Choose one."},
     )
-    comment = forms.CharField(max_length=actions.LONGEST, required=False, strip=True)
+    comment = Comment(max_length=actions.LONGEST, required=False, strip=True)
 
 
 @require_http_methods(["GET", "POST"])

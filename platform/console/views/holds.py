@@ -14,6 +14,7 @@ from console.audit_query import Unreadable
 from console.members import MemberRequest, member_page
 from console.pages import show
 from console.run_list import uuid_of
+from console.typed import typed
 from retention.actions import holds, orders
 from retention.actions.holds import Over
 from retention.models import Order
@@ -52,7 +53,7 @@ def listing(request: MemberRequest) -> HttpResponse:
 @member_page(HOLD)
 def ask(request: MemberRequest) -> HttpResponse:
     """Ask for a hold; it stands when another person has confirmed it."""
-    given = {name: request.POST.get(name, "").strip() for name in FIELDS}
+    given = {name: typed(request.POST, name) for name in FIELDS}
 
     def act() -> Order:
         return holds.ask(_over(given), reason_of(given), acting_as=request.member.principal)
@@ -94,7 +95,7 @@ def decide(request: MemberRequest, hold: UUID) -> HttpResponse:
 @member_page(HOLD)
 def release(request: MemberRequest, hold: UUID) -> HttpResponse:
     """Ask for a hold's end; it stands until another person has confirmed that."""
-    found, given = keeping_pages.one("hold", hold), {"reason": request.POST.get("reason", "").strip()}
+    found, given = keeping_pages.one("hold", hold), {"reason": typed(request.POST, "reason")}
 
     def act() -> Order:
         return holds.release(found.id, reason_of(given), acting_as=request.member.principal)

@@ -21,6 +21,7 @@ from console.inbox_list import Filters
 from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show, wants_part
 from console.run_list import uuid_of
+from console.typed import typed
 from db.errors import Refusal
 from escalations.actions import answers, decisions, life
 from escalations.actions.decisions import Answer
@@ -119,7 +120,7 @@ class Incomplete(EscalationError):
 def _answer(request: MemberRequest, verb: str, asked: Item) -> Answer:
     """Read the form; raises `Incomplete`, which says what is missing."""
     given = request.POST
-    reason, message = given.get("reason", "").strip(), given.get("message", "").strip()
+    reason, message = typed(given, "reason"), typed(given, "message")
     if not reason and (verb in {"reject", "edit"} or (verb == "approve" and asked.needs_reason)):
         raise Incomplete("Say why: the reason is kept in the audit trail.")
     answer = Answer(verb, given.get("digest", ""), reason=reason or None, message=message or None)
@@ -169,7 +170,7 @@ def refused(request: MemberRequest, filters: Filters, escalation: UUID, verb: st
     """Show the question again with why something about it was refused, and with what was typed."""
     found = inbox_item.escalation_of(escalation, request.member)
     context = _item(request, found, do=verb, problem=refusal)
-    context |= {name: request.POST.get(name, "") for name in ("reason", "message", "output")}
+    context |= {name: request.POST.get(name, "") for name in ("reason", "message", "output", "tag", "note")}
     if verb == "edit":
         context |= _edited(found, context["item"], request.POST)
     if wants_part(request):

@@ -14,6 +14,7 @@ from console import inbox_hold, inbox_item, inbox_many
 from console.inbox_list import Filters
 from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show
+from console.typed import typed
 from console.views.inbox import address, refused
 from db.scope import tenant_scope
 from escalations.actions import life
@@ -95,7 +96,7 @@ def many(request: MemberRequest) -> HttpResponse:
     """
     member, verb = request.member, request.POST.get("decision", "")
     items = inbox_many.parsed(request.POST.getlist("item"))
-    reason = request.POST.get("reason", "").strip()
+    reason = typed(request.POST, "reason")
     with tenant_scope(member.tenant.id):
         filters = Filters.of(request.GET, member)
         if verb not in inbox_many.VERBS or not items:

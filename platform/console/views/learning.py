@@ -11,9 +11,12 @@ from django.views.decorators.http import require_GET, require_POST
 from console import inbox_item, learning_pages
 from console.attempts import attempt, say
 from console.audit_query import Unreadable
+from console.inbox_list import Filters
 from console.members import MemberRequest, member_page
 from console.pages import show
 from console.run_list import uuid_of
+from console.typed import typed
+from console.views import inbox
 from learning.actions import cases as keeping
 from learning.models import Case
 from learning.models.case import TAGS
@@ -64,9 +67,9 @@ def remove(request: MemberRequest, slug: str, case: UUID) -> HttpResponse:
 @require_POST
 @member_page("escalations:read")
 def keep(request: MemberRequest, escalation: UUID) -> HttpResponse:
-    """Keep what the answer to a question taught as a case of the agent."""
+    """Keep what the answer to a question taught as a case of the agent; what was typed stays when it is refused."""
     found = inbox_item.escalation_of(escalation, request.member)
-    tag, note = request.POST.get("tag", ""), request.POST.get("note", "").strip()
+    tag, note = request.POST.get("tag", ""), typed(request.POST, "note")
 
     def act() -> Case:
         if tag not in TAGS or len(note) > LONGEST_NOTE:
@@ -75,8 +78,8 @@ def keep(request: MemberRequest, escalation: UUID) -> HttpResponse:
 
     made, refusal = attempt(request, act)
     if made is None:
-        messages.error(request, str(refusal))
-        return redirect("console:inbox_item", tenant=request.member.tenant.slug, escalation=found.id)
+        refusal = refusal or Unreadable("It is not kept.")
+        return inbox.refused(request, Filters.of(request.GET, request.member), found.id, "", refusal)
     messages.success(request, "It is kept as a case of the agent.")
     return redirect("console:case", tenant=request.member.tenant.slug, slug=made.agent.slug, case=made.id)
 

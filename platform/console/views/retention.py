@@ -14,6 +14,7 @@ from console.audit_query import Unreadable
 from console.members import MemberRequest, member_page
 from console.pages import show
 from console.run_list import uuid_of
+from console.typed import typed
 from console.views.holds import reason_of
 from retention import expiring
 from retention.actions import orders, terms
@@ -37,7 +38,7 @@ def listing(request: MemberRequest) -> HttpResponse:
 @member_page(ERASE)
 def ask(request: MemberRequest) -> HttpResponse:
     """Ask for other terms; they count when another person has confirmed them."""
-    given = {name: request.POST.get(name, "").strip() for name in (*CLASSES, "reason")}
+    given = {name: typed(request.POST, name) for name in (*CLASSES, "reason")}
 
     def act() -> Order:
         present, wanted = terms.in_force(), _terms(given)

@@ -12,6 +12,7 @@ from console import agent_pages, stopping_page
 from console.attempts import attempt
 from console.members import MemberRequest, member_page
 from console.pages import show
+from console.typed import typed
 from console.views.agents import PLACE, check_edit
 from db.errors import Refusal
 from db.scope import tenant_scope
@@ -27,10 +28,9 @@ def stop(request: MemberRequest, slug: str) -> HttpResponse:
     agent = _editable(request, slug)
     if request.method != "POST":
         return _form(request, agent)
-    reason = request.POST.get("reason", "")
+    reason = typed(request.POST, "reason")
     by = request.member.principal
-    why = reason.replace("\r\n", "\n")
-    found, refusal = attempt(request, lambda: stopping.stop(agent, reason=why, anew=True, acting_as=by))
+    found, refusal = attempt(request, lambda: stopping.stop(agent, reason=reason, anew=True, acting_as=by))
     if found is None:
         return _form(request, agent, refusal)
     messages.success(request, f"{slug} is stopped: no new run of it begins.")
