@@ -34,9 +34,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The runs, each in front of those that it started. live: whether any goes on; more: whether some are left out."""
+    """The runs, each in front of those that it started.
+
+    is_root: whether the one whose page this is started them all. live: whether any goes on; more: some are left out.
+    """
 
     lines: Sequence[Line]
+    is_root: bool
     live: bool
     more: bool
     digest: str
@@ -52,7 +56,7 @@ def tree_of(run: Run) -> Tree | None:
     lines = list(_lines(shown, below, 0, run.id))
     live = any(line.status not in TERMINAL for line in lines)
     told = repr([(line.id, line.words, line.cost) for line in lines])
-    return Tree(lines, live, more, hashlib.sha256(told.encode()).hexdigest()[:16])
+    return Tree(lines, root.id == run.id, live, more, hashlib.sha256(told.encode()).hexdigest()[:16])
 
 
 def _below(root: Run) -> tuple[Mapping[UUID, list[Run]], bool]:

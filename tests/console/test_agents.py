@@ -3,12 +3,15 @@
 import json
 import re
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
+from django.template.loader import render_to_string
 from django.test import Client
 
 from agents.actions import tools
+from agents.actions.trying_rules import Change, Trial
+from agents.core.trials import Said
 from agents.models import Agent
 from console import forms
 from console.agent_form import SECTIONS
@@ -228,6 +231,17 @@ def test_rules_of_the_form_are_tried_on_past_runs_and_nothing_is_saved(acme: Wor
     refused = alice.post(f"{path}try/", {**FORM, "rules": "[{"})
     assert refused.status_code == 422
     assert signed_in(acme, "bob").post(f"{path}try/", FORM).status_code == 403
+
+
+def test_trial_says_how_far_it_looked_and_how_much_it_shows(acme: World) -> None:
+    change = Change(uuid4(), 4, 1, Said("pass"), Said("reject"))
+    cut, whole = Trial(runs=100, answers=120, changes=[change] * 25, next=uuid4()), Trial(runs=3, answers=3)
+    told = render_to_string("console/agents/_trial.html", {"trial": cut, "tenant": {"slug": acme.slug}})
+    assert "The newest 20 of 25 are shown." in told
+    assert "the newest 100 runs that ended" in told
+    told = render_to_string("console/agents/_trial.html", {"trial": whole, "tenant": {"slug": acme.slug}})
+    assert "Every answer that was judged would go the way it went." in told
+    assert "older ones" not in told
 
 
 def test_draft_is_rehearsed_without_being_live(acme: World) -> None:

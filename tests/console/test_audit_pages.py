@@ -107,6 +107,8 @@ def test_what_one_asks_for_another_confirms(kept: Desk) -> None:
     assert sent(cora, f"{base}holds/new/", over="agent", agent="payer", reason="Case 12")[0] == 302
     [hold] = orders(kept, "hold")
     decide = f"{base}holds/{hold.id}/decide/"
+    assert 'popovertarget="refuse-hold"' in shown(carl, f"{base}holds/{hold.id}/")
+    assert "Take back what you asked for?" in shown(cora, f"{base}holds/{hold.id}/")
     assert "Another person" in sent(cora, decide, do="confirm", order=hold.id)[1]
     assert "in force" in sent(carl, decide, do="confirm", order=hold.id)[1]
     assert sent(carl, f"{base}holds/{hold.id}/release/", reason="Closed")[0] == 302

@@ -42,6 +42,8 @@ def test_grant_on_a_tool_is_given_with_a_condition_and_taken_back(desk: World) -
     page = text(alice, path)
     assert "args.amount &lt; 100" in page
     [take] = re.findall(rf'action="({path}grants/[0-9a-f-]+/take/)"', page)
+    [asks] = re.findall(r'popovertarget="(take-[0-9a-f-]+)" aria-label="Take back: dave', page)
+    assert re.search(rf'id="{asks}" popover.*Take this grant back\?', page)
     alice.post(take)
     assert held(desk, Tool, "pay") == []
     assert alice.post(take).status_code == 404

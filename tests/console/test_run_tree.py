@@ -37,6 +37,9 @@ def test_page_of_each_run_shows_the_whole_tree_and_where_one_is(acme: World) -> 
     assert f'href="/{acme.slug}/runs/{root.id}/"' in page
     [shown] = re.findall(r'tree/" hx-vals=\'{"shown": "(\w+)"}', page)
     assert alice.get(f"{path}tree/", {"shown": shown}).status_code == 204
+    assert "Runs it belongs to" in page
+    top = alice.get(f"/{acme.slug}/runs/{root.id}/").content.decode()
+    assert ("Runs that it started" in top, "Runs it belongs to" in top) == (True, False)
 
 
 def test_run_by_itself_has_no_tree(acme: World, globex: World) -> None:

@@ -113,6 +113,7 @@ def test_a_policy_is_tried_saved_changed_and_deleted(desk: World) -> None:
     with tenant_scope(desk.tenant_id):
         assert not Policy.objects.exists()
     assert alice.post(f"{base}new/", form).status_code == 302
+    assert "Calls that it asked about are made without asking" in shown(alice, base)
     assert "args.amount &gt; 100" in shown(alice, base)
     wrong = alice.post(f"{base}large/", {**form, "when": "args.nothing > 1"})
     assert wrong.status_code == 422
@@ -120,6 +121,8 @@ def test_a_policy_is_tried_saved_changed_and_deleted(desk: World) -> None:
     alice.post(f"{base}large/", {**form, "then": "deny", "required": ""})
     with tenant_scope(desk.tenant_id):
         assert Policy.objects.get().document["then"] == "deny"
+    page = shown(alice, base)
+    assert ("Calls that it forbids are allowed again" in page, "asked about" in page) == (True, False)
     alice.post(f"{base}large/delete/")
     assert "No policy yet" in shown(alice, base)
 
