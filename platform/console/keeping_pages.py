@@ -95,7 +95,8 @@ def listed(kind: str, before: UUID | None, member: Member) -> Listed:
     """Return a page of the orders of a kind. before: the last of the page before."""
     rows = Order.objects.filter(kind=kind).order_by("-id")
     some = list((rows.filter(id__lt=before) if before else rows)[: PAGE + 1])
-    return Listed(shown(some[:PAGE], member), some[PAGE - 1].id if len(some) > PAGE else None, before is not None)
+    rows_shown = shown(some[:PAGE], member, decides=False)
+    return Listed(rows_shown, some[PAGE - 1].id if len(some) > PAGE else None, before is not None)
 
 
 def one(kind: str, order_id: UUID) -> Order:
@@ -106,12 +107,12 @@ def one(kind: str, order_id: UUID) -> Order:
     return found
 
 
-def shown(orders: Sequence[Order], member: Member) -> list[Shown]:
-    """Return orders as they are shown to that member."""
+def shown(orders: Sequence[Order], member: Member, *, decides: bool = True) -> list[Shown]:
+    """Return orders as they are shown to that member. decides: whether what they may do about each is shown, too."""
     ids = {each.asked_by_id for each in orders} | {each.decided_by_id for each in orders if each.decided_by_id}
     people = {user.id: name_of(user) for user in User.objects.filter(id__in=ids)}
     agents = dict(Agent.objects.filter(id__in=[each.agent_id for each in orders]).values_list("id", "slug"))
-    return [_shown(each, people, agents, member) for each in orders]
+    return [_shown(each, people, agents, member, decides) for each in orders]
 
 
 def records_of(order: Order) -> list[Told]:
@@ -135,9 +136,9 @@ def records_of(order: Order) -> list[Told]:
     ]
 
 
-def _shown(order: Order, people: dict[UUID, str], agents: dict[UUID, str], member: Member) -> Shown:
+def _shown(order: Order, people: dict[UUID, str], agents: dict[UUID, str], member: Member, decides: bool) -> Shown:
     words, tone = STATUS.get((order.kind, order.status), (order.status, ""))
-    may = member.can(NEEDED[order.kind]) and not member.principal.is_service
+    may = decides and member.can(NEEDED[order.kind]) and not member.principal.is_service
     is_mine, waits = order.asked_by_id == member.user.id, order.status == "asked"
     why_not = _why_not(order, member) if may and waits else ""
     return Shown(
