@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from agents.actions import stopping
 from agents.models import Agent
 from console import agent_pages, stopping_page
-from console.attempts import attempt
+from console.attempts import attempt, say
 from console.members import MemberRequest, member_page
 from console.pages import show
 from console.typed import typed
@@ -50,8 +50,8 @@ def go_on(request: MemberRequest, slug: str) -> HttpResponse:
     """Let new runs begin again."""
     agent = agent_pages.agent_of(slug)
     check_edit(request, slug)
-    stopping.let_go_on(agent, acting_as=request.member.principal)
-    messages.success(request, f"{slug} takes new runs again. What was ended stays ended.")
+    told = f"{slug} takes new runs again. What was ended stays ended."
+    say(request, lambda: stopping.let_go_on(agent, acting_as=request.member.principal), told)
     return _to(request, slug)
 
 
