@@ -158,7 +158,7 @@ def _shown(export: Export) -> dict[str, Json]:
         "asked_by": name_of(asker) if asker else export.asked_by,
         "is_open": export.status in exports.OPEN,
         "file": file,
-        "verify": f"python -m audit.verify {file} --key log.vkey --checkpoint older-checkpoint",
+        "verify": f"python -m audit.verify {file} --key log.vkey",
         "verify_zipapp": f"python audit-verify.pyz {file} --key log.vkey",
     }
 
