@@ -223,7 +223,9 @@ def test_rules_of_the_form_are_tried_on_past_runs_and_nothing_is_saved(acme: Wor
     journals.complete(acme, run.id, {"decision": "approve", "confidence": 0.2})
     alice, path = signed_in(acme, "alice"), f"/{acme.slug}/agents/refund-desk/"
     rules = '[{"id": "sure", "assert": "output.confidence > 0.5", "message": "Unsure.", "on_fail": "reject"}]'
+    assert f'formaction="{path}try/#trial"' in shown(alice, f"{path}draft/")  # what comes of it is below the fold
     page = alice.post(f"{path}try/", {**FORM, "output_schema": json.dumps(VERDICT), "rules": rules}).content.decode()
+    assert 'id="trial"' in page
     assert "Its rules on past runs" in page
     assert f"/runs/{run.id}/?step=" in page
     assert "output.confidence &gt; 0.5" in page
