@@ -47,6 +47,13 @@ class BadPassword(TenantError):
     code = "bad_password"
 
 
+class SettingsChanged(TenantError):
+    """Somebody changed the settings since they were read."""
+
+    code = "settings_changed"
+    status = 412
+
+
 class UnknownMember(TenantError):
     """Nobody with that e-mail address is a member of this tenant."""
 

@@ -23,6 +23,8 @@ from exports.models import Export
 from retention.actions import holds, terms
 from retention.actions.holds import Over
 from retention.models import Order
+from tenants.actions import settings
+from tenants.errors import SettingsChanged
 from tenants.models import Role, Tenant, User
 from tests.console.conftest import signed_in
 from tests.console.keepers import SUBJECT, Desk, desk
@@ -219,6 +221,10 @@ def test_owners_settle_what_holds_for_the_tenant(acme: World) -> None:
     [expected] = re.findall(r'name="expected" value="([^"]+)"', shown(olivia, path))
     given = {"undo_s": "20", "only": "yes", "hosts": "CRM.example, b.example"}
     assert sent(olivia, path, **given, expected="other")[0] == 412
+    with pytest.raises(SettingsChanged):  # under the lock, so of two that change it at once one is told
+        settings.put(acme.tenant_id, undo_s=1, webhook_hosts=None, expected="other", acting_as="test")
+    status, page = sent(olivia, path, **given | {"undo_s": "-1"}, expected="other")
+    assert (status, 'name="expected" value="other"' in page) == (422, True)  # so it is told once the rest is right
     assert sent(olivia, path, **given | {"undo_s": "-1"}, expected=expected)[0] == 422
     assert sent(olivia, path, **given | {"hosts": "no host!"}, expected=expected)[0] == 422
     assert sent(olivia, path, **given, expected=expected)[0] == 302

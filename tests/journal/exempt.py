@@ -112,6 +112,7 @@ READS: Final = frozenset(
         "tenants.actions.owners.changing_people",
         "tenants.actions.owners.check_another",
         "tenants.actions.saved_views.saved",
+        "tenants.actions.settings.state",
         "tenants.actions.staff.by_email",
         "tenants.actions.teams.by_slug",
         "tenants.actions.teams.hold",

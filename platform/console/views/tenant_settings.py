@@ -15,6 +15,7 @@ from console.pages import show
 from egress.errors import EgressError
 from egress.urls import read_host
 from tenants.actions import settings, tenants
+from tenants.errors import SettingsChanged
 from tenants.models import Tenant
 
 Json = Any
@@ -30,21 +31,20 @@ def general(request: MemberRequest) -> HttpResponse:
     """Show, or change, for how long answers can be taken back, and which hosts webhooks may tell."""
     tenant = tenants.by_id(request.member.tenant.id)
     if request.method != "POST":
-        return _page(request, tenant, _given(tenant))
+        return _page(request, tenant, _given(tenant), settings.state(tenant))
     given = {name: request.POST.get(name, "").strip() for name in ("undo_s", "only", "hosts")}
-    if request.POST.get("expected") != _state(tenant):
-        answer = _page(request, tenant, given, problem=STALE)
-        answer.status_code = 412
-        return answer
 
     def act() -> Tenant:
         undo_s, hosts = _undo(given["undo_s"]), _hosts(given)
-        actor = request.member.principal.actor
-        return settings.put(tenant.id, undo_s=undo_s, webhook_hosts=hosts, acting_as=actor)
+        expected, actor = request.POST.get("expected", ""), request.member.principal.actor
+        return settings.put(tenant.id, undo_s=undo_s, webhook_hosts=hosts, expected=expected, acting_as=actor)
 
     _, refusal = attempt(request, act)
     if refusal is not None:
-        answer = _page(request, tenant, given, problem=str(refusal))
+        is_stale = isinstance(refusal, SettingsChanged)
+        tenant.refresh_from_db()
+        expected = settings.state(tenant) if is_stale else request.POST.get("expected", "")
+        answer = _page(request, tenant, given, expected, problem=STALE if is_stale else str(refusal))
         answer.status_code = refusal.status
         return answer
     messages.success(request, "Saved. It counts for answers and deliveries from now on.")
@@ -75,11 +75,9 @@ def _given(tenant: Tenant) -> dict[str, str]:
     return {"undo_s": str(tenant.undo_s), "only": "" if hosts is None else "yes", "hosts": "\n".join(hosts or ())}
 
 
-def _state(tenant: Tenant) -> str:
-    return f"{tenant.undo_s}:{tenant.webhook_hosts}"
-
-
-def _page(request: MemberRequest, tenant: Tenant, given: Mapping[str, str], problem: str = "") -> HttpResponse:
-    context: dict[str, Json] = {"given": given, "expected": _state(tenant), "problem": problem}
+def _page(
+    request: MemberRequest, tenant: Tenant, given: Mapping[str, str], expected: str, problem: str = ""
+) -> HttpResponse:
+    context: dict[str, Json] = {"given": given, "expected": expected, "problem": problem}
     context |= {"most_undo_s": settings.MAX_UNDO_S, "present": _given(tenant) if problem == STALE else None}
     return show(request, "console/settings/general.html", context, place=PLACE)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from audit import journal
 from db.scope import tenant_scope
+from tenants.errors import SettingsChanged
 from tenants.models import Tenant
 
 #: The longest that an answer can be taken back, in seconds, and how many hosts can be named.
@@ -13,14 +14,25 @@ MAX_UNDO_S: Final = 24 * 3600
 MAX_HOSTS: Final = 100
 
 
-def put(tenant_id: UUID, *, undo_s: int, webhook_hosts: Sequence[str] | None, acting_as: str) -> Tenant:
+def state(tenant: Tenant) -> str:
+    """Return what a form that changes the settings was made from, for `put` to tell whether it is of now."""
+    return f"{tenant.undo_s}:{tenant.webhook_hosts}"
+
+
+def put(
+    tenant_id: UUID, *, undo_s: int, webhook_hosts: Sequence[str] | None, expected: str | None = None, acting_as: str
+) -> Tenant:
     """Settle it. One that is so already is returned without a record.
 
     undo_s: seconds for which an answer can be taken back where its queue does not say; 0 for none. webhook_hosts: the
-    only hosts that webhooks and callbacks may tell, in canonical form; None for any. Who may is the caller's to check.
+    only hosts that webhooks and callbacks may tell, in canonical form; None for any. expected: the `state` that is
+    changed; None for whichever it is. Who may is the caller's to check. Raises `SettingsChanged`, under the lock that
+    the change is made in.
     """
     with tenant_scope(tenant_id):
         row = Tenant.objects.select_for_update().get(id=tenant_id)
+        if expected not in (None, state(row)):
+            raise SettingsChanged
         wanted = (undo_s, None if webhook_hosts is None else sorted(set(webhook_hosts)))
         if (row.undo_s, row.webhook_hosts) == wanted:
             return row
