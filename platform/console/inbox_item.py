@@ -67,12 +67,13 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """An answer that was given."""
+    """An answer that was given. edited: the arguments or the output that it put in the place of those proposed."""
 
     who: str
     verb: str
     at: datetime
     said: str
+    edited: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,22 +296,31 @@ def _votes(escalation: Escalation, run: Run) -> Iterator[Vote]:
         return
     said = _said(escalation, run)
     for vote in votes:
-        yield Vote(name_of(vote.user), DECIDED.get(vote.decision, vote.decision), vote.at, said.get(vote.user_id, ""))
+        verb, words = DECIDED.get(vote.decision, vote.decision), said.get(vote.user_id, ("", ""))
+        yield Vote(name_of(vote.user), verb, vote.at, *words)
 
 
-def _said(escalation: Escalation, run: Run) -> dict[UUID, str]:
-    """Return what who decided said. The answer stands a little behind the question, in the run's journal."""
+def _said(escalation: Escalation, run: Run) -> dict[UUID, tuple[str, str]]:
+    """Return who decided: what they said, and what they edited it to. It stands a little behind the question."""
     found = {}
     if escalation.kind == "appeal":
         settled = journal.read(escalation.id, after=escalation.seq, limit=1)
         return {
-            UUID(each.actor.removeprefix("user:")): str((each.payload or {}).get("reason") or "") for each in settled
+            UUID(each.actor.removeprefix("user:")): (str((each.payload or {}).get("reason") or ""), "")
+            for each in settled
         }
     for event in journal.read(run.id, after=escalation.seq, limit=EVIDENCE):
         if event.action in _ANSWERED and event.facts.get("escalation") == str(escalation.id):
             data = data_of(event, payloads=True)
-            found[UUID(str(data["by"]).removeprefix("user:"))] = str(data.get("message") or data.get("reason") or "")
+            by = UUID(str(data["by"]).removeprefix("user:"))
+            found[by] = str(data.get("message") or data.get("reason") or ""), _edited(data)
     return found
+
+
+def _edited(data: Mapping[str, Json]) -> str:
+    if data.get("decision") != "edit":
+        return ""
+    return _as_text(data["arguments"] if data.get("arguments") is not None else data.get("output"))
 
 
 def _evidence(history: list[Stored], shown: frozenset[str]) -> Iterator[Evidence]:

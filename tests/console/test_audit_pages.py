@@ -185,7 +185,10 @@ def test_the_story_is_told_with_its_proofs_and_reading_it_is_recorded(kept: Desk
 
 def test_a_correction_is_kept_shown_and_let_go(kept: Desk) -> None:
     rita, bob, base = kept.client("rita"), kept.client("bob"), f"{kept.base}agents/payer/cases/"
-    assert "Kept as a case" in shown(rita, f"{kept.base}inbox/{kept.question}/")
+    page = shown(rita, f"{kept.base}inbox/{kept.question}/")
+    assert "Kept as a case" in page
+    approved = page.partition("As it was approved:")[2].partition("</pre>")[0]
+    assert '"amount": 4' in approved
     page = shown(rita, f"{base}{kept.case}/")
     assert "Look at what was agreed." in page
     assert '"amount": 4' in page
