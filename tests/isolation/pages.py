@@ -110,8 +110,8 @@ PAGES: Final[dict[str, Page]] = {
     "console:tool_grant_take": Page(post=(SIGN_IN_FIRST, 403), of_tenant=True),
     "console:agent_run": Page((SIGN_IN_FIRST, 403), (SIGN_IN_FIRST, 403), of_tenant=True),
     "console:cases": Page((SIGN_IN_FIRST, 200), of_tenant=True),
-    "console:case": Page((SIGN_IN_FIRST, 404), of_tenant=True),
-    "console:case_remove": Page(post=(SIGN_IN_FIRST, 404), of_tenant=True),
+    "console:case": Page((SIGN_IN_FIRST, 200), of_tenant=True),
+    "console:case_remove": Page(post=(SIGN_IN_FIRST, 302), of_tenant=True),  # told on the list why it is not let go
     "console:agent_feedback": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:tools": Page((SIGN_IN_FIRST, 200), of_tenant=True),
     "console:tool": Page((SIGN_IN_FIRST, 404), of_tenant=True),

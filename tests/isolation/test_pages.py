@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.sessions.models import Session
@@ -17,8 +17,10 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.plugin import DjangoDbBlocker
 
+from agents.models import Run
 from api.v1.urls import urlpatterns as of_the_interface
 from db.scope import tenant_scope
+from learning.models import Case
 from tenants.actions import members
 from tenants.models import Membership, Role, User
 from tenants.principal import COMMAND
@@ -54,6 +56,21 @@ class Scene:
         return reverse(name, kwargs={variable: ids[variable] for variable in ADDRESSES[name].variables})
 
 
+def case_of(made: World, run: Run) -> UUID:
+    """Return a case that alice kept of the run: bob sees that there is one, and lets none of hers go."""
+    with tenant_scope(made.tenant_id):
+        return Case.objects.create(
+            tenant_id=made.tenant_id,
+            agent_id=run.agent_id,
+            version_id=run.version_id,
+            run_id=run.id,
+            source="run",
+            tag="edge",
+            kept_by_id=made.alice.user_id,
+            created_at=datetime.now(UTC),
+        ).id
+
+
 @pytest.fixture(scope="module")
 def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Scene]:
     """The tenant, made once: nobody here changes anything in it."""
@@ -64,8 +81,8 @@ def scene(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator
         things: dict[str, Any] = {"slug": "agent", "before": 1, "after": 1, "name": "tool", "record": uuid4()}
         ids = {"provider": "idp", "token": "token", "uidb36": "a", "key": "b-c", "pk": 1, "session": 1, "seq": 1}
         named = ["person", "invitation", "delegation", "webhook", "delivery", "api_key", "view", "grant"]
-        named += ["export", "hold", "erasure", "change", "case"]
-        things |= {name: uuid4() for name in named}
+        named += ["export", "hold", "erasure", "change"]
+        things |= {name: uuid4() for name in named} | {"case": case_of(made, run)}
         log = {"tenant_id": str(made.tenant_id), "generation": "1", "path": "tile/0/000.p/1"}
         yield Scene(made, {"tenant": made.slug, "run": run.id, "escalation": uuid4()} | things | ids | log)
         connections.close_all()
