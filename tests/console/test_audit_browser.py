@@ -96,13 +96,17 @@ def test_compliance_exports_verifies_holds_and_erases_without_scripts(visit: Any
     expect(cora.get_by_text("not sealed yet")).to_have_count(0)
 
 
-def test_terms_can_be_written_on_a_phone_without_scrolling_sideways(visit: Any, kept: Desk) -> None:
+def test_terms_and_stories_are_read_on_a_phone_without_scrolling_sideways(visit: Any, kept: Desk) -> None:
     cora: Page = visit("cora", viewport={"width": 360, "height": 740}).page
     cora.goto(f"{kept.base}audit/retention/?count=true")
     for field in cora.locator("input.days").all():
         box = field.bounding_box()
         assert box is not None
         assert 0 <= box["x"] < box["x"] + box["width"] <= 360
+    cora.goto(f"{kept.base}audit/stories/{kept.run.id}/")
+    box = cora.locator(".answer-line").first.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 360
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
