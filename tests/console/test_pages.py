@@ -5,6 +5,7 @@ import re
 
 import pytest
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.test import Client
 
 from tenants.models import Role
@@ -24,6 +25,19 @@ def test_page_says_when_no_supplier_answers(
     monkeypatch.setattr(settings, "ANTHROPIC_BASE_URL", base)
     shown = signed_in(acme, "alice").get(f"/{acme.slug}/runs/").content.decode()
     assert [words for words in ("Rehearsal", "No model") if words in shown] == ([said] if said else [])
+
+
+def test_button_that_asks_back_sends_nothing_of_the_page_around_it() -> None:
+    around = {
+        "name": "do",
+        "value": "remove",
+        "order": "7",
+        "id": "x",
+        "at": "/",
+        "label": "End it",
+        "words": "End it?",
+    }
+    assert re.findall(r'<input[^>]* name="(\w+)"', render_to_string("console/parts/confirm.html", around)) == []
 
 
 def test_run_says_that_it_is_rehearsed(acme: World, monkeypatch: pytest.MonkeyPatch) -> None:
