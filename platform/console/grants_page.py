@@ -19,6 +19,9 @@ from tenants.models import Membership, Team
 #: How many teams, and how many members, the form offers; by its name a grant goes to anybody.
 MOST_OFFERED: Final = 100
 
+#: How many grants a page shows.
+PAGE: Final = 100
+
 #: What a permission lets its holder do.
 WORDS: Final = {
     "use": "Have runs use it",
@@ -54,7 +57,7 @@ class Card:
     """The grants on one object, ready to render.
 
     permissions: (name, words) of what can be granted; offered: teams' slugs and members' addresses; both empty for
-    those who may not grant. conditions: whether a grant here can have one.
+    those who may not grant. conditions: whether a grant here can have one. more: the last one's id when there are more.
     """
 
     lines: Sequence[Line]
@@ -63,21 +66,28 @@ class Card:
     conditions: bool
     may_grant: bool
     given: Given
+    more: UUID | None
+    is_later: bool
 
 
-def card_of(obj: Agent | Tool, member: Member, given: Given) -> Card | None:
-    """Return who holds what on the object; None for a role that does not see people."""
+def card_of(obj: Agent | Tool, member: Member, given: Given, after: UUID | None) -> Card | None:
+    """Return a page of who holds what on the object, oldest first; None for a role that does not see people.
+
+    after: the last grant of the page before.
+    """
     if not member.can("people:read"):
         return None
     may_grant = member.can("grants:write")
-    known = grants.permissions(type(obj))
+    known, listed = grants.permissions(type(obj)), _listed(obj, after)
     return Card(
-        lines=[_line(each) for each in grants.of(obj)],
+        lines=[_line(each) for each in listed[:PAGE]],
         permissions=[(each, WORDS[each]) for each in known] if may_grant else [],
         offered=_offered() if may_grant else [],
         conditions=isinstance(obj, Tool),
         may_grant=may_grant,
         given=given,
+        more=listed[PAGE - 1].id if len(listed) > PAGE else None,
+        is_later=after is not None,
     )
 
 
@@ -92,6 +102,15 @@ def check_there(obj: Agent | Tool, grant: UUID) -> None:
         grants.one(obj, grant)
     except UnknownGrant as error:
         raise Http404 from error
+
+
+def _listed(obj: Agent | Tool, after: UUID | None) -> list[grants.Grant]:
+    """Return the grants behind that one, oldest first, one more than a page shows."""
+    found: list[grants.Grant] = []
+    for rows in grants.rows_of(obj):
+        behind = rows.order_by("id") if after is None else rows.filter(id__gt=after).order_by("id")
+        found += [grants.grant_of(row) for row in behind[: PAGE + 1]]
+    return sorted(found, key=lambda grant: grant.id)[: PAGE + 1]
 
 
 def _line(grant: grants.Grant) -> Line:

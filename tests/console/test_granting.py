@@ -7,6 +7,7 @@ from django.test import Client
 
 from access import grants
 from agents.models import Agent, Tool
+from console import grants_page
 from db.scope import tenant_scope
 from tenants.models import Role, User
 from tests.console.conftest import email, hashed, peopled, signed_in
@@ -47,6 +48,19 @@ def test_grant_on_a_tool_is_given_with_a_condition_and_taken_back(desk: World) -
     alice.post(take)
     assert held(desk, Tool, "pay") == []
     assert alice.post(take).status_code == 404
+
+
+def test_grants_are_shown_a_page_at_a_time(desk: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grants_page, "PAGE", 2)
+    alice, path = signed_in(desk, "alice"), f"/{desk.slug}/tools/pay/"
+    for name in ("dave", "rita", "bob"):
+        alice.post(f"{path}grants/", {"to": email(desk, name)})
+    page = text(alice, path)
+    assert page.count("Take this grant back?") == 2
+    [more] = re.findall(rf'href="({path}\?grants=[0-9a-f-]+)#grants">More', page)
+    page = text(alice, more)
+    assert page.count("Take this grant back?") == 1
+    assert f'href="{path}#grants">First' in page
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from console.events import pretty
 from console.grants_page import Given
 from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show, wants_part
+from console.run_list import uuid_of
 from db.errors import Refusal
 
 Json = Any
@@ -56,7 +57,7 @@ def shown(request: MemberRequest, slug: str, *, given: Given | None = None, stat
         "agent": agent_pages.overview(agent, request.member),
         "days": agent_pages.DAYS,
         "stopped": stopping_page.stopped(agent, request.member),
-        "card": grants_page.card_of(agent, request.member, given or Given()),
+        "card": grants_page.card_of(agent, request.member, given or Given(), uuid_of(request.GET.get("grants", ""))),
     }
     answer = show(request, "console/agents/agent.html", context, place=PLACE)
     answer.status_code = status

@@ -19,6 +19,7 @@ from console.forms import Section
 from console.grants_page import Given
 from console.members import MemberRequest, member_page, record_refusal
 from console.pages import show
+from console.run_list import uuid_of
 from db.scope import tenant_scope
 
 Json = Any
@@ -168,7 +169,7 @@ def shown(
     context = {
         "tool": tool_pages.page(tool),
         "may_write": _may_write(request),
-        "card": grants_page.card_of(tool, request.member, given or Given()),
+        "card": grants_page.card_of(tool, request.member, given or Given(), uuid_of(request.GET.get("grants", ""))),
     }
     answer = show(request, "console/tools/tool.html", context | more, place=TOOLS)
     answer.status_code = status
