@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Count
+from django.db.models import Count, QuerySet
 from django.http import Http404
 from django.utils import timezone
 
@@ -15,6 +15,9 @@ from tenants.models import ApiKey, Invitation, Membership, Role, Team, TeamMembe
 
 #: How many lines of a list are shown; what is behind them is found by the name or address.
 PAGE: Final = 100
+
+#: Accounts of services that the form of a key offers; of others the API makes keys.
+MOST_SERVICES: Final = 200
 
 #: What each role is for, in a sentence.
 ROLES: Final = {
@@ -137,6 +140,14 @@ def has_team(slug: str) -> bool:
 
 
 def services() -> list[Membership]:
-    """Return the accounts of services that keys can be made for, by name; with their users."""
-    rows = Membership.objects.select_related("user").filter(user__is_service=True, is_active=True, user__is_active=True)
-    return list(rows.order_by("user__name"))
+    """Return the first `MOST_SERVICES` accounts of services that keys can be made for, by name; with their users."""
+    return list(_services().order_by("user__name", "user_id")[:MOST_SERVICES])
+
+
+def service(user_id: UUID) -> Membership | None:
+    """Return the account of a service that keys can be made for; None where there is none of that id."""
+    return _services().filter(user_id=user_id).first()
+
+
+def _services() -> "QuerySet[Membership]":
+    return Membership.objects.select_related("user").filter(user__is_service=True, is_active=True, user__is_active=True)

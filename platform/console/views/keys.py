@@ -75,10 +75,11 @@ def _made(request: MemberRequest, given: dict[str, str], scopes: list[str]) -> t
         permissions.check(principal, scope)
     if given["account"]:
         permissions.check(principal, "admin")
-        services = {str(each.user_id): each.user.email for each in people_pages.services()}
-        if given["account"] not in services:
+        account = uuid_of(given["account"])
+        service = people_pages.service(account) if account else None
+        if service is None:
             raise UnknownMember("There is no such active account of a service.")
-        email = services[given["account"]]
+        email = service.user.email
     return api_keys.create(
         tenant=request.member.tenant,
         name=given["name"],
@@ -108,6 +109,7 @@ def _page(request: MemberRequest, **more: object) -> HttpResponse:
         "is_later": before is not None,
         "scopes": key_pages.scopes(member),
         "services": people_pages.services() if member.can("admin") else [],
+        "most_services": people_pages.MOST_SERVICES,
         "ends": key_pages.ENDS.items(),
         "given": {"scopes": key_pages.FIRST_SCOPES, "ends": "90"},
         "may_see_all": member.can("admin"),
