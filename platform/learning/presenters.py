@@ -65,8 +65,8 @@ def feedback_json(given: Iterable[Feedback], *, payloads: bool) -> list[dict[str
     ]
 
 
-def by_version_json(agent_id: UUID) -> list[dict[str, Json]]:
-    """Return what was said of each of the agent's versions, the newest first."""
+def by_version_json(agent_id: UUID, most: int | None = None) -> list[dict[str, Json]]:
+    """Return what was said of each of the agent's versions, the newest first. most: of so many versions alone."""
     rows = Feedback.objects.filter(agent_id=agent_id).values("version_id").order_by()
     counted = rows.annotate(
         count=Count("id"),
@@ -75,6 +75,7 @@ def by_version_json(agent_id: UUID) -> list[dict[str, Json]]:
         up=Count("id", filter=Q(thumb=1)),
         down=Count("id", filter=Q(thumb=-1)),
     )
+    counted = counted.order_by("-version_id")[:most]  # ids are in the order in which versions were made
     numbers = _numbers(each["version_id"] for each in counted)
     told = [
         {

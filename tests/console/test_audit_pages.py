@@ -13,13 +13,15 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from agents.models import Run
+from agents.models import AgentVersion, Run
 from audit.models import Record
 from console import keeping_pages
 from console.members import Member
 from db.models import new_id
 from db.scope import tenant_scope
 from exports.models import Export
+from learning.models import Feedback
+from learning.presenters import by_version_json
 from retention.actions import holds, terms
 from retention.actions.holds import Over
 from retention.models import Order
@@ -205,6 +207,21 @@ def test_a_correction_is_kept_shown_and_let_go(kept: Desk) -> None:
     assert (status, "Again\nAgain" in page) == (302, True)
     assert "4.0" in shown(bob, f"{kept.base}agents/payer/feedback/")
     assert "Right, but late." not in shown(bob, f"{kept.base}agents/payer/feedback/")
+
+
+def test_feedback_is_counted_for_the_newest_versions_alone(kept: Desk) -> None:
+    world, payer = kept.world, kept.world.agent("payer")
+    with tenant_scope(world.tenant_id):
+        first = AgentVersion.objects.get(id=kept.run.version_id)
+        document = {**first.document, "role": "You pay twice."}
+        again = AgentVersion.objects.create(
+            agent=payer, number=2, document=document, compiled=first.compiled, digest="0" * 64
+        )
+        Feedback.objects.create(
+            agent_id=payer.id, version_id=again.id, run_id=new_id(), score=2, created_at=timezone.now()
+        )
+        assert [each["version"] for each in by_version_json(payer.id)] == [2, 1]
+        assert [each["version"] for each in by_version_json(payer.id, 1)] == [2]
 
 
 def test_a_decision_is_appealed_against_once_by_who_may(kept: Desk) -> None:

@@ -25,6 +25,9 @@ from learning.presenters import by_version_json
 PLACE: Final = "console:agents"
 LONGEST_NOTE: Final = 4000
 
+#: Versions whose feedback is counted; older ones are counted in the API.
+VERSIONS: Final = 20
+
 
 @require_GET
 @member_page("agents:read")
@@ -92,7 +95,8 @@ def feedback(request: MemberRequest, slug: str) -> HttpResponse:
     listed, older = learning_pages.feedback_of(agent, before, request.member)
     context = {
         "agent": agent,
-        "versions": by_version_json(agent.id),
+        "versions": by_version_json(agent.id, VERSIONS),
+        "most_versions": VERSIONS,
         "said": listed,
         "older": older,
         "is_later": before is not None,
