@@ -157,7 +157,6 @@ def _shown(export: Export) -> dict[str, Json]:
         "period": _period(export),
         "asked_by": name_of(asker) if asker else export.asked_by,
         "is_open": export.status in exports.OPEN,
-        "file": file,
         "verify": f"python -m audit.verify {file} --key log.vkey",
         "verify_zipapp": f"python audit-verify.pyz {file} --key log.vkey",
     }
