@@ -119,6 +119,7 @@ READS: Final = frozenset(
         "tenants.actions.tenants.by_id",
         "tenants.actions.tenants.by_slug",
         "tenants.actions.tenants.log_named",
+        "exports.actions.exports.check_room",
         "exports.actions.exports.filter_json",
         "exports.actions.exports.filter_of",
         "exports.actions.exports.ready",
