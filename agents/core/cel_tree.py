@@ -37,7 +37,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """function: as the specification names it, operators included (`_+_`). parts: what it is called on, first."""
+    """function: as the specification names it, operators included (`_+_`). parts: what it is called on, first.
+
+    A message that is put together here (`google.protobuf.Value{…}`) is a call of its type.
+    """
 
     function: str
     parts: tuple["Node", ...]
@@ -45,9 +48,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A list or a map that is put together here. parts: elements, or keys and values."""
+    """A list or a map that is put together here. parts: elements, or keys and values. keyed: whether it is a map."""
 
     parts: tuple["Node", ...]
+    keyed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,9 @@ def _node(message: bytes) -> Node:
             return Call(_text(content, 2), tuple(map(_node, [*_all(content, 1), *_all(content, 3)])))
         case 7:  # list_expr
             return Whole(tuple(map(_node, _all(content, 1))))
-        case 8:  # struct_expr: of each entry map_key and value
-            return Whole(tuple(_node(its) for entry in _all(content, 2) for of, its in _fields(entry) if of in (3, 4)))
+        case 8:  # struct_expr: message_name, and of each entry map_key and value
+            parts = tuple(_node(its) for entry in _all(content, 2) for of, its in _fields(entry) if of in (3, 4))
+            return Call(name, parts) if (name := _text(content, 1)) else Whole(parts, keyed=True)
         case 9:  # comprehension_expr
             return _loop(content)
     raise ValueError(f"an expression of a kind unknown here: {kind}")

@@ -33,11 +33,37 @@ _COPY: Final = 100
 _MATCH: Final = 8
 _LOOK: Final = 60
 
-#: Patterns that one place may hold; more are not looked at.
+#: Characters that a search holds against others in a nanosecond: where all but the last of what is searched for is
+#: everywhere, each is held against each.
+_SEARCHED: Final = 16
+
+#: Of a pattern, which is compiled each time: of a character, a set in it, a class of Unicode; held against no text.
+_SPELT: Final = 500
+_SET: Final = 6_000
+_CLASS: Final = 250_000
+_COMPILED: Final = 64
+
+#: Bytes that a compiled pattern may have here; cel-cpp compiles larger ones, for longer.
+_PROGRAM: Final = 1 << 20
+
+#: Patterns, or zones, that one place may hold; more are not looked at.
 _PATTERNS: Final = 20
 
-_FREE: Final = frozenset({"_&&_", "_||_", "!_", "-_", "@not_strictly_false", "type"})
+#: Of what is said in a zone, whose name is looked up among files and kept; characters of a name.
+_ZONED: Final = 20_000
+_ZONE: Final = 64
+
+_LOGIC: Final = frozenset({"_&&_", "_||_", "!_", "@not_strictly_false", "type"})
+_FREE: Final = _LOGIC | {"-_", "_-_", "_*_", "_/_", "_%_"}
 _COMPARING: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
+_TIMES: Final = frozenset(
+    f"get{part}"
+    for part in ("Date", "DayOfMonth", "DayOfWeek", "DayOfYear", "FullYear", "Hours", "Milliseconds", "Minutes")
+) | {"getMonth", "getSeconds"}
+
+#: What goes through its operands once, and yields neither a list nor a map.
+_CONVERTING: Final = frozenset({"bool", "bytes", "double", "duration", "int", "string", "timestamp", "uint"})
+_LINEAR: Final = _CONVERTING | _TIMES | {"endsWith", "startsWith"}
 
 
 class TooMuchWork(Exception):
@@ -48,17 +74,19 @@ class TooMuchWork(Exception):
 class Extent:
     """What a part of an expression may yield.
 
-    read: the values it may be, where it is one of those that were given. Else bounds. weight: characters it has as
-    JSON. count: elements. of: what its elements may be.
+    read: the values it may be, where it is one of those that were given or written down. The others are bounds of what
+    is put together here. weight: characters it has as JSON. count: elements. of: what its elements may be. flat: if it
+    may be a text, or another that has no elements.
     """
 
     read: tuple[Json, ...] = ()
     weight: int = 0
     count: int = 0
     of: "Extent | None" = None
+    flat: bool = False
 
 
-_SMALL: Final = Extent(weight=32)
+_SMALL: Final = Extent(weight=32, flat=True)
 
 
 def check(tree: Node, values: Mapping[str, Json]) -> None:
@@ -84,14 +112,16 @@ class _Work:
         self.spend(times * _NODE)
         match node:
             case Constant(text):
-                return Extent(weight=len(text) + 8, read=(text,))
+                return Extent(read=(text,))
             case Name(name):
                 return env[name] if name in env else self.give(name)
             case Field(of, name):
                 return self.field(self.visit(of, env, times), name)
-            case Whole(parts):
+            case Whole(parts, keyed):
                 found = [self.visit(part, env, times) for part in parts]
-                return Extent(weight=sum(map(self.weight, found)) + 8, count=len(found), of=_any(found))
+                weight = sum(map(self.weight, found)) + 8
+                self.spend(times * weight * _READ if keyed else 0)
+                return Extent(weight=weight, count=len(found), of=self.any(found))
             case Loop():
                 return self.loop(node, env, times)
             case Call(function, parts):
@@ -123,55 +153,124 @@ class _Work:
         if function in _FREE:
             return _SMALL
         if function in _COMPARING:
-            self.spend(times * min(map(self.weight, parts)) * _COMPARE)
+            self.spend(times * self.compared(*parts) * _COMPARE)
             return _SMALL
         match function, parts:
             case "_?_:_", [_, one, other]:
-                return _any([one, other]) or _SMALL
-            case "_[_]", [whole, Extent(read=(str() as name,))] if name:
-                return self.field(whole, name)
-            case "_[_]", [whole, _]:
-                return self.elements(whole, of_maps=True)
+                return self.any([one, other]) or _SMALL
+            case "dyn", [one]:
+                return one
+            case "_[_]", [whole, key]:
+                self.spend(times * self.weight(key) * _READ)
+                if key.flat or key.weight or len(key.read) != 1 or not isinstance(key.read[0], str) or not key.read[0]:
+                    return self.elements(whole, of_maps=True)
+                return self.field(whole, key.read[0])
             case "_+_", [one, other]:
                 return self.joined(one, other, times)
-            case "@in", [_, whole] if whole.read and all(isinstance(each, dict) for each in whole.read):
+            case "@in", [one, whole]:
+                self.spend(times * self.sought(one, whole) * _COMPARE)
                 return _SMALL
-            case "size", [whole] if not any(isinstance(each, str) for each in whole.read):
+            case "size", [whole]:
+                self.spend(times * self.text(whole) * _READ)
                 return _SMALL
             case "matches", [text, pattern]:
-                self.spend(times * (self.weight(text) + 64) * self.instructions(pattern) * _MATCH)
+                self.spend(times * self.matched(self.weight(text), pattern))
                 return _SMALL
+            case "contains", [text, part]:
+                all_of, part_of = self.weight(text), self.weight(part)
+                self.spend(times * ((all_of + part_of) * _COMPARE + all_of * part_of // _SEARCHED))
+                return _SMALL
+        if function not in _LINEAR:
+            raise TooMuchWork  # nothing is known of it
+        if function in _TIMES and len(parts) > 1:
+            self.spend(times * self.zoned(parts[1]))
         weight = sum(map(self.weight, parts))
         self.spend(times * weight * _COMPARE)
-        return Extent(weight=weight + 32)
+        return Extent(weight=weight + 32, flat=True)
+
+    def compared(self, one: Extent, other: Extent) -> int:
+        """Return how many characters are compared at most: all keys of a map are, whatever the other's are."""
+        either = self.weight(one), self.weight(other)
+        return max(either) if self.nested(one) and self.nested(other) else min(either)
+
+    def sought(self, one: Extent, whole: Extent) -> int:
+        """Return how many characters are compared when `one` is sought in a list, or among the keys of a map."""
+        if whole.read and whole.of is None and not whole.weight and not whole.flat:
+            self.spend(len(whole.read) * _LOOK)
+            if all(isinstance(each, dict) for each in whole.read):
+                return self.weight(one)
+        each_with = self.weight(one) * self.count(whole) if self.nested(one) else self.weight(one)
+        return each_with + self.weight(whole)
 
     def joined(self, one: Extent, other: Extent, times: int) -> Extent:
         count, weight = self.count(one) + self.count(other), self.weight(one) + self.weight(other)
-        lists = count or one.of is not None or other.of is not None
-        self.spend(times * (count * _COPY if lists else weight * _READ))
-        elements = [self.elements(each) for each in (one, other) if self.count(each)]
-        return Extent(weight=weight, count=count, of=_any(elements))
+        texts = self.text(one), self.text(other)
+        lists = not (self.number(one) or self.number(other))
+        self.spend(times * (count * _COPY * lists + (sum(texts) * _READ if all(texts) else 0)))
+        elements = [self.elements(each) for each in (one, other) if self.nested(each)]
+        return Extent(weight=weight, count=count, of=self.any(elements), flat=all(texts) or not elements)
 
-    def instructions(self, pattern: Extent) -> int:
-        """Return how many instructions the pattern has, of several that it may be the most."""
+    def matched(self, weight: int, pattern: Extent) -> int:
+        """Return the work of one search in so many characters, with the most costly of the patterns it may be."""
         texts = [each for each in pattern.read if isinstance(each, str)]
-        if len(texts) != 1 and (not texts or len(texts) > _PATTERNS or pattern.weight):
+        if pattern.flat or pattern.weight or len(texts) > _PATTERNS:
             raise TooMuchWork  # put together here, or one of too many
-        return max(map(_instructions, texts))
+        most = 0
+        for text in texts:
+            compiling = len(text) * _SPELT + text.count("[") * _SET + text.lower().count("\\p") * _CLASS
+            self.spend(compiling)  # as it is here
+            most = max(most, compiling + (weight + _COMPILED) * _instructions(text) * _MATCH)
+        return most
+
+    def zoned(self, zone: Extent) -> int:
+        """Return the work of finding a zone; its name is kept for good, so it is not put together here."""
+        names = [each for each in zone.read if isinstance(each, str)]
+        if zone.flat or zone.weight or len(names) > _PATTERNS or any(len(each) > _ZONE for each in names):
+            raise TooMuchWork
+        return _ZONED
 
     def field(self, whole: Extent, name: str) -> Extent:
         self.spend(len(whole.read) * _LOOK)
         found = tuple(each[name] for each in whole.read if isinstance(each, dict) and name in each)
-        return _any([Extent(found), *([whole.of] if whole.of is not None else [])]) or _SMALL
+        return self.any([Extent(found), *([whole.of] if whole.of is not None else [])]) or _SMALL
 
     def elements(self, whole: Extent, *, of_maps: bool = False) -> Extent:
         """Return what one of its elements may be. of_maps: the values of maps, instead of their keys."""
         self.spend(sum(len(each) for each in whole.read if isinstance(each, list | dict)) * _LOOK)
         found = tuple(chain.from_iterable(_elements(whole.read, of_maps)))
-        return _any([Extent(found), *([whole.of] if whole.of is not None else [])]) or _SMALL
+        return self.any([Extent(found), *([whole.of] if whole.of is not None else [])]) or _SMALL
 
     def count(self, whole: Extent) -> int:
         return max(whole.count, max((len(each) for each in whole.read if isinstance(each, list | dict)), default=0))
+
+    def nested(self, value: Extent) -> bool:
+        """Say whether it may be a list or a map that is not empty."""
+        return value.of is not None or self.count(value) > 0
+
+    def number(self, value: Extent) -> bool:
+        """Say whether it is a number, or another that has no elements, for sure."""
+        self.spend(len(value.read) * _LOOK)
+        put_together = value.of is not None or value.count or value.weight or value.flat
+        return bool(value.read) and not put_together and not any(isinstance(each, list | dict) for each in value.read)
+
+    def text(self, value: Extent) -> int:
+        """Return how many characters it has if it is a text; 0 of what cannot be one."""
+        self.spend(len(value.read) * _LOOK)
+        longest = max((self.weight_of(each) for each in value.read if isinstance(each, str)), default=0)
+        return max(longest, value.weight if value.flat else 0)
+
+    def any(self, extents: list[Extent]) -> Extent | None:
+        """Return the extent of what is one of these; None of nothing."""
+        if len(extents) < 2:
+            return extents[0] if extents else None
+        self.spend(sum(len(each.read) for each in extents) * _LOOK)
+        return Extent(
+            read=tuple(chain.from_iterable(each.read for each in extents)),
+            weight=max(each.weight for each in extents),
+            count=max(each.count for each in extents),
+            of=self.any([each.of for each in extents if each.of is not None]),
+            flat=any(each.flat for each in extents),
+        )
 
     def weight(self, value: Extent) -> int:
         self.spend(len(value.read) * _LOOK)
@@ -179,7 +278,7 @@ class _Work:
 
     def weight_of(self, value: Json) -> int:
         if isinstance(value, str):
-            return len(value) + 2
+            return len(value) * (1 if value.isascii() else 4) + 2
         if not isinstance(value, list | dict):
             return 16
         if id(value) not in self.weights:
@@ -196,20 +295,14 @@ def _elements(read: Iterable[Json], of_maps: bool) -> Iterator[Iterable[Json]]:
             yield each.values() if of_maps else each
 
 
-def _any(extents: list[Extent]) -> Extent | None:
-    """Return the extent of what is one of these; None of nothing."""
-    if len(extents) < 2:
-        return extents[0] if extents else None
-    return Extent(
-        read=tuple(chain.from_iterable(each.read for each in extents)),
-        weight=max(each.weight for each in extents),
-        count=max(each.count for each in extents),
-        of=_any([each.of for each in extents if each.of is not None]),
-    )
-
-
 def _instructions(pattern: str) -> int:
+    """Return how many instructions the pattern has; raises `TooMuchWork` where they are too many to compile."""
+    options = re2.Options()
+    options.max_mem = _PROGRAM
+    options.log_errors = False
     try:
-        return int(re2.compile(pattern).programsize)
-    except re2.error:
+        return int(re2.compile(pattern, options).programsize)
+    except re2.error as error:
+        if b"too large" in error.args[0]:
+            raise TooMuchWork from error
         return 1  # it is an error for CEL as well

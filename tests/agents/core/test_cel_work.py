@@ -17,6 +17,11 @@ VALUES: Json = {
         "long": LONG,
         "most": LONG[:9_000],
         "text": "a" * 200_000,
+        "part": "a" * 100_000 + "b",
+        "broken": "(" * 100_000,
+        "long_name": {"k" * 200_000: 1},
+        "small": [{"a": 1}] * 9_000,
+        "one": {"a": 1},
         "rows": [{"id": each, "note": "x" * 40} for each in range(500)],
     },
     "tools": {"find": [{"rows": [{"id": each, "of": each % 7} for each in range(90)]}]},
@@ -40,11 +45,40 @@ HOSTILE = [
     "size(" + " + ".join(["output.text"] * 25) + ") > 0",
     " || ".join(["output.long == input.long && false"] * 100),
     "[output.long, output.long].all(x, [input.long, input.long].all(y, output.rows.all(row, x == y)))",
+    # Texts put together, which nothing is read of.
+    "[output.text + 'x'].exists(s, output.most.all(y, size(s) > 0))",
+    "output.most.all(y, size(string(output.text)) > 0)",
+    "output.most.all(y, size((y > 0 ? output.text : [1]) + output.text) > 0)",
+    # Names looked up, hashed and said in the error, whether they are there or not.
+    "output.most.all(y, {'a': 1}[output.text] == 1 || true)",
+    "output.most.all(y, output.one[output.text] == 1 || true)",
+    "output.most.all(y, output.one[output.text + 'x'] == 1 || true)",
+    "output.most.all(y, output.text in output.one || true)",
+    "output.most.all(y, {output.text: 1} != {})",
+    "output.most.all(y, output.long_name == output.one || true)",
+    "output.long_name in output.small",
+    "output.most.all(y, 7 in (y > 0 ? output.one : output.most + output.most))",
+    "output.most.all(y, {'a': output.text, 'b': output.most}[y > 0 ? 'a' : 'b' + ''].contains('b') || true)",
+    # What it is of is not known of any more, or never was.
+    "dyn(output.most).all(x, dyn(output.text).contains('b') || true)",
+    "google.protobuf.ListValue{values: output.most}.all(x, output.text.contains('b') || true)",
+    "output.most.all(y, google.protobuf.StringValue{value: output.text} != '')",
+    # What is searched for is everywhere but for its end.
+    "output.text.contains(output.part)",
+    # Patterns: compiled each time; too large for that, or of few instructions after much of it; not the one looked at.
+    r"output.most.all(y, 'a'.matches('\\pL{1000}') || true)",
+    r"output.most.all(y, 'a'.matches('\\pL|\\pN|\\pL') || true)",
+    "output.most.all(y, 'a'.matches(output.broken) || true)",
+    "output.text.matches(input.long[0] > 0 ? 'a' : '(a?){1000}b' + '')",
+    # Zones: looked up among files; kept for good.
+    "output.most.all(y, timestamp(0).getHours('Africa/Lome') >= 0)",
+    "timestamp(0).getHours(output.text) == 1",
 ]
 
 HONEST = [
     "output.most.all(x, x >= 0 && x < 10000)",
     "output.rows.all(row, row.note != '' && row.id >= 0)",
+    "output.most.exists_one(x, x == 7)",
     "output.rows.filter(row, row.id > 250).size() == 249",
     "output.rows.map(row, row.id).size() == 500",
     "tools.find[0].rows.all(row, tools.find[0].rows.exists(other, other.of == row.of))",
@@ -54,6 +88,10 @@ HONEST = [
     "9999 in input.long && '77' in input.by_name && input.by_name['77'] == 77",
     "input.long == output.long",
     "(output.long.size() > 3 ? output.rows : tools.find[0].rows).exists(row, row.id == 3)",
+    "output.rows.all(row, row.note.contains('x') && (row.note + 'y').size() > 40 && {'a': row.note}['a'] == row.note)",
+    "dyn(output.rows).all(row, string(row.id) != row.note && output.one == {'a': 1} && !('b' in output.one))",
+    "timestamp('2026-01-01T00:00:00Z').getHours('Africa/Lome') == 0 && timestamp(0).getFullYear() == 1970",
+    "'Ab1'.matches('^[\\\\pL]+[0-9]{1,3}$')",
     "[1, 2, 3].exists_one(x, x == output.rows[1]['id']) && {'a': [1]}['a'][0] == 1",
 ]
 
