@@ -4,12 +4,14 @@ Stopping holds the agent's row, and so does who starts a run (`statements.HOLD_A
 either there to be ended when the stop is committed, or refused.
 """
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, get_args
 from uuid import UUID
 
+from django.db import OperationalError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -17,6 +19,7 @@ from access import grants, permissions
 from access.acting import acting
 from access.errors import AccessDenied, MissingGrant
 from agents.actions import agents, runs
+from agents.core.events import RunCancelRequested
 from agents.core.lifecycle import TERMINAL, Status
 from agents.errors import AgentNotStopped, AlreadyStopped, RunEnded, StopReasonMissing
 from agents.models import Agent, Run
@@ -24,6 +27,8 @@ from audit import journal
 from audit.models import Record
 from db.scope import tenant_scope
 from tenants.principal import Principal
+
+log = logging.getLogger(__name__)
 
 #: The longest reason, in characters.
 LONGEST_REASON: Final = 1000
@@ -33,13 +38,16 @@ LONGEST_S: Final = 10.0
 
 STOPPED: Final = "agent.stopped"
 
+#: Runs whose journals are looked into with one query.
+_AT_ONCE: Final = 500
+
 #: Named, and not by what they are not: so the few are found by the index on the status, however long the history is.
 _OPEN: Final = tuple(sorted(set(get_args(Status)) - TERMINAL))
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """What came of ending an agent's runs. asked: were asked to end now; left: time was up before these."""
+    """What came of ending an agent's runs. asked: were asked to end by this call; left: are still to be asked."""
 
     asked: int
     left: int
@@ -85,20 +93,27 @@ def let_go_on(agent: Agent, *, acting_as: Principal) -> Agent:
 def end_runs(agent: Agent, *, acting_as: Principal, clock: Callable[[], float] = time.monotonic) -> Ended:
     """Ask every run of the stopped agent that is under way to end, each in a transaction of its own.
 
-    What undoes another run's work goes on. Outside any transaction, so that each is asked at once. Raises
-    `AgentNotStopped`, and what `runs.cancel` raises where a right is missing, before any is asked.
+    What undoes another run's work goes on, and who was asked before is not asked again. Outside any transaction, so
+    that each is asked at once; one that cannot be, as its row is held for too long, is left. Raises `AgentNotStopped`,
+    and what `runs.cancel` raises where a right is missing, before any is asked.
     """
-    began, asked = clock(), 0
+    began, asked, held = clock(), 0, 0
     with tenant_scope(acting_as.tenant_id):
         check_ends(agent, acting_as)
         if agents.locked(id=agent.id).stopped_at is None:
             raise AgentNotStopped
-        waiting = list(under_way(agent).order_by("id").values_list("id", flat=True))
+        waiting = _unasked(list(under_way(agent).order_by("id").values_list("id", flat=True)))
     for place, run in enumerate(waiting):
         if clock() - began > LONGEST_S:
-            return Ended(asked, len(waiting) - place)
-        asked += _asked(run, acting_as)
-    return Ended(asked, 0)
+            return Ended(asked, held + len(waiting) - place)
+        try:
+            asked += _asked(run, acting_as)
+        except OperationalError:
+            if not connection.is_usable():
+                raise
+            log.warning("a run could not be asked to end", extra={"run": str(run)}, exc_info=True)
+            held += 1
+    return Ended(asked, held)
 
 
 def check_ends(agent: Agent, acting_as: Principal) -> None:
@@ -127,9 +142,23 @@ def last_stop(agent: Agent) -> Record | None:
     return Record.objects.filter(stream=agent.id, action=STOPPED).order_by("-id").first()
 
 
+def _unasked(listed: Sequence[UUID]) -> list[UUID]:
+    """Return those that nobody asked to end yet, in order. So many at a time that each is looked up by the index."""
+    unasked: list[UUID] = []
+    for place in range(0, len(listed), _AT_ONCE):
+        these = listed[place : place + _AT_ONCE]
+        asked = Record.objects.filter(stream__in=these, action=RunCancelRequested.action).values_list(
+            "stream", flat=True
+        )
+        unasked += sorted(set(these).difference(asked))
+    return unasked
+
+
 def _asked(run: UUID, acting_as: Principal) -> bool:
+    """Ask the run to end; says whether nobody had before, and it goes on."""
     try:
-        runs.cancel(run, acting_as=acting_as)
+        with tenant_scope(acting_as.tenant_id):
+            before = runs.locked(run).seq
+            return runs.cancel(run, acting_as=acting_as).seq > before
     except RunEnded:
         return False  # by itself, since it was listed
-    return True

@@ -118,7 +118,10 @@ def test_it_is_stopped_with_its_runs_and_goes_on(acme: World, alice: Caller, bob
     assert alice.post("agents/clerk/stop", {"reason": " "}).code == "invalid_body"
     stopped = alice.post("agents/clerk/stop", {"reason": "It loops.", "end_runs": True}).json
     assert (stopped["asked_to_end"], stopped["under_way"], stopped["stopped_at"] is None) == (1, 1, False)
+    assert stopped["left"] == 0
     assert acme.actions(run.id)[-1] == "run.cancel_requested"
+    again = alice.post("agents/clerk/stop", {"reason": "It loops.", "end_runs": True}).json
+    assert (again["asked_to_end"], again["under_way"], again["left"]) == (0, 1, 0)
     assert alice.post("runs", {"agent": "clerk", "input": {}}).code == "agent_stopped"
     assert alice.post("agents/clerk/resume").json["stopped_at"] is None
     assert alice.post("runs", {"agent": "clerk", "input": {}}).status == 202

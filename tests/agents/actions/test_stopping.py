@@ -1,17 +1,19 @@
 """The kill switch: no new runs, those under way ended, on every path and beside submissions under way."""
 
+import json
 import threading
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from access.errors import AccessDenied, MissingGrant
-from agents.actions import again, stopping
+from agents.actions import again, runs, stopping
 from agents.actions.runs import Request, submit
 from agents.errors import AgentNotStopped, AgentStopped, StopReasonMissing
 from agents.models import Agent
-from audit.models import Record
+from audit.models import Payload, Record
 from db.scope import tenant_scope
 from tests.worlds import VERDICT, World, world
 
@@ -60,10 +62,68 @@ def test_runs_of_an_agent_that_is_not_stopped_are_not_ended_together(acme: World
 
 
 def test_ending_many_stops_when_time_is_up_and_goes_on_when_asked_again(acme: World) -> None:
-    for _ in range(3):
-        acme.submit("refund-desk", {})
-    times = iter([0.0, 0.0, 99.0])
-    assert stopping.end_runs(stop(acme), acting_as=acme.alice, clock=lambda: next(times)) == stopping.Ended(1, 2)
+    mine = [acme.submit("refund-desk", {}) for _ in range(3)]
+    times, agent = iter([0.0, 0.0, 99.0, 0.0, 0.0, 99.0]), stop(acme)
+    assert stopping.end_runs(agent, acting_as=acme.alice, clock=lambda: next(times)) == stopping.Ended(1, 2)
+    assert stopping.end_runs(agent, acting_as=acme.alice, clock=lambda: next(times)) == stopping.Ended(1, 1)
+    assert stopping.end_runs(agent, acting_as=acme.alice) == stopping.Ended(1, 0)
+    assert stopping.end_runs(agent, acting_as=acme.alice) == stopping.Ended(0, 0)
+    for run in mine:
+        assert acme.actions(run.id).count("run.cancel_requested") == 1
+
+
+def test_a_run_that_somebody_else_asks_meanwhile_is_not_counted(acme: World) -> None:
+    run = acme.submit("refund-desk", {})
+
+    def clock() -> float:
+        runs.cancel(run.id, acting_as=acme.alice)
+        return 0.0
+
+    times = iter([lambda: 0.0, clock])
+    ended = stopping.end_runs(stop(acme), acting_as=acme.alice, clock=lambda: next(times)())
+    assert ended == stopping.Ended(0, 0)
+
+
+def test_a_run_whose_row_is_held_is_left_and_the_others_are_asked(acme: World) -> None:
+    first, second = (acme.submit("refund-desk", {}) for _ in range(2))
+    agent, holds, leave = stop(acme), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with tenant_scope(acme.tenant_id):
+                runs.locked(first.id)
+                holds.set()
+                leave.wait(30)
+        finally:
+            connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert holds.wait(30)
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '100ms'")
+        assert stopping.end_runs(agent, acting_as=acme.alice) == stopping.Ended(1, 1)
+        assert "run.cancel_requested" in acme.actions(second.id)
+    finally:
+        leave.set()
+        holder.join(30)
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+    assert stopping.end_runs(agent, acting_as=acme.alice) == stopping.Ended(1, 0)
+
+
+def test_who_was_asked_is_looked_up_by_an_index(acme: World) -> None:
+    listed = [acme.submit("refund-desk", {}).id for _ in range(3)]
+    with tenant_scope(acme.tenant_id), CaptureQueriesContext(connection) as seen:
+        assert stopping._unasked(listed) == listed
+        asking = next(each["sql"] for each in seen.captured_queries if "audit_record" in each["sql"])
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")  # the table is small here
+            cursor.execute(f"EXPLAIN {asking}")
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "Seq Scan" not in plan
+    assert "stream = ANY" in plan.partition("Index Cond: ")[2], plan
 
 
 def test_record_names_no_person_and_its_reason_is_erasable(acme: World) -> None:
@@ -74,6 +134,8 @@ def test_record_names_no_person_and_its_reason_is_erasable(acme: World) -> None:
         found = Record.objects.get(stream=agent.id, action="agent.stopped")
         assert (found.actor, found.facts) == (acme.alice.actor, {"open": 1})
         assert stopping.last_stop(agent) == found
+        payload = Payload.objects.get(record_id=found.id)
+        assert json.loads(payload.value) == {"slug": "refund-desk", "reason": "It refunds everybody."}
 
 
 def test_who_may_not_edit_the_agent_does_not_stop_it(acme: World, database: None) -> None:
