@@ -17,8 +17,9 @@ from agents.core.fold import fold_all
 from agents.core.lifecycle import TERMINAL
 from agents.core.money import to_usd
 from agents.core.state import RunState
-from agents.errors import NothingToCarryOn, PartOfAnother, RunNotEnded
+from agents.errors import HistoryErased, NothingToCarryOn, PartOfAnother, RunNotEnded
 from agents.models import Run
+from audit.models import Record
 from db.scope import tenant_scope
 from tenants.models import User
 from tenants.principal import Principal
@@ -91,15 +92,24 @@ def _is_undone(run: Run) -> bool:
 def _is_undone_above(run: Run) -> bool:
     """Say whether the call that the run is a part of is undone by a run above, or was, or left so by a person.
 
-    A step that begins to holds the rows of the runs below that call, as whoever undoes one of them does.
+    A step that begins to holds the rows of the runs below that call, as whoever undoes one of them does. Where a
+    payload of a run above is gone, it counts as undone if that one undid, or undoes, anything at all.
     """
     while run.parent_id is not None:
         child, run = run, Run.objects.select_related("version").get(id=run.parent_id)
-        started = _started(histories.events_of(run), child)
         undoing = [run, *Run.objects.select_related("version").filter(reverses_id=run.id)]
-        if started in {place for each in undoing for place in _undoes(histories.state_of(each))}:
-            return True
+        try:
+            started = _started(histories.events_of(run), child)
+            if started in {place for each in undoing for place in _undoes(histories.state_of(each))}:
+                return True
+        except HistoryErased:
+            if any(_has_begun_to_undo(each) for each in undoing):
+                return True
     return False
+
+
+def _has_begun_to_undo(run: Run) -> bool:
+    return Record.objects.filter(stream=run.id, action__in=(RunCompensating.action, RunReversing.action)).exists()
 
 
 def _undoes(state: RunState) -> Iterator[tuple[int, int]]:

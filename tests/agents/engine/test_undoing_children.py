@@ -123,6 +123,16 @@ def test_what_cannot_be_undone_waits_for_a_person_in_the_run_that_undoes_it(
     assert undone(outside) == ["b", "a"]
 
 
+def erase_a_payload(acme: World, run: Run, owner_connection: Any) -> None:
+    """Have what a call of the run was made with erased."""
+    requested = next(each for each in acme.events(run.id) if each.action == "tool.requested")
+    with owner_connection.cursor() as cursor:
+        cursor.execute("BEGIN; SET LOCAL ROLE countersign_journal")
+        cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(acme.tenant_id)])
+        cursor.execute("DELETE FROM audit_payload WHERE record_id = %s", [requested.id])
+        cursor.execute("COMMIT")
+
+
 def test_a_child_whose_record_was_erased_is_a_persons_to_undo(
     acme: World, outside: Effects, model_url: str, owner_connection: Any
 ) -> None:
@@ -132,12 +142,7 @@ def test_a_child_whose_record_was_erased_is_a_persons_to_undo(
     with serving(model_url):
         question = only_question(acme, run)
         (child,) = children_of(acme, run)
-        requested = next(each for each in acme.events(child.id) if each.action == "tool.requested")
-        with owner_connection.cursor() as cursor:
-            cursor.execute("BEGIN; SET LOCAL ROLE countersign_journal")
-            cursor.execute("SELECT set_config('app.tenant', %s, true)", [str(acme.tenant_id)])
-            cursor.execute("DELETE FROM audit_payload WHERE record_id = %s", [requested.id])
-            cursor.execute("COMMIT")
+        erase_a_payload(acme, child, owner_connection)
         reject(acme, "front", question)
         until(acme, run, lambda _: acme.actions(run.id).count("decision.requested") == 2)
         asked = only_question(acme, run)
@@ -234,6 +239,25 @@ def test_what_a_tool_above_undid_as_a_whole_is_not_undone_again_by_an_appeal_aga
         (child,) = children_of(acme, run)
         assert uphold_below(acme, child) == []
     assert undone(outside) == ["own", "all of it"]
+
+
+@pytest.mark.parametrize("undone_above", [False, True])
+def test_an_appeal_against_a_child_is_upheld_although_a_payload_above_was_erased(
+    acme: World, outside: Effects, model_url: str, owner_connection: Any, undone_above: bool
+) -> None:
+    asked_as_a_whole(acme, outside)
+    run = acme.submit("desk", TRIP)
+    with serving(model_url):
+        question = only_question(acme, run)
+        (child,) = children_of(acme, run)
+        if undone_above:
+            reject(acme, "desk", question)
+            assert ended(acme, run).status == "failed"
+        before = undone(outside)
+        erase_a_payload(acme, run, owner_connection)
+        reversals = [each.status for each in uphold_below(acme, child)]
+    assert reversals == ([] if undone_above else ["completed"])
+    assert undone(outside) == (before if undone_above else ["c", "b", "a"])
 
 
 def test_what_an_appeal_against_the_child_undid_is_not_undone_as_a_whole_by_a_tool_above(
