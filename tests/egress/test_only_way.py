@@ -71,7 +71,7 @@ MAY: dict[str, dict[str, str]] = {
     "agents/engine/executor.py": {"psycopg": DATABASE},
     "agents/engine/claims.py": {"psycopg": DATABASE},
     "agents/engine/leases.py": {"psycopg": DATABASE},
-    "agents/engine/store.py": {"psycopg": DATABASE},
+    "agents/engine/in_line.py": {"psycopg": DATABASE},
     "agents/engine/temporal/hands.py": {"psycopg": DATABASE},
     "agents/engine/temporal/presence.py": {"psycopg": DATABASE},
     "agents/engine/temporal/worker.py": {"socket": "its machine's name", "psycopg": DATABASE},
