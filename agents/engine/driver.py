@@ -247,10 +247,10 @@ class Driver:
 
         A claim sees what was ready when its statement began. Whoever is told of a later run may take the one that this
         claim was for, before it comes to it; then that later run is nobody's, although each has had its claim. So one
-        that finds nothing looks again if something was said to be ready meanwhile.
+        that finds nothing looks again if something was said to be ready meanwhile, and the driver goes on.
         """
         told = None
-        while told != self._told:
+        while told != self._told and not self._stopping():
             told = self._told
             with claims.claim(self.name, after=self._last_tenant, calling=calling) as claimed:
                 if claimed is None:

@@ -126,6 +126,26 @@ def test_a_claim_that_looked_before_the_last_run_was_there_looks_again(
         driver.close()
 
 
+def test_a_driver_that_is_told_to_stop_does_not_look_again(acme: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping, looked, said = threading.Event(), [], threading.Event()
+
+    @contextmanager
+    def nothing_ready(worker: str, **_: Any) -> Iterator[Any]:
+        looked.append(worker)
+        stopping.set()
+        driver._told += 1  # a run is said to be ready meanwhile
+        said.set()
+        yield None
+        assert len(looked) < 10
+
+    monkeypatch.setattr(claims, "claim", nothing_ready)
+    driver = Driver(lambda: None, stopping=stopping.is_set)
+    driver.claim_soon(chain=False)
+    assert said.wait(PATIENCE_S)
+    driver.close()
+    assert len(looked) == 1
+
+
 class _EarlyClaim:
     """Claims runs of one tenant. The first claim began before the second run was there, and finds its own one taken."""
 
