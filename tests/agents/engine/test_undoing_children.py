@@ -1,8 +1,11 @@
 """What finished children did is undone when the run above ends without its output: by runs of its own, latest first."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from agents.actions import again
 from agents.actions.runs import cancel
@@ -11,6 +14,7 @@ from db.scope import tenant_scope
 from escalations.actions import appeals
 from escalations.actions.decisions import Answer, decide
 from tenants.models import Role
+from tests.agents.engine.conftest import PATIENCE_S
 from tests.agents.engine.serving import serving
 from tests.agents.engine.test_children import children_of, facts, output
 from tests.agents.engine.test_compensation import define, means, only_question, outside, undone
@@ -303,3 +307,67 @@ def appeals_of(acme: World, run: Run) -> str | None:
     """Why the run cannot be appealed against."""
     with tenant_scope(acme.tenant_id):
         return appeals.of(acme.run(run.id)).why_not
+
+
+def test_two_who_undo_a_run_at_once_undo_it_once(acme: World, outside: Effects, model_url: str) -> None:
+    asked_as_a_whole(acme, outside)
+    run = acme.submit("desk", TRIP)
+    with serving(model_url):
+        only_question(acme, run)
+    (child,) = children_of(acme, run)
+    second: list[list[Run]] = []
+    other = threading.Thread(target=_reversing, args=[acme, child, second.append])
+    with tenant_scope(acme.tenant_id):
+        assert len(again.reverse(acme.run(child.id), by=acme.alice)) == 1
+        other.start()
+        other.join(0.3)
+        assert second == []
+    other.join(30)
+    assert second == [[]]
+
+
+def test_a_step_that_undoes_a_call_as_a_whole_waits_for_an_appeal_against_its_child(
+    acme: World, outside: Effects, model_url: str
+) -> None:
+    asked_as_a_whole(acme, outside)
+    run = acme.submit("desk", TRIP)
+    held, leave = threading.Event(), threading.Event()
+
+    def made(_: list[Run]) -> None:
+        held.set()
+        assert leave.wait(PATIENCE_S)
+
+    with serving(model_url):
+        question = only_question(acme, run)
+        (child,) = children_of(acme, run)
+        appeal = threading.Thread(target=_reversing, args=[acme, child, made], kwargs={"inside": True})
+        appeal.start()
+        try:
+            assert held.wait(PATIENCE_S)
+            reject(acme, "desk", question)
+            until(acme, run, lambda _: _somebody_waits_for_those_below())
+        finally:
+            leave.set()
+            appeal.join(30)
+        until(acme, run, lambda _: acme.actions(run.id).count("decision.requested") == 2)
+        asked = only_question(acme, run)
+        assert (asked.kind, asked.reason) == ("reconcile", "compensation_failed")
+    assert "all of it" not in undone(outside)
+
+
+def _reversing(acme: World, run: Run, made: Callable[[list[Run]], None], inside: bool = False) -> None:
+    try:
+        with tenant_scope(acme.tenant_id):
+            found = again.reverse(acme.run(run.id), by=acme.alice)
+            if inside:
+                made(found)
+        if not inside:
+            made(found)
+    finally:
+        connection.close()
+
+
+def _somebody_waits_for_those_below() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return any("RECURSIVE below" in query for (query,) in cursor.fetchall())
