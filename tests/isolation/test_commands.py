@@ -117,6 +117,7 @@ CALLS: dict[str, Callable[[str, Names, Path], list[str]]] = {
     "audit holds": lambda slug, *_: ["--tenant", slug],
     "audit retention": lambda slug, *_: ["--tenant", slug, "--count"],
     "audit subjects": lambda slug, *_: ["--tenant", slug, "--renew-key"],
+    "audit vkey": lambda slug, *_: ["--tenant", slug],
     "audit story": lambda slug, name, _: ["--tenant", slug, name.key],
     "config apply": lambda slug, name, path: ["--tenant", slug, "--publish", str(documents(name, path))],
     "config export": lambda slug, *_: ["--tenant", slug],
