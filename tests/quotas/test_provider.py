@@ -60,6 +60,11 @@ def witness() -> Iterator[int]:
 def gate(database: None) -> Iterator[Gate]:
     """A gate of this process with three places and 1000 tokens; what was counted before is gone."""
     ModelCall.objects.all().delete()
+    with connection.cursor() as cursor:  # the session of the test before may not have ended yet at the server
+        cursor.execute(
+            "SELECT pg_advisory_lock(%(places)s, n), pg_advisory_unlock(%(places)s, n) FROM generate_series(0, 2) AS n",
+            {"places": provider.PLACES},
+        )
     made = Gate(concurrency=3, tokens=1000)
     yield made
     made.close()
