@@ -31,6 +31,9 @@ SCHEMES: dict[str, dict[str, Any]] = {
     "phone": PHONE,
 }
 
+#: The same as cases of a test. A phone shows a page in light colours, so that a large screen's light page adds least.
+LOOKS = [pytest.param("light", marks=pytest.mark.large), "dark", "phone"]
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from db.scope import tenant_scope
 from retention.actions import holds, orders
 from retention.actions.holds import Over
-from tests.console.browsing import SCHEMES, browser, members
+from tests.console.browsing import LOOKS, SCHEMES, browser, members
 from tests.console.keepers import SUBJECT, Desk, desk
 
 __all__ = ["browser"]
@@ -109,7 +109,7 @@ def test_terms_and_stories_are_read_on_a_phone_without_scrolling_sideways(visit:
     assert box["x"] + box["width"] <= 360
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", LOOKS)
 def test_axe_finds_nothing_on_the_pages_of_compliance(visit: Any, kept: Desk, scheme: str) -> None:
     with tenant_scope(kept.world.tenant_id):
         hold = holds.ask(Over(run=kept.run.id), "Case 12", acting_as=kept.cora)

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 
 from tenants.models import Tenant
 from tests.console import journals
-from tests.console.browsing import PHONE, SCHEMES, Visitor, browser, members
+from tests.console.browsing import LOOKS, PHONE, SCHEMES, Visitor, browser, members
 from tests.console.conftest import email, peopled
 from tests.ports import free_port
 from tests.worlds import VERDICT, World
@@ -197,7 +197,7 @@ def test_colours_are_chosen_in_the_account_menu(visit: Any, acme: World) -> None
     assert ground == "rgb(14, 17, 23)"
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", LOOKS)
 def test_axe_finds_nothing_and_nothing_is_wider_than_the_screen(
     visit: Any, acme: World, asked: UUID, scheme: str
 ) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from db.scope import tenant_scope
 from escalations.actions import queues
 from escalations.models import Escalation
-from tests.console.browsing import PHONE, SCHEMES, browser, members
+from tests.console.browsing import LOOKS, PHONE, SCHEMES, browser, members
 from tests.console.conftest import email
 from tests.console.inboxes import Desk, desk
 
@@ -155,7 +155,7 @@ def test_a_reviewer_decides_without_scripts(visit: Any, at: Desk) -> None:
     assert decisions(at)[0] == "edit"
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", LOOKS)
 def test_axe_finds_nothing_in_the_inbox(visit: Any, at: Desk, scheme: str) -> None:
     at.press(3)
     at.change(3, rule="irreversible effect; the run has read untrusted content", required=2, queue="finance")
