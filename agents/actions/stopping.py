@@ -1,6 +1,6 @@
 """The kill switch of an agent: no new runs of it, those under way ended; and letting it go on.
 
-Stopping holds the agent's row, and so does who starts a run (`statements.HOLD_AGENT`, `START_CHILD`): every run is
+Stopping holds the agent's row, and so does who starts a run (`new_runs.HOLD_AGENT`, `START_CHILD`): every run is
 either there to be ended when the stop is committed, or refused.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 from uuid import UUID
 
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -35,6 +35,9 @@ LONGEST_REASON: Final = 1000
 
 #: For how long runs are asked to end in one go, in seconds; asked again, it goes on.
 LONGEST_S: Final = 10.0
+
+#: SQLSTATEs of waiting for longer than the server lets one: for a lock, for a statement as a whole.
+_TOO_LONG: Final = frozenset({"55P03", "57014"})
 
 STOPPED: Final = "agent.stopped"
 
@@ -108,8 +111,8 @@ def end_runs(agent: Agent, *, acting_as: Principal, clock: Callable[[], float] =
             return Ended(asked, held + len(waiting) - place)
         try:
             asked += _asked(run, acting_as)
-        except OperationalError:
-            if not connection.is_usable():
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in _TOO_LONG:
                 raise
             log.warning("a run could not be asked to end", extra={"run": str(run)}, exc_info=True)
             held += 1

@@ -111,7 +111,10 @@ def exported(who: Caller, asked: Json) -> str:
         with session.connect() as raw:
             sealer(raw).seal(who.principal.tenant_id)
         with roles.dispatch(), connection.cursor() as cursor:
-            cursor.execute("UPDATE exports_export SET next_at = now() WHERE id = %s", [answer.json["id"]])
+            cursor.execute(  # not of one that whoever drives runs has made meanwhile: due again when it is too old
+                "UPDATE exports_export SET next_at = now() WHERE id = %s AND next_at < now() + interval '1 day'",
+                [answer.json["id"]],
+            )
         while (hold := making.take()) is not None:
             making.work(hold, turn_s=600)
     return str(answer.json["id"])
